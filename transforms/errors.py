@@ -1,0 +1,31 @@
+"""The errors that a user can mend, each one line: what is wrong and what to do.
+
+Whatever else is raised is a defect of ours and may show a traceback; these never do. The exit code is the
+contract's: 2 nothing done, 3 a remote system failed and the run can be repeated safely.
+"""
+
+from __future__ import annotations
+
+
+class BillingError(Exception):
+    """A failure that is told in one line."""
+
+    exit_code = 2
+
+
+class InputError(BillingError):
+    """A file, a row or an argument that cannot be used; names it and the mend."""
+
+
+class SettingsError(BillingError):
+    """A setting that is missing or wrong; names the setting."""
+
+
+class WarehouseError(BillingError):
+    """The warehouse cannot be used: locked, not upgraded, not reachable."""
+
+
+class RemoteError(BillingError):
+    """A remote system failed; nothing is lost and the command can be repeated."""
+
+    exit_code = 3
