@@ -1,0 +1,198 @@
+"""Opening the warehouse: DuckDB in a file by default, PostgreSQL for a team.
+
+DuckDB locks its file for the whole process that has it open for writing, and no other process can even read it
+meanwhile. Connections are therefore never pooled: each `begin` and `read` opens the file and closes it again, so
+that the lock is held for the length of one transaction, and who finds it held waits a while before giving up.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import random
+import re
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.pool import NullPool
+
+from transforms.errors import SettingsError, WarehouseError
+
+SETTING = "CSP_BILLING_WAREHOUSE_URL"
+LOCK_TIMEOUT_SECONDS = 30
+
+_POSTGRESQL_DRIVERS = ("postgresql", "postgresql+psycopg", "postgres")
+_EXAMPLES = "duckdb:///folder/warehouse.duckdb or postgresql+psycopg://user:password@host/database"
+_LOCK_HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """An opened warehouse; holds no connection between two uses.
+
+    Attributes:
+        engine: SQLAlchemy engine for writing; use `begin` and `read` rather than the engine itself.
+        dialect: `duckdb` or `postgresql`.
+        url_masked: the URL without its password, for messages.
+        path: the DuckDB file; None for PostgreSQL.
+        lock_timeout_seconds: how long to wait for a DuckDB file that another process has open.
+    """
+
+    engine: sa.Engine
+    dialect: str
+    url_masked: str
+    path: Path | None
+    lock_timeout_seconds: int
+    _reader: sa.Engine
+
+    @contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """One transaction: committed at the end, rolled back by an exception, the connection closed either way.
+
+        Raises:
+            WarehouseError: the database cannot be reached, or another process keeps the DuckDB file.
+        """
+        if self.path is not None:
+            _make_folder(self.path.parent)
+        with self._connect(self.engine) as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """One transaction in which the engine itself refuses every write.
+
+        A thread that still has a `begin` open in this process shares its DuckDB instance, since DuckDB opens a file
+        only one way at a time; then the transaction, not the whole file, is the read-only part.
+
+        Raises:
+            WarehouseError: as `begin`; also when there is no DuckDB file yet.
+        """
+        if self.path is not None and not self.path.exists():
+            raise WarehouseError(f"there is no warehouse at {self.path}; run `csp-billing warehouse upgrade`")
+        try:
+            opened = self._connect(self._reader, share=True)
+        except _OpenForWriting:
+            opened = self._connect(self.engine.execution_options(isolation_level="AUTOCOMMIT"))
+            opened.exec_driver_sql("begin transaction read only")
+        with opened as connection:
+            try:
+                yield connection
+            finally:
+                connection.rollback()
+
+    def _connect(self, engine: sa.Engine, share: bool = False) -> sa.Connection:
+        """Connect, waiting for a DuckDB file that is open elsewhere.
+
+        With `share`, a file that this process itself has open for writing raises _OpenForWriting at once.
+        """
+        give_up_at = time.monotonic() + self.lock_timeout_seconds
+        delay = 0.05
+        while True:
+            try:
+                return engine.connect()
+            except DBAPIError as error:
+                text = str(error.orig)
+                opened_otherwise = "different configuration" in text
+                if opened_otherwise and share:
+                    raise _OpenForWriting from None
+                if not opened_otherwise and "Could not set lock" not in text:
+                    raise WarehouseError(_unreachable(self, text)) from None
+                if time.monotonic() >= give_up_at:
+                    raise WarehouseError(_locked(self, text)) from None
+            time.sleep(delay * random.uniform(0.5, 1.0))
+            delay = min(delay * 2, 1.0)
+
+
+class _OpenForWriting(Exception):
+    """This process has the DuckDB file open for writing."""
+
+
+def open_warehouse(url: str, lock_timeout_seconds: int = LOCK_TIMEOUT_SECONDS) -> Warehouse:
+    """Open the warehouse of a SQLAlchemy URL; nothing is connected or created yet.
+
+    Args:
+        url: `duckdb:///path` or `postgresql+psycopg://…`.
+        lock_timeout_seconds: how long to wait for a DuckDB file that another process has open.
+
+    Raises:
+        SettingsError: another database, no database URL at all, or the PostgreSQL driver is not installed.
+    """
+    try:
+        parsed = sa.make_url(url)
+    except (ArgumentError, ValueError):
+        raise SettingsError(f"{SETTING} is not a database URL; write {_EXAMPLES}") from None
+    if parsed.drivername == "duckdb":
+        return _open_duckdb(parsed, lock_timeout_seconds)
+    if parsed.drivername in _POSTGRESQL_DRIVERS:
+        return _open_postgresql(parsed, lock_timeout_seconds)
+    raise SettingsError(f"{SETTING} names {parsed.drivername}, which is not supported; write {_EXAMPLES}")
+
+
+def _open_duckdb(url: sa.URL, lock_timeout_seconds: int) -> Warehouse:
+    database = url.database or ""
+    if not database or database.startswith((":memory:", "md:", "motherduck:")):
+        raise SettingsError(f"{SETTING} must name a DuckDB file, such as duckdb:///folder/warehouse.duckdb")
+    path = Path(database).expanduser()
+    url = url.set(database=str(path))
+    engine = sa.create_engine(url, poolclass=NullPool)
+    reader = sa.create_engine(url, poolclass=NullPool, connect_args={"read_only": True})
+    for each in (engine, reader):
+        sa.event.listen(each, "connect", _use_utc)
+    return Warehouse(engine, "duckdb", _masked(url), path, lock_timeout_seconds, reader)
+
+
+def _open_postgresql(url: sa.URL, lock_timeout_seconds: int) -> Warehouse:
+    if importlib.util.find_spec("psycopg") is None:
+        raise SettingsError(f"{SETTING} names PostgreSQL, whose driver is missing: pip install 'csp-billing[postgres]'")
+    url = url.set(drivername="postgresql+psycopg")
+    connect_args = {"connect_timeout": 10, "application_name": "csp-billing"}
+    connect_args = {name: value for name, value in connect_args.items() if name not in url.query}
+    engine = sa.create_engine(url, poolclass=NullPool, connect_args=connect_args)
+    sa.event.listen(engine, "connect", _use_utc)
+    reader = engine.execution_options(postgresql_readonly=True, isolation_level="REPEATABLE READ")
+    return Warehouse(engine, "postgresql", _masked(url), None, lock_timeout_seconds, reader)
+
+
+def _use_utc(dbapi_connection: Any, _record: object) -> None:
+    """Give timestamps in UTC; a startup option instead would be refused by some PostgreSQL connection poolers."""
+    dbapi_connection.autocommit = True
+    with closing(dbapi_connection.cursor()) as cursor:
+        cursor.execute("set timezone = 'UTC'")
+    dbapi_connection.autocommit = False
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WarehouseError(f"the warehouse's folder {folder} cannot be made: {error.strerror}") from None
+
+
+def _masked(url: sa.URL) -> str:
+    """The URL without its password, which may also stand among the options."""
+    if "password" in url.query:
+        url = url.update_query_dict({"password": "***"})
+    return url.render_as_string(hide_password=True)
+
+
+def _locked(warehouse: Warehouse, text: str) -> str:
+    holder = _LOCK_HOLDER.search(text)
+    who = f"process {holder['pid']} ({Path(holder['program']).name})" if holder else "another reader in this process"
+    return (
+        f"the warehouse {warehouse.path} has been in use by {who} for {warehouse.lock_timeout_seconds} seconds; "
+        "wait for it to finish, or close it, and try again"
+    )
+
+
+def _unreachable(warehouse: Warehouse, text: str) -> str:
+    """One line; the driver's own text is kept to its first line, without the password."""
+    reason = text.strip().splitlines()[0] if text.strip() else "no reason given"
+    password = warehouse.engine.url.password or warehouse.engine.url.query.get("password")
+    if password:
+        reason = reason.replace(str(password), "***")
+    return f"the warehouse {warehouse.url_masked} cannot be opened: {reason}; check {SETTING}"

@@ -1,0 +1,70 @@
+"""The warehouse's tables for SQLAlchemy, made from the registry in `transforms.tables`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from transforms.columns import Column, Kind, Table
+from transforms.tables import ALL_TABLES
+
+#: Names of constraints and indexes, so that a migration can name what it changes.
+NAMING_CONVENTION = {
+    "pk": "pk_%(table_name)s",
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+}
+
+
+def sql_type(kind: Kind) -> sa.types.TypeEngine[Any]:
+    """The SQL type of a kind, the same on DuckDB and PostgreSQL; decimals have the Arrow type's width."""
+    if kind.is_decimal:
+        width: pa.Decimal128Type = kind.arrow_type
+        return sa.Numeric(width.precision, width.scale, asdecimal=True)
+    return _TYPES[kind]
+
+
+_TYPES: dict[Kind, sa.types.TypeEngine[Any]] = {
+    Kind.TEXT: sa.Text(),
+    Kind.INTEGER: sa.BigInteger(),
+    Kind.BOOLEAN: sa.Boolean(),
+    Kind.DATE: sa.Date(),
+    Kind.TIMESTAMP: sa.DateTime(timezone=True),
+}
+
+
+def _sql_column(table: Table, column: Column) -> sa.Column[Any]:
+    in_key = column.name in table.key and not table.bulk
+    return sa.Column(
+        column.name,
+        sql_type(column.kind),
+        primary_key=in_key,
+        nullable=column.nullable and not in_key,
+        autoincrement=False,
+    )
+
+
+def _build(tables: tuple[Table, ...]) -> sa.MetaData:
+    """Make the tables.
+
+    Bulk tables have no primary key (see `Table`). Other indexes exist on PostgreSQL only: DuckDB scans its
+    compressed columns faster than it would keep such an index, and loads get several times slower with one.
+    """
+    metadata = sa.MetaData(naming_convention=NAMING_CONVENTION)
+    for table in tables:
+        made = sa.Table(table.name, metadata, *(_sql_column(table, column) for column in table.columns))
+        for index in table.indexes:
+            sa.Index(None, *(made.c[name] for name in index)).ddl_if(dialect="postgresql")
+    return metadata
+
+
+metadata = _build(ALL_TABLES)
+
+
+def sql_table(table: Table) -> sa.Table:
+    """The SQLAlchemy table of a declared table."""
+    return metadata.tables[table.name]
