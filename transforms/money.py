@@ -44,6 +44,22 @@ def currency_exponent(currency: str | None) -> int:
     return _CURRENCY_EXPONENTS.get((currency or "").upper(), 2)
 
 
+def tidy(value: Decimal) -> Decimal:
+    """The same number without trailing zeros, and never in scientific notation."""
+    short = _WIDE.normalize(value)
+    return short if int(short.as_tuple().exponent) <= 0 else short.quantize(Decimal(1), context=_WIDE)
+
+
+def divide(value: Decimal, divisor: int, places: int, rounding: str) -> Decimal:
+    """One quotient, rounded to `places` decimals by one of the decimal module's roundings."""
+    return _WIDE.divide(value, Decimal(divisor)).quantize(Decimal(1).scaleb(-places), rounding, _WIDE)
+
+
+def decimals_of(value: Decimal) -> int:
+    """How many decimals a number has once its trailing zeros are dropped."""
+    return -int(tidy(value).as_tuple().exponent)
+
+
 def parse_decimals(
     texts: pa.Array | pa.ChunkedArray, kind: Kind, *, decimal_comma: bool = False
 ) -> tuple[pa.Array, Mask]:
@@ -187,7 +203,8 @@ class Fixed:
 
     def equals(self, other: Fixed) -> Mask:
         """Whether both have a value and it is the same."""
-        return (self.compare(other) == 0) & self.valid & other.valid
+        same: Mask = (self.compare(other) == 0) & self.valid & other.valid
+        return same
 
     def sign(self) -> Integers:
         """-1, 0 or 1 a row."""
@@ -201,9 +218,9 @@ class Fixed:
         """Round to `places` decimals a row, halves away from zero."""
         return self._rounded(places, half_up=True)
 
-    def divide_half_up(self, divisors: Integers, places: Integers) -> Fixed:
-        """Divide by positive whole numbers and round to `places` decimals a row, halves away from zero."""
-        return self._rounded(places, half_up=True, divisors=divisors)
+    def divide(self, divisors: Integers, places: Integers, *, half_up: bool) -> Fixed:
+        """Divide by positive whole numbers, then round half up or cut to `places` decimals a row."""
+        return self._rounded(places, half_up=half_up, divisors=divisors)
 
     def _rounded(self, places: Integers, *, half_up: bool, divisors: Integers | None = None) -> Fixed:
         target = int(places.max()) if len(places) else 0
@@ -306,7 +323,8 @@ def _powers(exponents: Integers) -> Integers:
     """10 to the power of each exponent (none negative), by table."""
     top = int(exponents.max()) if len(exponents) else 0
     table = np.array([10**power for power in range(top + 1)], dtype=np.int64 if top <= 18 else object)
-    return table[exponents]
+    powers: Integers = table[exponents]
+    return powers
 
 
 def _scaled_up(units: Integers, places: int) -> Integers:

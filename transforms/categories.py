@@ -1,0 +1,82 @@
+"""What sort of charge a reconciliation line is, and which lines have a list price to be checked against.
+
+The order of the questions is Microsoft's (reference §2.6); the texts are those of the documented examples.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from transforms.money import Mask
+
+_FIRST_PARTY = ("microsoft", "microsoft corporation")
+_COMMITMENT = r"(one|three|five|1|3|5)[ -]*(3|5)?[ -]*(month|year)s?[ -]*commitment"
+_LICENCE_PRODUCT = "CFQ7TTC0"
+
+
+@dataclass(frozen=True)
+class Categories:
+    """One mask a category; a line is in at most one of `licence` and `azure_plan`.
+
+    Attributes:
+        first_party: published by Microsoft.
+        licence: a first-party licence subscription, priced by the licence price list.
+        azure_plan: a pay-as-you-go charge, whose detail is the daily usage.
+        credit: a customer credit.
+        unpriced: free, trial and credit lines, which no price list speaks of.
+    """
+
+    first_party: Mask
+    licence: Mask
+    azure_plan: Mask
+    credit: Mask
+    unpriced: Mask
+
+
+def categorise(recon: pa.Table) -> Categories:
+    """Sort reconciliation lines (columns of the invoice reconciliation table) into categories."""
+    texts = {name: lowered(recon, name) for name in (
+        "publisher_name", "product_name", "sku_name", "product_category", "term_and_billing_cycle",
+        "subscription_description", "charge_type", "product_qualifiers",
+    )}  # fmt: skip
+    first_party = _mask(pc.is_in(texts["publisher_name"], pa.array(_FIRST_PARTY)))
+    commitment_discount = _contains(texts, "reservation", "product_category", "product_name", "sku_name") | _contains(
+        texts, "savings plan", "product_category", "product_name", "sku_name"
+    )
+    term = texts["term_and_billing_cycle"]
+    licence_id = _mask(pc.starts_with(recon.column("product_id"), _LICENCE_PRODUCT))
+    committed = _mask(pc.match_substring_regex(term, _COMMITMENT))
+    licence = first_party & ~commitment_discount & (licence_id | committed)
+    described = _mask(pc.equal(texts["subscription_description"], "azure plan"))
+    metered = ~_mask(pc.equal(pc.coalesce(recon.column("meter_description"), pa.scalar("")), ""))
+    azure_plan = ~licence & ~commitment_discount & (described | metered)
+    credit = _mask(pc.equal(texts["charge_type"], "customercredit"))
+    trial = _contains(texts, "trial", "product_qualifiers", "term_and_billing_cycle")
+    zero = pa.scalar(0, pa.int64())
+    free = _mask(pc.equal(recon.column("unit_price"), zero)) & _mask(
+        pc.equal(pc.coalesce(recon.column("effective_unit_price"), pa.scalar(0, pa.int64()).cast(
+            recon.schema.field("effective_unit_price").type)), zero)
+    )
+    return Categories(first_party, licence, azure_plan, credit, credit | trial | free)
+
+
+def lowered(table: pa.Table, name: str) -> pa.Array:
+    """A text column in lower case, stripped, empty instead of null."""
+    column = pc.utf8_lower(pc.utf8_trim_whitespace(pc.coalesce(table.column(name), pa.scalar(""))))
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def _contains(texts: dict[str, pa.Array], part: str, *names: str) -> Mask:
+    found: Mask = np.zeros(len(texts[names[0]]), dtype=np.bool_)
+    for name in names:
+        found |= _mask(pc.match_substring(texts[name], part))
+    return found
+
+
+def _mask(array: Any) -> Mask:
+    return np.asarray(pc.fill_null(array, False), dtype=np.bool_)

@@ -1,0 +1,81 @@
+"""Findings: one row for each discrepancy, with its figures and a sentence that says what is wrong."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from decimal import Decimal
+
+import pyarrow as pa
+
+from transforms.money import tidy
+from transforms.policy import Policy
+from transforms.tables.results import FINDINGS
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One discrepancy; the attributes are the columns of the findings table.
+
+    Amounts are in `currency`, which is the billing currency for totals and the pricing currency for prices;
+    the difference is actual less expected.
+    """
+
+    code: str
+    message: str
+    invoice_number: str | None = None
+    customer_id: str | None = None
+    customer_name: str | None = None
+    subscription_id: str | None = None
+    product_id: str | None = None
+    sku_id: str | None = None
+    line_id: str | None = None
+    expected_amount: Decimal | None = None
+    actual_amount: Decimal | None = None
+    currency: str | None = None
+    source_file: str | None = None
+    source_row: int | None = None
+    severity: str | None = None
+
+    @property
+    def difference_amount(self) -> Decimal | None:
+        """Actual less expected, where both are known."""
+        if self.expected_amount is None or self.actual_amount is None:
+            return None
+        return self.actual_amount - self.expected_amount
+
+
+def findings_table(findings: Sequence[Finding], policy: Policy) -> pa.Table:
+    """Findings as rows of the findings table without run_id and period, in a stable order.
+
+    A finding that names its own severity keeps it; the others get the policy's.
+    """
+    ordered = sorted(findings, key=_order)
+    names = [name for name in FINDINGS.names if name not in ("run_id", "period")]
+    own = {field.name for field in fields(Finding)}
+    columns = {
+        name: [getattr(finding, name) for finding in ordered]
+        for name in names
+        if name in own or name == "difference_amount"
+    }
+    columns["severity"] = [finding.severity or policy.severity(finding.code) for finding in ordered]
+    return pa.table({name: pa.array(columns[name], FINDINGS[name].kind.arrow_type) for name in names})
+
+
+def count_codes(findings: pa.Table) -> dict[str, int]:
+    """How many findings of each code, in alphabetical order."""
+    return dict(sorted(Counter(findings.column("code").to_pylist()).items()))
+
+
+def money_text(amount: Decimal | None, currency: str | None = None) -> str:
+    """An amount for a message: at least two decimals, no trailing zeros beyond, with its currency."""
+    if amount is None:
+        return "nothing"
+    short = tidy(amount)
+    text = f"{short:f}" if -int(short.as_tuple().exponent) >= 2 else f"{short:.2f}"
+    return f"{text} {currency}" if currency else text
+
+
+def _order(finding: Finding) -> tuple[str, str, str, str]:
+    return (finding.code, finding.invoice_number or "", finding.line_id or "", finding.message)

@@ -1,0 +1,105 @@
+"""Which of Microsoft's three rounding rules explains a subtotal.
+
+Documented (invoice reconciliation file) and measured on Microsoft's 23 worked examples, of which no rule covers all:
+
+- A cuts after multiplying: ROUNDDOWN(ROUNDDOWN(unit price × quantity) × rate), the documented usage rule;
+- B cuts the unit price first: ROUNDDOWN(unit price × rate) × quantity, the documented licence rule;
+- C rounds half up at the end: unit price × quantity × rate.
+
+The unit price is the effective one. It is printed rounded, so a rule also explains what some unit price that prints
+the same would give; with two decimals printed the tolerance is the one the examples show, 0.01 + |quantity| × 0.005.
+Cents stand for the smallest coin of the billing currency.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from transforms.money import Fixed, Integers, Mask
+from transforms.policy import Policy
+
+Rule = Callable[[Fixed, Fixed, Fixed, Integers], Fixed]
+Names = np.ndarray[Any, Any]
+
+
+def _rule_a(price: Fixed, quantity: Fixed, rate: Fixed, places: Integers) -> Fixed:
+    return ((price * quantity).round_down(places) * rate).round_down(places)
+
+
+def _rule_b(price: Fixed, quantity: Fixed, rate: Fixed, places: Integers) -> Fixed:
+    return (price * rate).round_down(places) * quantity
+
+
+def _rule_c(price: Fixed, quantity: Fixed, rate: Fixed, places: Integers) -> Fixed:
+    return (price * quantity * rate).round_half_up(places)
+
+
+RULES: dict[str, Rule] = {"A": _rule_a, "B": _rule_b, "C": _rule_c}
+
+
+@dataclass(frozen=True)
+class RoundingResult:
+    """Per row the rule that explains the subtotal (empty where none does) and the subtotal of the nearest rule."""
+
+    rule: Names
+    nearest: Fixed
+
+
+def explain_subtotals(
+    price: Fixed, quantity: Fixed, rate: Fixed, subtotal: Fixed, places: Integers, policy: Policy
+) -> RoundingResult:
+    """Find for each line the rule that explains its subtotal.
+
+    Args:
+        price: effective unit price, pricing currency.
+        quantity: billable quantity.
+        rate: exchange rate from pricing to billing currency, 1 where there is none.
+        subtotal: the line's subtotal, billing currency.
+        places: decimals of the billing currency's smallest coin.
+        policy: gives the print tolerance.
+
+    Returns:
+        The first of A, B, C that gives the subtotal exactly; else the one nearest to it that explains it within the
+        printed precision of the unit price; else no rule.
+    """
+    expected = {name: rule(price, quantity, rate, places) for name, rule in RULES.items()}
+    distances = {name: (value - subtotal).abs() for name, value in expected.items()}
+    rule, nearest, distance = np.full(len(price), "", dtype=object), expected["A"], distances["A"]
+    best = np.full(len(price), "A", dtype=object)
+    for name in ("B", "C"):
+        closer = distances[name].compare(distance) < 0
+        nearest, distance = expected[name].where(closer, nearest), distances[name].where(closer, distance)
+        best = np.where(closer, name, best)
+    exact = (distance.sign() == 0) & distance.valid
+    rule = np.where(exact, best, rule)
+    rows = np.flatnonzero(~exact & distance.valid)
+    if len(rows):
+        within = _within_print(*(column.take(rows) for column in (price, quantity, rate, subtotal, distance)),
+                               places[rows], policy)  # fmt: skip
+        rule[rows[within]] = best[rows[within]]
+    return RoundingResult(rule, nearest)
+
+
+def _within_print(
+    price: Fixed, quantity: Fixed, rate: Fixed, subtotal: Fixed, distance: Fixed, places: Integers, policy: Policy
+) -> Mask:
+    """Whether a unit price that prints the same explains the subtotal."""
+    printed = price.decimals_needed()
+    rows = len(price)
+    coin = Fixed.constant(policy.print_tolerance * 100, rows).divide(10**places, places + 4, half_up=True)
+    one = Fixed.constant(1, rows)
+    widened = rate.where(rate.compare(one) > 0, one)
+    share = Fixed.constant(policy.print_tolerance_per_unit, rows) * quantity.abs() * widened
+    coarse = distance.compare(coin + share) <= 0
+    half = Fixed.constant(5, rows).divide(10 ** np.minimum(printed + 1, 18), printed + 1, half_up=True)
+    fine = np.zeros(rows, dtype=np.bool_)
+    for rule in RULES.values():
+        ends = (rule(price - half, quantity, rate, places), rule(price + half, quantity, rate, places))
+        low = ends[0].compare(subtotal)
+        high = ends[1].compare(subtotal)
+        fine |= (low * high) <= 0
+    return np.where(printed <= 2, coarse, fine)

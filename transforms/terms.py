@@ -1,0 +1,141 @@
+"""Term, billing plan and charge cycle of a licence line.
+
+`TermAndBillingCycle` is free text that names the term but seldom the plan ("One-Year commitment for monthly/yearly
+billing"), so the plan comes from BillingFrequency or from how long the charge is. A charge cycle runs from the
+anniversary day of the term to the day before the next one, clipped to the end of short months: an annual term
+bought on 31 January is billed 31 January to 27 February, 28 February to 30 March … (documented).
+"""
+
+from __future__ import annotations
+
+import calendar
+import re
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import lru_cache
+
+#: Months of a term and of a billing plan.
+TERM_MONTHS = {"P1M": 1, "P1Y": 12, "P3Y": 36, "P5Y": 60}
+PLAN_MONTHS = {"Monthly": 1, "Annual": 12, "Triennial": 36}
+
+_TERM_TEXTS = (
+    (re.compile(r"\b(three|3)\b[ -]*(3 )?[ -]*year"), "P3Y"),
+    (re.compile(r"\b(five|5)\b[ -]*(5 )?[ -]*year"), "P5Y"),
+    (re.compile(r"\b(one|1)\b[ -]*year"), "P1Y"),
+    (re.compile(r"\b(one|1)\b[ -]*month"), "P1M"),
+)
+_FREQUENCIES = {
+    "monthly": "Monthly",
+    "annual": "Annual",
+    "yearly": "Annual",
+    "triennial": "Triennial",
+    "3 years": "Triennial",
+    "three years": "Triennial",
+}
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """Term and charge cycle of a line.
+
+    Attributes:
+        term: term duration as the price list writes it.
+        plan: billing plan as the price list writes it.
+        per_term: charge cycles in a whole term; the price list's price covers all of them.
+        billed_days: days charged for, both ends included.
+        cycle_days: days of the whole charge cycle; more than `billed_days` where the charge is prorated.
+    """
+
+    term: str
+    plan: str
+    per_term: int
+    billed_days: int
+    cycle_days: int
+
+
+@lru_cache(maxsize=200_000)
+def cycle_of(
+    text: str,
+    frequency: str,
+    charge_start: date | None,
+    charge_end: date | None,
+    term_start: date | None,
+    term_end: date | None,
+) -> Cycle | None:
+    """Work out term, plan and cycle of a licence line; None where text and dates name no term.
+
+    Args:
+        text: TermAndBillingCycle in lower case.
+        frequency: BillingFrequency in lower case, may be empty.
+        charge_start: first day charged for.
+        charge_end: last day charged for, inclusive.
+        term_start: SubscriptionStartDate.
+        term_end: SubscriptionEndDate, inclusive.
+    """
+    term = _term(text, term_start, term_end)
+    if term is None:
+        return None
+    plan = _plan(text, frequency, term, charge_start, charge_end)
+    months = PLAN_MONTHS[plan]
+    billed, whole = 1, 1
+    if charge_start and charge_end and charge_end >= charge_start:
+        billed = (charge_end - charge_start).days + 1
+        whole = max(billed, _cycle_days(charge_start, charge_end, term_start, term_end, months))
+    return Cycle(term, plan, max(1, TERM_MONTHS[term] // months), billed, whole)
+
+
+def _term(text: str, start: date | None, end: date | None) -> str | None:
+    for pattern, term in _TERM_TEXTS:
+        if pattern.search(text):
+            return term
+    if start is None or end is None or end < start:
+        return None
+    days = (end - start).days + 1
+    return "P1M" if days <= 31 else "P1Y" if days <= 366 else "P3Y" if days <= 3 * 366 else "P5Y"
+
+
+def _plan(text: str, frequency: str, term: str, start: date | None, end: date | None) -> str:
+    if term == "P1M":
+        return "Monthly"
+    named = _FREQUENCIES.get(frequency)
+    if named is None and "/" not in text:
+        named = next((plan for word, plan in _FREQUENCIES.items() if f"for {word} billing" in text), None)
+    if named is None:
+        days = (end - start).days + 1 if start and end else 31
+        named = "Monthly" if days <= 31 else "Annual" if days <= 366 else "Triennial"
+    return "Annual" if term == "P1Y" and named == "Triennial" else named
+
+
+def _cycle_days(
+    charge_start: date, charge_end: date, term_start: date | None, term_end: date | None, months: int
+) -> int:
+    """Days of the cycle that the charge ends with.
+
+    Cycles are counted from the term's start; where the charge does not end with one of them the term is coterminous
+    with another and its cycles are counted back from its end; where the dates tell neither, the cycle is the month
+    (or years) up to the charge's end.
+    """
+    after = charge_end + timedelta(days=1)
+    if term_start is not None and term_start <= charge_start:
+        count = _months_between(term_start, after) // months
+        for steps in (count, count + 1):
+            if steps > 0 and add_months(term_start, steps * months) == after:
+                return (after - add_months(term_start, (steps - 1) * months)).days
+    if term_end is not None and term_end >= charge_end:
+        anchor = term_end + timedelta(days=1)
+        count = _months_between(after, anchor) // months
+        for steps in (count, count + 1):
+            if add_months(anchor, -steps * months) == after:
+                return (after - add_months(anchor, -(steps + 1) * months)).days
+    return (after - add_months(after, -months)).days
+
+
+def add_months(day: date, months: int) -> date:
+    """The same day of another month, clipped to that month's end."""
+    index = day.year * 12 + day.month - 1 + months
+    year, month = divmod(index, 12)
+    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
+
+
+def _months_between(start: date, end: date) -> int:
+    return (end.year - start.year) * 12 + end.month - start.month
