@@ -62,7 +62,18 @@ def _build(tables: tuple[Table, ...]) -> sa.MetaData:
     return metadata
 
 
-metadata = _build(ALL_TABLES)
+#: Which version of each view the database has; see `connectors.warehouse.views`.
+VIEW_VERSIONS = Table(
+    "view_versions",
+    "The views as they stand in this database, so that older ones are noticed.",
+    (
+        Column("name", Kind.TEXT, "View.", nullable=False),
+        Column("sql_sha256", Kind.TEXT, "SHA-256 of its SQL file.", nullable=False),
+    ),
+    key=("name",),
+)
+
+metadata = _build((*ALL_TABLES, VIEW_VERSIONS))
 
 
 def sql_table(table: Table) -> sa.Table:

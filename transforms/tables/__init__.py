@@ -7,9 +7,17 @@ what was posted to HaloPSA. `ALL_TABLES` is the order in which they are created.
 from __future__ import annotations
 
 from transforms.columns import Table
-from transforms.tables.loading import LOADING_TABLES
-from transforms.tables.results import RESULT_TABLES
-from transforms.tables.sources import DAILY_USAGE, INVOICE_RECON, INVOICES, PRICE_LIST, SOURCE_TABLES
+from transforms.tables.loading import HALO_POSTINGS, LOADING_TABLES, LOCKS
+from transforms.tables.results import FINDINGS, INVOICE_TIEOUT, LINES, RESULT_TABLES, RUN_FILES, RUNS
+from transforms.tables.sources import (
+    DAILY_USAGE,
+    INVOICE_RECON,
+    INVOICES,
+    PRICE_LIST,
+    QUARANTINE,
+    SOURCE_FILES,
+    SOURCE_TABLES,
+)
 
 ALL_TABLES: tuple[Table, ...] = (*SOURCE_TABLES, *RESULT_TABLES, *LOADING_TABLES)
 
@@ -20,3 +28,8 @@ EXPORT_TABLES: dict[str, Table] = {
     "price_list": PRICE_LIST,
     "invoices": INVOICES,
 }
+
+__all__ = [
+    "ALL_TABLES", "DAILY_USAGE", "EXPORT_TABLES", "FINDINGS", "HALO_POSTINGS", "INVOICES", "INVOICE_RECON",
+    "INVOICE_TIEOUT", "LINES", "LOCKS", "PRICE_LIST", "QUARANTINE", "RUNS", "RUN_FILES", "SOURCE_FILES",
+]  # fmt: skip

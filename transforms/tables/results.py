@@ -89,6 +89,7 @@ LINES = Table(
         Column("source_row", INTEGER, "Row in that file.", nullable=False),
     ),
     key=("run_id", "line_id"),
+    indexes=(("run_id",), ("line_id",)),
     bulk=True,
 )
 

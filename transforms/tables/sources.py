@@ -26,7 +26,7 @@ def _provenance() -> tuple[Column, ...]:
             "source_row",
             Kind.INTEGER,
             "Row in the file as a spreadsheet counts it: the header is row 1, the first record row 2; "
-            "for JSON the ordinal of the record, from 1.",
+            "for JSON and Parquet the ordinal of the record, from 1.",
             nullable=False,
         ),
     )
@@ -309,6 +309,7 @@ INVOICE_RECON = Table(
         *_provenance(),
     ),
     key=("line_id",),
+    indexes=(("period",),),
     bulk=True,
 )
 
@@ -380,6 +381,7 @@ DAILY_USAGE = Table(
             sources=("PartnerEarnedCreditPercentage", "RateOfPartnerEarnedCredit"),
             halo=("partnerearnedcreditpercentage",),
             unit="percent",
+            fraction_sources=("RateOfPartnerEarnedCredit",),
         ),
         Column(
             "credit_percentage",
@@ -388,6 +390,7 @@ DAILY_USAGE = Table(
             sources=("CreditPercentage", "RateOfCredit"),
             halo=("creditpercentage",),
             unit="percent",
+            fraction_sources=("RateOfCredit",),
         ),
         Column("credit_type", TEXT, "Which credit was applied.", sources=("CreditType",), halo=("credittype",)),
         Column("benefit_id", TEXT, "Reservation or savings plan that covered the usage.", sources=("BenefitId",),
@@ -397,6 +400,7 @@ DAILY_USAGE = Table(
         *_provenance(),
     ),
     key=("line_id",),
+    indexes=(("period",),),
     bulk=True,
 )
 
@@ -516,8 +520,7 @@ QUARANTINE = Table(
         Column("total", USAGE_AMOUNT, "The row's charge with tax, where it could be read.", unit="currency"),
         Column("currency", TEXT, "Currency of these amounts."),
     ),
-    key=("file_sha256", "source_file", "source_row"),
-    indexes=(("period",),),
+    key=("period", "file_sha256", "source_file", "source_row"),
 )
 
 SOURCE_TABLES = (SOURCE_FILES, INVOICE_RECON, DAILY_USAGE, PRICE_LIST, INVOICES, QUARANTINE)

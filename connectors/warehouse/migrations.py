@@ -1,0 +1,151 @@
+"""Bringing a warehouse to the current version: Alembic's revisions in `sql/migrations`, then the views.
+
+An upgrade is one transaction on both engines: it happens whole or not at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from connectors.warehouse.engine import Warehouse
+from connectors.warehouse.views import create_views, drop_views, stale_views
+from transforms.errors import WarehouseError
+
+UPGRADE = "csp-billing warehouse upgrade"
+#: PostgreSQL's number for "somebody is upgrading"; any constant that only this project uses.
+_UPGRADE_LOCK = 2_026_110_001
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a warehouse stands against this version of the program.
+
+    Attributes:
+        current: the revision it is at; None when it is empty.
+        head: the revision this version needs.
+        pending: revisions still to run, oldest first; those of a newer program are not known and not in it.
+        stale_views: views that are missing or older.
+    """
+
+    current: str | None
+    head: str
+    pending: list[str]
+    stale_views: list[str]
+
+    @property
+    def is_current(self) -> bool:
+        """Whether there is nothing to do."""
+        return self.current == self.head and not self.stale_views
+
+
+def upgrade(warehouse: Warehouse) -> Status:
+    """Run the pending revisions and replace the views, in one transaction; return how it stands then.
+
+    An upgraded warehouse is left alone. The embedded warehouse is created when there is none.
+
+    Raises:
+        WarehouseError: not reachable, upgraded by a newer program, or a view that others depend on.
+    """
+    with warehouse.begin() as connection:
+        if warehouse.dialect == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
+        before = _status(connection)
+        _refuse_newer(warehouse, before)
+        if not before.is_current:
+            drop_views(connection)
+            run_revisions(connection, "head")
+            create_views(connection)
+        return _status(connection)
+
+
+def run_revisions(connection: sa.Connection, target: str) -> None:
+    """Upgrade, or downgrade where `target` lies behind, the tables to a revision; the views must be gone."""
+    config = _config()
+    config.attributes["connection"] = connection
+    if target == "base":
+        command.downgrade(config, target)
+    else:
+        command.upgrade(config, target)
+
+
+def status(warehouse: Warehouse) -> Status:
+    """How the warehouse stands; a DuckDB file that is not there yet counts as an empty warehouse.
+
+    Raises:
+        WarehouseError: not reachable.
+    """
+    if warehouse.path is not None and not warehouse.path.exists():
+        return _compare(None, [])
+    with warehouse.read() as connection:
+        return _status(connection)
+
+
+def ensure_current(warehouse: Warehouse) -> None:
+    """Make sure that the warehouse can be used by this version; an embedded one that is still empty is set up.
+
+    Raises:
+        WarehouseError: it must be upgraded first, or was upgraded by a newer program.
+    """
+    found = status(warehouse)
+    _refuse_newer(warehouse, found)
+    if found.is_current:
+        return
+    if found.current is None and warehouse.dialect == "duckdb":
+        upgrade(warehouse)
+        return
+    what = "empty" if found.current is None else "of an older version"
+    raise WarehouseError(f"the warehouse {warehouse.url_masked} is {what}; run `{UPGRADE}`")
+
+
+def comparison_options(dialect: str) -> dict[str, Any]:
+    """How Alembic compares a database with the declared tables, to draft a revision or to find drift.
+
+    DuckDB has one text type and no indexes of ours, which exist on PostgreSQL only.
+    """
+
+    def include(_object: Any, _name: str | None, kind: str, _reflected: bool, _compared: Any) -> bool:
+        return not (kind == "index" and dialect == "duckdb")
+
+    def differs(_context: Any, _found: Any, _declared: Any, found_type: Any, declared_type: Any) -> bool | None:
+        both_text = isinstance(found_type, sa.String) and isinstance(declared_type, sa.String)
+        return False if both_text and dialect == "duckdb" else None
+
+    return {"include_object": include, "compare_type": differs}
+
+
+def _status(connection: sa.Connection) -> Status:
+    current = MigrationContext.configure(connection).get_current_revision()
+    has_views = current is not None and sa.inspect(connection).has_table("view_versions")
+    return _compare(current, stale_views(connection) if has_views else [])
+
+
+def _compare(current: str | None, stale: list[str]) -> Status:
+    scripts = ScriptDirectory.from_config(_config())
+    head = scripts.get_current_head()
+    assert head is not None
+    known = [script.revision for script in reversed(list(scripts.walk_revisions()))]
+    done = known.index(current) + 1 if current in known else 0
+    newer = current is not None and current not in known
+    return Status(current, head, [] if newer else known[done:], stale)
+
+
+def _refuse_newer(warehouse: Warehouse, found: Status) -> None:
+    if found.current not in (None, found.head) and not found.pending:
+        raise WarehouseError(
+            f"the warehouse {warehouse.url_masked} was upgraded by a newer csp-billing (revision {found.current}); "
+            "install that version"
+        )
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(resources.files("sql").joinpath("migrations")).replace("%", "%%"))
+    return config

@@ -1,0 +1,25 @@
+-- Cost, ERP amount and margin of each customer by period and currency, in the latest run of each period. Reconciliation
+-- lines only, since daily usage repeats them; a line without an ERP price counts into neither side.
+with sums as (
+    select
+        lines.period,
+        lines.customer_id,
+        max(lines.customer_name) as customer_name,
+        lines.currency,
+        cast(sum(lines.subtotal_amount) as decimal(38, 18)) as cost_amount,
+        cast(sum(lines.erp_amount) as decimal(38, 18)) as erp_amount
+    from lines
+    join latest_runs on latest_runs.run_id = lines.run_id
+    where lines.source = 'invoice_recon' and lines.erp_amount is not null and lines.subtotal_amount is not null
+    group by lines.period, lines.customer_id, lines.currency
+)
+select
+    period,
+    customer_id,
+    customer_name,
+    currency,
+    cost_amount,
+    erp_amount,
+    cast(erp_amount - cost_amount as decimal(38, 18)) as margin_amount,
+    cast(percentage(erp_amount - cost_amount, erp_amount) as decimal(19, 6)) as margin_pct
+from sums
