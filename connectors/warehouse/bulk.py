@@ -74,6 +74,8 @@ def _duckdb_batches(
     compiled = _compile(connection, statement)
     values = [compiled.params[name] for name in compiled.positiontup or ()]
     driver: Any = connection.connection.driver_connection
+    # A result of which only the first row was read still occupies the connection; reading another to its end frees it.
+    driver.execute("select 1").fetchall()
     with driver.sql(str(compiled), params=values).to_arrow_reader(_BATCH_ROWS) as reader:
         _check_names(reader.schema.names, schema)
         for batch in reader:

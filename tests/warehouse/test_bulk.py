@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 from decimal import Context, Decimal
 
 import pyarrow as pa
@@ -23,13 +22,6 @@ from transforms.tables.sources import QUARANTINE
 
 UTC = dt.UTC
 _WIDE = Context(prec=60)
-
-
-@pytest.fixture
-def warehouse(empty_warehouse: Warehouse) -> Iterator[Warehouse]:
-    with empty_warehouse.begin() as connection:
-        metadata.create_all(connection)
-    yield empty_warehouse
 
 
 def _decimals(kind: Kind) -> st.SearchStrategy[Decimal]:

@@ -1,0 +1,146 @@
+"""Runs in the warehouse: what a pipeline writes of one, and what it and the commands read back.
+
+All functions work in the transaction they are given, so that a run is there whole or not at all.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from connectors.warehouse.bulk import insert_arrow, read_arrow
+from connectors.warehouse.schema import sql_table
+from connectors.warehouse.sources import write_files, write_sources
+from transforms.columns import Table
+from transforms.errors import InputError
+from transforms.tables.results import FINDINGS, INVOICE_TIEOUT, LINES, RUN_FILES, RUNS
+
+_LATEST_RUNS = sa.table("latest_runs", sa.column("period", sa.Text), sa.column("run_id", sa.Text))
+#: By weight.
+_SEVERITIES = ("block", "warn", "info")
+
+
+def write_run(
+    connection: sa.Connection,
+    run: Mapping[str, Any],
+    files: pa.Table,
+    run_files: pa.Table,
+    sources: Mapping[str, pa.Table] | None,
+    rejected: pa.Table,
+    lines: pa.Table,
+    findings: pa.Table,
+    tieout: pa.Table,
+) -> None:
+    """Write one run and, unless they stand unchanged, the source rows of its period.
+
+    Args:
+        connection: an open transaction.
+        run: one row of RUNS by column name.
+        files: columns of SOURCE_FILES; files already known are left as they are.
+        run_files: columns of RUN_FILES.
+        sources: the period's rows by kind, and whole price lists (see `write_sources`); None leaves the source
+            tables and the quarantine untouched.
+        rejected: columns of QUARANTINE.
+        lines: columns of LINES.
+        findings: columns of FINDINGS.
+        tieout: columns of INVOICE_TIEOUT.
+    """
+    if connection.dialect.name == "postgresql":
+        # Bulk tables have no key that would stop two runs from writing the same partition at once.
+        connection.exec_driver_sql("lock table runs in share row exclusive mode")
+    connection.execute(sql_table(RUNS).insert(), [dict(run)])
+    if sources is None:
+        write_files(connection, files)
+    else:
+        write_sources(connection, run["period"], files, sources, rejected)
+    for table, rows in ((RUN_FILES, run_files), (LINES, lines), (FINDINGS, findings), (INVOICE_TIEOUT, tieout)):
+        insert_arrow(connection, table, rows)
+
+
+def get_run(connection: sa.Connection, run_id: str) -> dict[str, Any]:
+    """One run by column name of RUNS.
+
+    Raises:
+        InputError: there is no such run.
+    """
+    runs = sql_table(RUNS)
+    row = connection.execute(sa.select(runs).where(runs.c.run_id == run_id)).mappings().one_or_none()
+    if row is None:
+        raise InputError(f"there is no run {run_id}; `csp-billing warehouse query 'select * from out_runs'` lists them")
+    return dict(row)
+
+
+def latest_run(connection: sa.Connection, period: str) -> dict[str, Any] | None:
+    """The latest full run of a period that did not fail; None when there is none (the view `latest_runs`)."""
+    runs = sql_table(RUNS)
+    statement = sa.select(runs).join(_LATEST_RUNS, _LATEST_RUNS.c.run_id == runs.c.run_id)
+    row = connection.execute(statement.where(_LATEST_RUNS.c.period == period)).mappings().one_or_none()
+    return None if row is None else dict(row)
+
+
+def set_status(connection: sa.Connection, run_id: str, status: str, finished_at: dt.datetime | None = None) -> None:
+    """Set a run's status and, where given, when it ended (UTC).
+
+    Raises:
+        InputError: there is no such run.
+    """
+    values: dict[str, Any] = {"status": status}
+    if finished_at is not None:
+        values["finished_at"] = finished_at
+    _update(connection, run_id, values)
+
+
+def approve(connection: sa.Connection, run_id: str, by: str, note: str | None, at: dt.datetime) -> None:
+    """Record who approved a run for loading, and when (UTC).
+
+    Raises:
+        InputError: there is no such run.
+    """
+    _update(connection, run_id, {"approved_by": by, "approved_at": at, "approval_note": note})
+
+
+def read_lines(connection: sa.Connection, run_id: str) -> pa.Table:
+    """A run's lines, columns of LINES, by source, file and row."""
+    rows = _of_run(connection, LINES, run_id)
+    return rows.sort_by([("source", "ascending"), ("source_file", "ascending"), ("source_row", "ascending")])
+
+
+def read_tieout(connection: sa.Connection, run_id: str) -> pa.Table:
+    """A run's invoices against their lines, columns of INVOICE_TIEOUT, by invoice."""
+    return _of_run(connection, INVOICE_TIEOUT, run_id).sort_by("invoice_number")
+
+
+def read_findings(
+    connection: sa.Connection, run_id: str, codes: Collection[str] = (), severities: Collection[str] = _SEVERITIES
+) -> pa.Table:
+    """A run's findings, columns of FINDINGS, the blocking ones first.
+
+    Args:
+        connection: an open transaction.
+        run_id: the run.
+        codes: only these finding codes; empty for all.
+        severities: only these severities.
+    """
+    findings = sql_table(FINDINGS)
+    where = [findings.c.severity.in_(list(severities))]
+    if codes:
+        where.append(findings.c.code.in_(list(codes)))
+    rows = _of_run(connection, FINDINGS, run_id, *where)
+    ordered = rows.sort_by([(name, "ascending") for name in ("code", "invoice_number", "customer_name", "line_id")])
+    rank = pa.array([_SEVERITIES.index(severity) for severity in ordered["severity"].to_pylist()], pa.int8())
+    return ordered.append_column("rank", rank).sort_by("rank").drop_columns("rank")
+
+
+def _of_run(connection: sa.Connection, table: Table, run_id: str, *where: sa.ColumnElement[bool]) -> pa.Table:
+    made = sql_table(table)
+    return read_arrow(connection, sa.select(made).where(made.c.run_id == run_id, *where), table.schema)
+
+
+def _update(connection: sa.Connection, run_id: str, values: Mapping[str, Any]) -> None:
+    get_run(connection, run_id)
+    runs = sql_table(RUNS)
+    connection.execute(runs.update().where(runs.c.run_id == run_id).values(**values))

@@ -1,0 +1,27 @@
+"""Rows for tests: each table's required columns filled in, the rest as the test says."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pyarrow as pa
+
+from transforms.columns import Kind, Table
+
+NOON = dt.datetime(2026, 4, 2, 12, tzinfo=dt.UTC)
+
+_FILLERS: dict[Kind, Any] = {Kind.TEXT: "x", Kind.INTEGER: 1, Kind.BOOLEAN: False, Kind.TIMESTAMP: NOON}
+
+
+def row(table: Table, **values: Any) -> dict[str, Any]:
+    """One row of `table`; what is required and not given gets a filler."""
+    filled = {column.name: _FILLERS.get(column.kind, 0) for column in table.columns if not column.nullable}
+    unknown = set(values) - set(table.names)
+    assert not unknown, unknown
+    return {**filled, **values}
+
+
+def rows(table: Table, *given: dict[str, Any]) -> pa.Table:
+    """An Arrow table of `row`s; none gives an empty one."""
+    return pa.Table.from_pylist([row(table, **values) for values in given], schema=table.schema)

@@ -1,0 +1,189 @@
+"""A period is written whole, rewritten to the same rows, and read back as it was written."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import sqlalchemy as sa
+
+from connectors.warehouse.engine import Warehouse
+from connectors.warehouse.runs import (
+    approve,
+    get_run,
+    latest_run,
+    read_findings,
+    read_lines,
+    read_tieout,
+    set_status,
+    write_run,
+)
+from connectors.warehouse.schema import sql_table
+from connectors.warehouse.sources import read_price_lists, read_rejected, read_source
+from tests.warehouse.rows import NOON, row, rows
+from transforms.errors import InputError
+from transforms.tables.results import FINDINGS, INVOICE_TIEOUT, LINES, RUN_FILES, RUNS
+from transforms.tables.sources import DAILY_USAGE, INVOICE_RECON, INVOICES, PRICE_LIST, QUARANTINE, SOURCE_FILES
+
+
+def _month(period: str, invoice: str, file: str = "a" * 64) -> dict[str, pa.Table]:
+    def recon_row(number: int, amount: str) -> dict[str, Any]:
+        return {
+            "line_id": f"{invoice}-{number}", "period": period, "invoice_number": invoice, "file_sha256": file,
+            "source_file": "recon.csv", "source_row": number, "total": Decimal(amount),
+        }  # fmt: skip
+
+    return {
+        "invoice_recon": rows(INVOICE_RECON, recon_row(2, "1.10"), recon_row(3, "2.20")),
+        "daily_usage": rows(DAILY_USAGE, {"line_id": f"{invoice}-u", "period": period, "file_sha256": "b" * 64}),
+        "invoices": rows(INVOICES, {"invoice_number": invoice, "period": period, "total_charges": Decimal("3.30")}),
+        "price_list": rows(PRICE_LIST, {"file_sha256": "c" * 64, "unit_price": Decimal("7.5")}),
+    }
+
+
+def _write(warehouse: Warehouse, run_id: str, period: str = "2026-03", **changes: Any) -> dict[str, pa.Table]:
+    """Write one small run and return its parts."""
+    run = row(RUNS, run_id=run_id, period=period, status="reconciled", **changes.pop("run", {}))
+    parts = {
+        "files": rows(SOURCE_FILES, {"file_sha256": "c" * 64, "source_file": "prices.csv", "kind": "price_list"}),
+        "run_files": rows(RUN_FILES, {"run_id": run_id, "file_sha256": "c" * 64, "source_file": "prices.csv"}),
+        "sources": _month(period, "G1"),
+        "rejected": rows(QUARANTINE, {"period": period, "source_row": 9, "total": Decimal("0.07")}),
+        "lines": rows(
+            LINES,
+            {"run_id": run_id, "period": period, "line_id": "2", "source": "invoice_recon", "source_row": 3},
+            {"run_id": run_id, "period": period, "line_id": "1", "source": "invoice_recon", "source_row": 2},
+        ),
+        "findings": rows(
+            FINDINGS,
+            {"run_id": run_id, "period": period, "code": "PRICE_NOT_FOUND", "severity": "warn", "line_id": "1"},
+            {"run_id": run_id, "period": period, "code": "PEC_MISSING", "severity": "info", "line_id": "1"},
+            {"run_id": run_id, "period": period, "code": "TOTAL_MISMATCH", "severity": "block", "line_id": "2"},
+        ),
+        "tieout": rows(INVOICE_TIEOUT, {"run_id": run_id, "period": period, "invoice_number": "G1"}),
+        **changes,
+    }
+    with warehouse.begin() as connection:
+        write_run(connection, run, **parts)
+    return parts
+
+
+def test_what_is_written_is_read(warehouse: Warehouse) -> None:
+    parts = _write(warehouse, "r1")
+    with warehouse.read() as connection:
+        for kind in ("invoice_recon", "daily_usage", "invoices"):
+            assert read_source(connection, kind, "2026-03").equals(parts["sources"][kind])
+        assert read_price_lists(connection).equals(parts["sources"]["price_list"])
+        assert read_rejected(connection, "2026-03").equals(parts["rejected"])
+        assert read_tieout(connection, "r1").equals(parts["tieout"])
+        assert read_lines(connection, "r1")["line_id"].to_pylist() == ["1", "2"]
+        assert read_findings(connection, "r1")["severity"].to_pylist() == ["block", "warn", "info"]
+        assert read_findings(connection, "r1", codes=["PEC_MISSING"])["severity"].to_pylist() == ["info"]
+        assert read_findings(connection, "r1", severities=["block"])["code"].to_pylist() == ["TOTAL_MISMATCH"]
+        assert get_run(connection, "r1")["started_at"] == NOON
+
+
+def test_a_rerun_replaces_the_period_and_nothing_else(warehouse: Warehouse) -> None:
+    _write(warehouse, "r1")
+    other = _write(warehouse, "r2", period="2026-02", sources=_month("2026-02", "G0"))
+    with warehouse.read() as connection:
+        before = {kind: read_source(connection, kind, "2026-03") for kind in ("invoice_recon", "daily_usage")}
+    _write(warehouse, "r3")
+    with warehouse.read() as connection:
+        for kind, was in before.items():
+            assert read_source(connection, kind, "2026-03").equals(was)
+        assert read_source(connection, "invoice_recon", "2026-02").equals(other["sources"]["invoice_recon"])
+        assert read_price_lists(connection).num_rows == 1
+        assert connection.execute(sa.select(sa.func.count()).select_from(sql_table(SOURCE_FILES))).scalar() == 1
+        assert read_lines(connection, "r1").num_rows == read_lines(connection, "r3").num_rows == 2
+
+
+def test_a_republished_invoice_takes_the_place_of_the_old_one(warehouse: Warehouse) -> None:
+    _write(warehouse, "r1")
+    republished = _month("2026-03", "G1", file="d" * 64)
+    republished["invoice_recon"] = republished["invoice_recon"].slice(0, 1)
+    _write(warehouse, "r2", sources=republished)
+    with warehouse.read() as connection:
+        assert read_source(connection, "invoice_recon", "2026-03").equals(republished["invoice_recon"])
+
+
+def test_an_invoice_that_moved_to_another_period_is_kept_once(warehouse: Warehouse) -> None:
+    _write(warehouse, "r1")
+    _write(warehouse, "r2", period="2026-04", sources=_month("2026-04", "G1"))
+    with warehouse.read() as connection:
+        assert read_source(connection, "invoices", "2026-03").num_rows == 0
+        assert read_source(connection, "invoices", "2026-04").num_rows == 1
+
+
+def test_an_invoice_in_two_files_is_refused_by_name(warehouse: Warehouse) -> None:
+    twice = _month("2026-03", "G1")
+    twice["invoices"] = rows(
+        INVOICES,
+        {"invoice_number": "G1", "period": "2026-03", "source_file": "a.json"},
+        {"invoice_number": "G1", "period": "2026-03", "source_file": "b.json"},
+    )
+    with pytest.raises(InputError, match=r"G1 is in a\.json and again in b\.json"):
+        _write(warehouse, "r1", sources=twice)
+
+
+def test_a_run_without_sources_leaves_them_alone(warehouse: Warehouse) -> None:
+    parts = _write(warehouse, "r1")
+    _write(warehouse, "r2", sources=None, rejected=rows(QUARANTINE))
+    with warehouse.read() as connection:
+        assert read_source(connection, "invoice_recon", "2026-03").equals(parts["sources"]["invoice_recon"])
+        assert read_rejected(connection, "2026-03").num_rows == 1
+
+
+def test_a_known_price_list_under_another_name_is_not_loaded_again(warehouse: Warehouse) -> None:
+    _write(warehouse, "r1")
+    renamed = _month("2026-03", "G1")
+    renamed["price_list"] = rows(
+        PRICE_LIST,
+        {"file_sha256": "c" * 64, "source_file": "copy.csv", "unit_price": Decimal("7.5")},
+        {"file_sha256": "e" * 64, "source_file": "new.csv", "unit_price": Decimal("8")},
+    )
+    _write(warehouse, "r2", sources=renamed)
+    with warehouse.read() as connection:
+        assert sorted(read_price_lists(connection)["source_file"].to_pylist()) == ["new.csv", "x"]
+
+
+def test_a_failure_midway_leaves_nothing(warehouse: Warehouse) -> None:
+    with pytest.raises(ValueError, match="line_id"):
+        _write(warehouse, "r1", lines=rows(LINES, {"run_id": "r1"}).drop_columns("line_id"))
+    with warehouse.read() as connection:
+        assert latest_run(connection, "2026-03") is None
+        assert read_source(connection, "invoice_recon", "2026-03").num_rows == 0
+
+
+def test_the_latest_run_is_the_last_full_one_that_did_not_fail(warehouse: Warehouse) -> None:
+    for number, run in enumerate([{}, {}, {"scope": "{}"}, {"status": "failed"}]):
+        started = NOON + dt.timedelta(hours=number)
+        status = run.pop("status", "reconciled")
+        _write(warehouse, f"r{number}", sources=None, run={"started_at": started, **run})
+        with warehouse.begin() as connection:
+            set_status(connection, f"r{number}", status)
+    with warehouse.read() as connection:
+        latest = latest_run(connection, "2026-03")
+        assert latest is not None
+        assert latest["run_id"] == "r1"
+        assert latest_run(connection, "2020-01") is None
+
+
+def test_status_and_approval(warehouse: Warehouse) -> None:
+    _write(warehouse, "r1")
+    with warehouse.begin() as connection:
+        set_status(connection, "r1", "loaded", finished_at=NOON)
+        approve(connection, "r1", "Finance", None, NOON)
+        run = get_run(connection, "r1")
+    assert (run["status"], run["finished_at"]) == ("loaded", NOON)
+    assert (run["approved_by"], run["approved_at"], run["approval_note"]) == ("Finance", NOON, None)
+
+
+def test_an_unknown_run_is_told_in_one_line(warehouse: Warehouse) -> None:
+    with warehouse.begin() as connection:
+        for use in (lambda: get_run(connection, "r9"), lambda: set_status(connection, "r9", "loaded")):
+            with pytest.raises(InputError, match="there is no run r9"):
+                use()
