@@ -57,11 +57,8 @@ def categorise(recon: pa.Table) -> Categories:
     azure_plan = ~licence & ~commitment_discount & (described | metered)
     credit = _mask(pc.equal(texts["charge_type"], "customercredit"))
     trial = _contains(texts, "trial", "product_qualifiers", "term_and_billing_cycle")
-    zero = pa.scalar(0, pa.int64())
-    free = _mask(pc.equal(recon.column("unit_price"), zero)) & _mask(
-        pc.equal(pc.coalesce(recon.column("effective_unit_price"), pa.scalar(0, pa.int64()).cast(
-            recon.schema.field("effective_unit_price").type)), zero)
-    )
+    effective = pc.fill_null(pc.sign(recon.column("effective_unit_price")), 0)
+    free = _mask(pc.equal(pc.sign(recon.column("unit_price")), 0)) & _mask(pc.equal(effective, 0))
     return Categories(first_party, licence, azure_plan, credit, credit | trial | free)
 
 

@@ -75,6 +75,7 @@ class Column:
         sources: the column's names in the exports, newest first; matched without regard to case.
         halo: the HaloPSA properties it is posted as.
         unit: what a number counts: a currency column's name, `percent`, `fraction`, `seats or units` …
+        fraction_sources: those of `sources` that deliver a fraction (0.15) where the column is in percent (15).
     """
 
     name: str
@@ -85,6 +86,7 @@ class Column:
     sources: tuple[str, ...] = ()
     halo: tuple[str, ...] = ()
     unit: str = ""
+    fraction_sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

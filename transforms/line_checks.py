@@ -10,16 +10,21 @@ import pyarrow as pa
 
 from transforms.categories import Categories
 from transforms.findings import Finding, money_text
-from transforms.money import Fixed, Integers
+from transforms.money import Fixed, Integers, Mask
 from transforms.policy import Policy
-from transforms.pricing import Pricing
 from transforms.price_match import same_unit_price
+from transforms.pricing import Pricing
 from transforms.rounding import RoundingResult
 
 _CONTEXT = (
     "line_id", "invoice_number", "customer_id", "customer_name", "subscription_id", "product_id", "sku_id", "currency",
     "pricing_currency", "source_file", "source_row", "promotion_id",
 )  # fmt: skip
+
+
+def rows_of(mask: Mask) -> list[int]:
+    """Positions of the rows that a mask holds."""
+    return [int(row) for row in np.flatnonzero(mask)]
 
 
 class LineReader:
@@ -57,7 +62,7 @@ def check_sums(
 ) -> list[Finding]:
     """SUBTOTAL_MISMATCH where no rounding rule explains the subtotal; TOTAL_MISMATCH where total ≠ subtotal + tax."""
     findings = []
-    for row in np.flatnonzero(rounding.rule == ""):
+    for row in rows_of(rounding.rule == ""):
         expected, actual = rounding.nearest.decimal(row), subtotal.decimal(row)
         findings.append(
             reader.finding(
@@ -68,7 +73,7 @@ def check_sums(
             )
         )  # fmt: skip
     sums = subtotal + tax
-    for row in np.flatnonzero(~total.equals(sums)):
+    for row in rows_of(~total.equals(sums)):
         expected, actual = sums.decimal(row), total.decimal(row)
         findings.append(
             reader.finding(
@@ -84,13 +89,13 @@ def check_sums(
 def check_price_found(reader: LineReader, pricing: Pricing) -> list[Finding]:
     """PRICE_NOT_FOUND and PRICE_NOT_EFFECTIVE of the lines that ought to have a list price."""
     findings = []
-    for row in np.flatnonzero(pricing.outcome == "not_found"):
+    for row in rows_of(pricing.outcome == "not_found"):
         key = pricing.question(row).key
         wanted = f"{key.product_id}:{key.sku_id} {key.term}/{key.plan} {key.market} {key.currency}"
         findings.append(
             reader.finding(row, "PRICE_NOT_FOUND", f"No price list has a row for {wanted}.", priced=True)
         )
-    for row in np.flatnonzero(pricing.outcome == "not_effective"):
+    for row in rows_of(pricing.outcome == "not_effective"):
         question, answer = pricing.question(row), pricing.answer(row)
         nearest = answer.nearest
         span = f"{nearest.starts:%Y-%m-%d} to {nearest.ends:%Y-%m-%d}" if nearest else "other dates"
@@ -108,7 +113,7 @@ def check_price_found(reader: LineReader, pricing: Pricing) -> list[Finding]:
 def check_unit_price(reader: LineReader, pricing: Pricing, unit_price: Fixed) -> list[Finding]:
     """UNIT_PRICE_MISMATCH where the line's list price is not the price list's per charge cycle."""
     findings = []
-    for row in np.flatnonzero(pricing.priced & ~pricing.list_price.equals(unit_price)):
+    for row in rows_of(pricing.priced & ~pricing.list_price.equals(unit_price)):
         billed, question, answer = unit_price.decimal(row), pricing.question(row), pricing.answer(row)
         listed = answer.row
         if billed is None or listed is None:
@@ -150,7 +155,7 @@ def check_margin(
     erp = pricing.erp_term_price.take(rows)
     price = effective.take(rows)
     prorated = pricing.billed_days[rows] < pricing.cycle_days[rows]
-    lowest = price - half_of_last_decimal(price).only(prorated)
+    lowest = price - half_of_last_decimal(price).where(prorated, Fixed.constant(0, len(rows)))
     weight = pricing.cycle_days[rows] * pricing.per_term[rows]
     cost = lowest.times(weight)
     retail = erp.times(pricing.billed_days[rows])
@@ -159,9 +164,9 @@ def check_margin(
     allowed = retail * (Fixed.constant(1, len(rows)) - floor)
     below = (cost.compare(allowed) > 0) & ~above
     findings = []
-    for place in np.flatnonzero(above | below):
+    for place in rows_of(above | below):
         row = int(rows[place])
-        full = pricing.full_cycle_price(row, price.decimal(int(place)))
+        full = pricing.full_cycle_price(row, price.decimal(place))
         expected = pricing.erp_price.decimal(row)
         listed = pricing.answer(row).row
         origin = f"{listed.source_file} row {listed.source_row}" if listed else "the price list"

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-Hashes = np.ndarray[Any, np.dtype[np.uint64]]
+from transforms.digests import Hashes, hash_rows
 
 #: What a charge is for, by kind of export.
 KEY_COLUMNS: dict[str, tuple[str, ...]] = {
@@ -43,7 +43,6 @@ _CONTENT_FIRST = (
 )  # fmt: skip
 _NOT_CONTENT = {"line_id", "period", "file_sha256", "source_file", "source_row"}
 
-_ODD = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
 _HEX = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
 _ID_BYTES = 12
 
@@ -55,12 +54,8 @@ def charge_keys(table: pa.Table, kind: str) -> tuple[Hashes, Hashes]:
         table: typed rows of the export, with the columns of its table in `transforms.tables.sources`.
         kind: `invoice_recon` or `daily_usage`.
     """
-    halves = tuple(np.full(table.num_rows, np.uint64(len(kind)), dtype=np.uint64) for _ in range(2))
-    for name in KEY_COLUMNS[kind]:
-        _mix_in(halves, _canonical(table, name))
-    signs = pc.sign(table.column(_SIGN_COLUMN[kind])).cast(pa.string())
-    _mix_in(halves, signs.combine_chunks())
-    return halves[0], halves[1]
+    signs = pc.sign(table.column(_SIGN_COLUMN[kind])).combine_chunks()
+    return hash_rows([*(_canonical(table, name) for name in KEY_COLUMNS[kind]), signs])
 
 
 def line_ids(table: pa.Table, kind: str) -> pa.Array:
@@ -79,30 +74,16 @@ def line_ids(table: pa.Table, kind: str) -> pa.Array:
 
 
 def _canonical(table: pa.Table, name: str) -> pa.Array:
+    """A key column as text: case folded where it varies, a JSON reference id reduced to its `id`."""
     column = table.column(name).combine_chunks()
-    if not pa.types.is_string(column.type):
-        return column.cast(pa.string())
-    if name in _FOLDED:
-        return pc.utf8_lower(column)
-    return column
+    if name == "reference_id":
+        encoded = column.dictionary_encode()
+        ids = pa.array([_reference(text) for text in encoded.dictionary.to_pylist()], pa.string())
+        return ids.take(encoded.indices)
+    return pc.utf8_lower(column) if name in _FOLDED else column
 
 
-def _mix_in(halves: tuple[Hashes, ...], column: pa.Array) -> None:
-    """Fold a text column into both halves; every distinct text is digested once."""
-    encoded = column.dictionary_encode()
-    digests = np.empty((len(encoded.dictionary) + 1, 2), dtype=np.uint64)
-    for place, text in enumerate(encoded.dictionary.to_pylist()):
-        digest = hashlib.blake2b(_identity_text(text).encode(), digest_size=16).digest()
-        digests[place] = np.frombuffer(digest, dtype=np.uint64)
-    digests[-1] = 0
-    codes = np.asarray(encoded.indices.fill_null(len(encoded.dictionary)))
-    for half, odd, column_digests in zip(halves, _ODD, digests.T, strict=True):
-        half ^= column_digests[codes]
-        half *= odd
-        half ^= half >> np.uint64(29)
-
-
-def _identity_text(text: str) -> str:
+def _reference(text: str) -> str:
     """A reference id is a GUID or, since 2026, a JSON object whose `id` is the reference."""
     if text.startswith("{"):
         try:

@@ -25,7 +25,7 @@ Mask = np.ndarray[Any, np.dtype[np.bool_]]
 _INT64_MAX = 2**63 - 1
 #: Wide enough that moving a decimal point never rounds.
 _WIDE = Context(prec=200)
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 
 #: Decimals of a currency's smallest coin where ISO 4217 gives other than two.
 _CURRENCY_EXPONENTS = {
@@ -245,10 +245,6 @@ class Fixed:
         left, right, scale = _aligned(self, other)
         left, right = _same_width(left, right, max(_largest(left), _largest(right)))
         return Fixed(np.where(mask, left, right), scale, np.where(mask, self.valid, other.valid))
-
-    def only(self, mask: Mask) -> Fixed:
-        """This column with no value outside the mask."""
-        return Fixed(np.where(mask, self.units, 0), self.scale, self.valid & mask)
 
     def take(self, rows: Integers) -> Fixed:
         """Rows by position."""

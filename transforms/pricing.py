@@ -59,11 +59,11 @@ class Pricing:
 
     def question(self, row: int) -> PriceQuestion:
         """What was asked for a line that a list ought to price."""
-        return self._questions[self._asked[row]]
+        return self._questions[int(self._asked[row])]
 
     def answer(self, row: int) -> PriceAnswer:
         """What the price book answered for it."""
-        return self._answers[self._asked[row]]
+        return self._answers[int(self._asked[row])]
 
     def full_cycle_price(self, row: int, effective: Decimal | None) -> Decimal | None:
         """A line's effective unit price scaled to its full charge cycle, for a message (ten decimals)."""
@@ -115,8 +115,8 @@ def price_lines(recon: pa.Table, categories: Categories, price_lists: pa.Table, 
     per_term = [question.per_term for question in questions]
     return Pricing(
         outcome=spread([answer.outcome for answer in answers], "", object),
-        list_price=_prices([_share(row.unit_price if row else None, n) for row, n in zip(found, per_term)], asked),
-        erp_price=_prices([_share(row.erp_price if row else None, n) for row, n in zip(found, per_term)], asked),
+        list_price=_prices([_share(row.unit_price if row else None, n) for row, n in zip(found, per_term, strict=True)], asked),
+        erp_price=_prices([_share(row.erp_price if row else None, n) for row, n in zip(found, per_term, strict=True)], asked),
         erp_term_price=_prices([row.erp_price if row else None for row in found], asked),
         per_term=spread(per_term, 1, np.int64),
         billed_days=spread([cycle.billed_days if cycle else 1 for cycle in cycles], 1, np.int64),
@@ -152,6 +152,7 @@ def _cycle(case: dict[str, Any]) -> Cycle | None:
 
 def _question(case: dict[str, Any], cycle: Cycle | None, policy: Policy) -> PriceQuestion:
     customer = policy.customers.get(case["customer_id"])
+    segment = customer.segment if customer else None
     key = PriceKey(
         case["product_id"],
         case["sku_id"],
@@ -161,7 +162,7 @@ def _question(case: dict[str, Any], cycle: Cycle | None, policy: Policy) -> Pric
         case["pricing_currency"] or case["currency"] or "",
     )
     on: date | None = case["subscription_start_date"] or case["charge_start_date"]
-    return PriceQuestion(key, on, cycle.per_term if cycle else 1, case["unit_price"], customer and customer.segment)
+    return PriceQuestion(key, on, cycle.per_term if cycle else 1, case["unit_price"], segment)
 
 
 def _share(price: Decimal | None, per_term: int) -> Decimal | None:

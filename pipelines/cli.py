@@ -1,0 +1,346 @@
+"""The command line. Commands import what they need when they run, so that `--help` is instant."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from transforms.errors import BillingError
+
+if TYPE_CHECKING:
+    from pipelines.billing import RunSummary
+
+app = typer.Typer(
+    name="csp-billing",
+    help="Reconcile Microsoft CSP exports to the cent and bill them through HaloPSA exactly once.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+warehouse_app = typer.Typer(help="The SQL warehouse: migrations, checks, the analysts' copy, read-only SQL.",
+                            no_args_is_help=True)  # fmt: skip
+app.add_typer(warehouse_app, name="warehouse")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Period = Annotated[str, typer.Option("--period", help="Billing period, YYYY-MM.")]
+Exports = Annotated[str | None, typer.Option("--exports", help="Folder with the partner exports.")]
+Recorded = Annotated[bool, typer.Option("--prefect", help="Record the command as a Prefect flow run.")]
+RunId = Annotated[str, typer.Argument(help="Id of the run, as `run` and `reconcile` print it.")]
+Approve = Annotated[bool, typer.Option("--approve", help="Mark as billed although findings of severity block are open.")]
+AllPrices = Annotated[bool, typer.Option("--all-prices", help="Post the whole price list, not only products in lines.")]
+
+
+@app.command()
+def run(
+    period: Period,
+    exports: Exports = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Reconcile and store, but write nothing to HaloPSA.")] = False,
+    approve: Approve = False,
+    all_prices: AllPrices = False,
+    prefect: Recorded = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bill a month: extract, reconcile, store, load to HaloPSA, mark as billed if nothing blocks."""
+    options = {"dry_run": dry_run, "approve": approve, "all_prices": all_prices}
+
+    def flow() -> dict[str, Any]:
+        from pipelines.flows import monthly_billing
+
+        return monthly_billing(period=period, exports=exports, **options)
+
+    def steps() -> RunSummary:
+        from pipelines.billing import bill_month
+        from pipelines.settings import load_settings
+
+        return bill_month(load_settings(exports=exports), period, **options)
+
+    _report(prefect, flow, steps, as_json)
+
+
+@app.command()
+def reconcile(
+    period: Period,
+    exports: Exports = None,
+    customer: Annotated[list[str] | None, typer.Option("--customer", help="Only this customer id; repeatable.")] = None,
+    invoice: Annotated[list[str] | None, typer.Option("--invoice", help="Only this invoice; repeatable.")] = None,
+    prefect: Recorded = False,
+    as_json: AsJson = False,
+) -> None:
+    """Reconcile a month without any HaloPSA write."""
+
+    def flow() -> dict[str, Any]:
+        from pipelines import flows
+
+        return flows.reconcile(period=period, exports=exports, customers=customer, invoices=invoice)
+
+    def steps() -> RunSummary:
+        from pipelines.billing import Scope, reconcile_month
+        from pipelines.settings import load_settings
+
+        scope = Scope(tuple(customer or ()), tuple(invoice or ()))
+        return reconcile_month(load_settings(exports=exports), period, scope)
+
+    _report(prefect, flow, steps, as_json)
+
+
+@app.command()
+def load(run_id: RunId, all_prices: AllPrices = False, prefect: Recorded = False, as_json: AsJson = False) -> None:
+    """Load a stored run to HaloPSA; what is there already is not sent again."""
+
+    def flow() -> dict[str, Any]:
+        from pipelines import flows
+
+        return flows.load(run_id, all_prices=all_prices)
+
+    def steps() -> RunSummary:
+        from pipelines.billing import load_stored_run
+        from pipelines.settings import load_settings
+
+        return load_stored_run(load_settings(), run_id, all_prices=all_prices)
+
+    _report(prefect, flow, steps, as_json)
+
+
+@app.command("mark-billed")
+def mark_billed(run_id: RunId, approve: Approve = False, as_json: AsJson = False) -> None:
+    """Mark a loaded run's lines and invoices as billed in HaloPSA."""
+
+    def steps() -> RunSummary:
+        from pipelines.billing import mark_stored_run
+        from pipelines.settings import load_settings
+
+        return mark_stored_run(load_settings(), run_id, approve=approve)
+
+    _report(False, None, steps, as_json)
+
+
+@app.command()
+def findings(
+    run: Annotated[str | None, typer.Option("--run", help="Id of the run.")] = None,
+    period: Annotated[str | None, typer.Option("--period", help="The latest run of this period.")] = None,
+    code: Annotated[list[str] | None, typer.Option("--code", help="Only this finding code; repeatable.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the findings of a run; without a run or period those of the run made last."""
+    from pipelines.inspection import list_findings
+    from pipelines.settings import load_settings
+
+    _print_rows(*list_findings(load_settings(), run, period, code or []), as_json)
+
+
+@app.command()
+def identify(
+    paths: Annotated[list[Path], typer.Argument(help="Files or folders.")], as_json: AsJson = False
+) -> None:
+    """Say what each file is, by its content."""
+    from pipelines.inspection import IDENTITY_COLUMNS, identify_paths
+    from pipelines.output import print_json, print_table
+
+    found = identify_paths(paths)
+    if as_json:
+        print_json([vars(identity) for identity in found])
+        return
+    print_table(IDENTITY_COLUMNS, [[_listed(getattr(one, name)) for name in IDENTITY_COLUMNS] for one in found])
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Check settings (secrets masked), the warehouse, and whether HaloPSA answers."""
+    from pipelines.inspection import examine
+    from pipelines.output import print_json, print_table
+    from pipelines.settings import load_settings
+
+    report = examine(load_settings())
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        print_table(["setting", "value"], report.settings.items())
+        print()
+        print_table(["part", "state"], report.states)
+    raise typer.Exit(report.exit_code)
+
+
+@app.command()
+def sandbox(
+    port: Annotated[int, typer.Option("--port", help="Port on this machine; 0 for any free one.")] = 8765,
+    as_json: AsJson = False,
+) -> None:
+    """Run a local HaloPSA until interrupted."""
+    from connectors.halopsa.sandbox.server import run_forever
+
+    run_forever(port, as_json=as_json)
+
+
+@app.command()
+def demo(
+    directory: Annotated[Path, typer.Option("--dir", help="Folder for everything the demo makes.")] = Path("demo"),
+    prefect: Recorded = False,
+    as_json: AsJson = False,
+) -> None:
+    """Do the whole job on a generated example month with a local HaloPSA."""
+    from pipelines.demo import run_demo
+
+    raise typer.Exit(run_demo(directory, recorded=prefect or _api_configured(), as_json=as_json))
+
+
+@warehouse_app.command("upgrade")
+def warehouse_upgrade(as_json: AsJson = False) -> None:
+    """Create the warehouse or bring it to this version."""
+    from connectors.warehouse.migrations import upgrade
+    from pipelines.inspection import open_configured_warehouse
+
+    _print_status(upgrade(open_configured_warehouse()), as_json)
+
+
+@warehouse_app.command("status")
+def warehouse_status(as_json: AsJson = False) -> None:
+    """Say which version the warehouse has, and which this program needs."""
+    from connectors.warehouse.migrations import status
+    from pipelines.inspection import open_configured_warehouse
+
+    _print_status(status(open_configured_warehouse()), as_json)
+
+
+@warehouse_app.command("check")
+def warehouse_check(as_json: AsJson = False) -> None:
+    """Run the SQL checks; each must return nothing. Exit code 1 when one of severity fail does."""
+    from connectors.warehouse.checks import run_checks
+    from pipelines.inspection import open_configured_warehouse
+
+    results = run_checks(open_configured_warehouse())
+    columns = ["check", "severity", "rows", "meaning"]
+    _print_rows(columns, [[one.name, one.severity, one.rows, one.meaning] for one in results], as_json)
+    raise typer.Exit(1 if any(one.rows and one.severity == "fail" for one in results) else 0)
+
+
+@warehouse_app.command("snapshot")
+def warehouse_snapshot(as_json: AsJson = False) -> None:
+    """Publish a read-only copy for analysts: a DuckDB file and Parquet, replaced at once."""
+    from connectors.warehouse.snapshot import publish_snapshot
+    from pipelines.inspection import open_configured_warehouse
+    from pipelines.output import print_json
+    from pipelines.settings import load_settings
+
+    folder = publish_snapshot(open_configured_warehouse(), load_settings().home)
+    if as_json:
+        print_json({"snapshot": str(folder)})
+    else:
+        print(folder)
+
+
+@warehouse_app.command("query")
+def warehouse_query(
+    sql: Annotated[str, typer.Argument(help="One SELECT; the views are named out_…")], as_json: AsJson = False
+) -> None:
+    """Run read-only SQL."""
+    from connectors.warehouse.query import run_query
+    from pipelines.inspection import open_configured_warehouse
+
+    result = run_query(open_configured_warehouse(), sql)
+    _print_rows(result.columns, result.rows, as_json)
+
+
+def _api_configured() -> bool:
+    """Whether a Prefect API is configured, by environment or profile, without importing Prefect for the first."""
+    if os.environ.get("PREFECT_API_URL"):
+        return True
+    home = Path(os.environ.get("PREFECT_HOME") or Path.home() / ".prefect")
+    if not (home / "profiles.toml").exists():
+        return False
+    from prefect.settings import PREFECT_API_URL
+
+    return bool(PREFECT_API_URL.value())
+
+
+def _report(
+    recorded: bool, flow: Callable[[], dict[str, Any]] | None, steps: Callable[[], RunSummary], as_json: bool
+) -> None:
+    """Run a command's steps, here or as a flow, and print what they did; the exit code is the contract's."""
+    from pipelines.output import note, print_json
+
+    if flow is not None and (recorded or _api_configured()):
+        document = flow()
+    else:
+        document = steps().to_dict()
+    for notice in document["notices"]:
+        note(notice)
+    if as_json:
+        print_json(document)
+    else:
+        _print_summary(document)
+    if document.get("error"):
+        note(f"csp-billing: {document['error']}")
+        raise typer.Exit(3)
+    raise typer.Exit(1 if document["blocking"] else 0)
+
+
+def _print_summary(document: dict[str, Any]) -> None:
+    from pipelines.output import print_table
+
+    print(f"run {document['run_id']} of {document['period']}: {document['status']}")
+    print(f"{document['lines']} lines, {document['invoices']} invoices, {document['seconds']} s")
+    loaded, marked = document["loaded"], document["marked"]
+    print("newly in HaloPSA: " + ", ".join(f"{count} {name}" for name, count in loaded.items())
+          + "; newly marked billed: " + ", ".join(f"{count} {name}" for name, count in marked.items()))  # fmt: skip
+    print(f"warehouse: {document['warehouse']}")
+    if not document["findings"]:
+        print("no findings")
+        return
+    print_table(["finding", "count"], document["findings"].items())
+    if document["status"] == "awaiting_approval":
+        print(f"{document['blocking']} findings block: the month is loaded but not marked as billed. Look at them with")
+        print(f"  csp-billing findings --run {document['run_id']}")
+        print("and, when they are accepted, mark it with")
+        print(f"  csp-billing mark-billed {document['run_id']} --approve")
+
+
+def _print_rows(columns: list[str], rows: list[Any], as_json: bool) -> None:
+    from pipelines.output import print_json, print_table
+
+    if as_json:
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+    else:
+        print_table(columns, rows)
+
+
+def _print_status(status: Any, as_json: bool) -> None:
+    _print_rows(["current", "head", "pending"], [[status.current, status.head, ", ".join(status.pending)]], as_json)
+
+
+def _listed(value: Any) -> Any:
+    return ", ".join(value) if isinstance(value, list) else value
+
+
+def main() -> None:
+    """Entry point: one line for every failure a user can mend, and the contract's exit codes."""
+    as_json = "--json" in sys.argv
+    try:
+        code = app(standalone_mode=False)
+    except BillingError as error:
+        sys.exit(_fail(str(error), error.exit_code, as_json))
+    except KeyboardInterrupt:
+        sys.exit(_fail("interrupted", 130, as_json))
+    except Exception as error:
+        if not hasattr(error, "exit_code") or not hasattr(error, "format_message"):
+            raise
+        sys.exit(_fail(error.format_message(), 2, as_json))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int, as_json: bool) -> int:
+    from pipelines.output import note, print_json
+
+    line = " ".join(message.split())
+    if as_json:
+        print_json({"error": line, "exit_code": code})
+    note(f"csp-billing: {line}")
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""Commands that only look: identify files, list findings, examine the set-up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from connectors.exports.identify import Identity, identify
+from connectors.warehouse.engine import Warehouse, open_warehouse
+from connectors.warehouse.migrations import ensure_current, status
+from connectors.warehouse.runs import get_run, last_run, latest_run, read_findings
+from pipelines.loading import open_halo
+from pipelines.settings import Settings, load_settings
+from transforms.errors import BillingError, InputError
+from transforms.periods import parse_period
+
+IDENTITY_COLUMNS = ["path", "kind", "rows", "period", "invoices", "currency", "problem"]
+
+
+def identify_paths(paths: list[Path]) -> list[Identity]:
+    """What every file is; folders are looked into.
+
+    Raises:
+        InputError: a path does not exist.
+    """
+    missing = [str(path) for path in paths if not path.exists()]
+    if missing:
+        raise InputError(f"there is no {', '.join(missing)}")
+    found: list[Identity] = []
+    for path in paths:
+        files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
+        for file in files:
+            found += identify(file)
+    return found
+
+
+def list_findings(
+    settings: Settings, run_id: str | None, period: str | None, codes: list[str]
+) -> tuple[list[str], list[list[Any]]]:
+    """Findings of a run, of a period's latest run, or of the run made last; columns and rows.
+
+    Raises:
+        InputError: there is no such run.
+    """
+    warehouse = open_warehouse(settings.warehouse)
+    ensure_current(warehouse)
+    with warehouse.read() as connection:
+        if run_id is not None:
+            run: dict[str, Any] | None = get_run(connection, run_id)
+        elif period is not None:
+            run = latest_run(connection, parse_period(period))
+        else:
+            run = last_run(connection)
+        if run is None:
+            wanted = f"of period {period} " if period else ""
+            raise InputError(f"there is no run {wanted}yet: make one with `csp-billing reconcile --period YYYY-MM`")
+        table = read_findings(connection, run["run_id"], codes)
+    return table.column_names, [list(row.values()) for row in table.to_pylist()]
+
+
+@dataclass(frozen=True)
+class Examination:
+    """Settings with secrets masked, and the state of each part; the exit code is the worst part's."""
+
+    settings: dict[str, str]
+    states: list[tuple[str, str]]
+    exit_code: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document of `doctor`."""
+        return {"settings": self.settings, **dict(self.states), "exit_code": self.exit_code}
+
+
+def examine(settings: Settings) -> Examination:
+    """Check policy, exports folder, warehouse and HaloPSA, each by itself."""
+    states: list[tuple[str, str]] = []
+    worst = 0
+    for part, check in (
+        ("policy", _policy_state), ("exports", _exports_state), ("warehouse", _warehouse_state), ("halopsa", _halo_state),
+    ):  # fmt: skip
+        try:
+            states.append((part, check(settings)))
+        except BillingError as error:
+            states.append((part, f"problem: {error}"))
+            worst = max(worst, error.exit_code)
+    return Examination(settings.masked(), states, worst)
+
+
+def open_configured_warehouse() -> Warehouse:
+    """The warehouse that the settings name."""
+    return open_warehouse(load_settings().warehouse)
+
+
+def _policy_state(settings: Settings) -> str:
+    policy = settings.read_policy()
+    return f"{settings.policy or 'built in'}, digest {policy.digest[:12]}"
+
+
+def _exports_state(settings: Settings) -> str:
+    folder = Path(settings.exports)
+    if not folder.exists():
+        raise InputError(f"there is no folder {folder}; create it or set CSP_BILLING_EXPORTS")
+    return f"{sum(1 for one in folder.rglob('*') if one.is_file())} files in {folder}"
+
+
+def _warehouse_state(settings: Settings) -> str:
+    found = status(open_warehouse(settings.warehouse))
+    if found.is_current:
+        return f"ready, version {found.head}"
+    return "not set up yet; the first run does it" if found.current is None else "needs `csp-billing warehouse upgrade`"
+
+
+def _halo_state(settings: Settings) -> str:
+    open_halo(settings).log_in()
+    return f"logged in to {settings.halo_url}"

@@ -1,0 +1,136 @@
+"""Load a stored run to HaloPSA, and mark it as billed there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from connectors.halopsa.client import HaloClient
+from connectors.halopsa.ledger import Ledger
+from connectors.halopsa.load import HaloLoadSettings, LoadPlan, load
+from connectors.halopsa.billed import mark_billed
+from connectors.warehouse.engine import Warehouse, open_warehouse
+from connectors.warehouse.migrations import ensure_current
+from connectors.warehouse.runs import get_run, latest_run, set_status
+from connectors.warehouse.sources import read_price_lists, read_source
+from pipelines.settings import PREFIX, Settings
+from transforms.categories import categorise
+from transforms.errors import InputError, SettingsError
+from transforms.tables import RUN_FILES
+from transforms.tieout import VOIDED, is_document
+
+
+@dataclass(frozen=True)
+class StepCounts:
+    """How much a step did in HaloPSA, and sentences about it for the user."""
+
+    counts: dict[str, int]
+    notices: tuple[str, ...] = ()
+
+
+def open_halo(settings: Settings) -> HaloClient:
+    """A client of the HaloPSA that the settings name.
+
+    Raises:
+        SettingsError: the address or the credentials are not set.
+    """
+    secret = settings.halo_client_secret.get_secret_value()
+    needed = {"HALO_URL": settings.halo_url, "HALO_CLIENT_ID": settings.halo_client_id, "HALO_CLIENT_SECRET": secret}
+    missing = [f"{PREFIX}{name}" for name, value in needed.items() if not value]
+    if missing:
+        raise SettingsError(
+            f"{', '.join(missing)} not set: loading needs a HaloPSA (set it in the environment or in .env), "
+            "or use --dry-run to reconcile only"
+        )
+    return HaloClient(
+        settings.halo_url, settings.halo_client_id, secret, tenant=settings.halo_tenant or None, rate=settings.halo_rate
+    )
+
+
+def load_run(settings: Settings, run_id: str, *, all_prices: bool = False) -> StepCounts:
+    """Post a run's prices, invoices and lines; what is there already and unchanged is not sent again.
+
+    Raises:
+        InputError: there is no such run, or a later one of its period has replaced it.
+        RemoteError: HaloPSA failed; repeating continues where it stopped.
+    """
+    warehouse = open_warehouse(settings.warehouse)
+    ensure_current(warehouse)
+    plan = build_plan(warehouse, settings, run_id)
+    counts = load(open_halo(settings), Ledger(warehouse), plan, _load_settings(settings, all_prices))
+    return StepCounts({"prices": counts.prices, "invoices": counts.invoices, "lines": counts.lines})
+
+
+def mark_run(settings: Settings, run_id: str, *, approve: bool = False) -> StepCounts:
+    """Mark a run's lines and invoices as billed in HaloPSA, read both back, and record the run as billed.
+
+    Raises:
+        InputError: findings of severity block are open and nobody approved.
+    """
+    warehouse = open_warehouse(settings.warehouse)
+    ensure_current(warehouse)
+    with warehouse.read() as connection:
+        run = get_run(connection, run_id)
+    if run["blocking_count"] and not approve and not run["approved_by"]:
+        raise InputError(
+            f"run {run_id} has {run['blocking_count']} findings of severity block; look at them with `csp-billing "
+            f"findings --run {run_id}`, then mark it with --approve"
+        )
+    plan = build_plan(warehouse, settings, run_id)
+    counts = mark_billed(open_halo(settings), Ledger(warehouse), plan, _load_settings(settings, all_prices=False))
+    with warehouse.begin() as connection:
+        set_status(connection, run_id, "billed", datetime.now(UTC))
+    return StepCounts({"invoices": counts.invoices, "lines": counts.lines})
+
+
+def build_plan(warehouse: Warehouse, settings: Settings, run_id: str) -> LoadPlan:
+    """What of a run belongs in HaloPSA.
+
+    Invoices: the period's documents. Lines: those of a document that is not voided; for Azure-plan charges either
+    the invoice's lines or the daily usage rows, as the setting HALO_USAGE says, never both. Prices: the lists that
+    the run was made with.
+    """
+    with warehouse.read() as connection:
+        run = get_run(connection, run_id)
+        latest = latest_run(connection, run["period"])
+        if latest is None or latest["run_id"] != run_id:
+            newer = f"; run {latest['run_id']} replaced it" if latest else ""
+            raise InputError(f"run {run_id} is not the latest full run of period {run['period']}{newer}: load that one")
+        sources = {kind: read_source(connection, kind, run["period"]) for kind in (
+            "invoices", "invoice_recon", "daily_usage")}  # fmt: skip
+        prices = read_price_lists(connection)
+        shas = _price_files(connection, run_id)
+    documents = sources["invoices"]
+    live = [row["invoice_number"] for row in documents.to_pylist() if not is_document(row, VOIDED)]
+    recon, usage = (_of_invoices(sources[kind], live) for kind in ("invoice_recon", "daily_usage"))
+    if settings.halo_usage == "daily":
+        recon = recon.filter(pa.array(~categorise(recon).azure_plan))
+    else:
+        usage = usage.slice(0, 0)
+    own_prices = prices.filter(pc.is_in(prices.column("file_sha256"), pa.array(shas, pa.string())))
+    return LoadPlan(run_id, run["period"], own_prices, documents, recon, usage)
+
+
+def _price_files(connection: Any, run_id: str) -> list[str]:
+    from connectors.warehouse.runs import read_run_files
+
+    files = read_run_files(connection, run_id)
+    return [row["file_sha256"] for row in files.to_pylist() if row["kind"] == "price_list"]
+
+
+def _of_invoices(lines: pa.Table, numbers: list[str]) -> pa.Table:
+    return lines.filter(pc.fill_null(pc.is_in(lines.column("invoice_number"), pa.array(numbers, pa.string())), False))
+
+
+def _load_settings(settings: Settings, all_prices: bool) -> HaloLoadSettings:
+    return HaloLoadSettings(
+        base_url=settings.halo_url,
+        csp_tenant_id=settings.halo_csp_tenant_id,
+        line_type=settings.halo_line_type,
+        usage_type=settings.halo_usage_type,
+        all_prices=all_prices,
+    )

@@ -1,0 +1,69 @@
+"""Republished invoices, copies and parts in one folder, and the identity that tells them apart."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+
+from tests.transforms.rows import invoice_rows, recon_rows, usage_rows
+from transforms.line_identity import line_ids
+from transforms.versions import drop_older_versions, latest_documents
+
+DELIVERED = {name: datetime(2025, 12, day, tzinfo=UTC) for day, name in enumerate(("old.csv", "new.csv"), start=8)}
+LINES: list[dict[str, Any]] = [{"subscription_id": f"s{number}"} for number in range(6)]
+
+
+def kept(*tables: pa.Table, totals: dict[str, Decimal] | None = None) -> tuple[list[str], list[str]]:
+    table, notices = drop_older_versions(pa.concat_tables(tables), "invoice_recon", DELIVERED, totals or {})
+    return sorted(set(table.column("source_file").to_pylist())), notices
+
+
+def test_a_republished_invoice_replaces_its_older_file_also_with_other_amounts() -> None:
+    old = recon_rows(*LINES, file="old.csv")
+    new = recon_rows(*[{**line, "total": "180"} for line in LINES], {"subscription_id": "added"}, file="new.csv")
+    files, notices = kept(new, old)
+    assert files == ["new.csv"]
+    assert notices == ["invoice G1: new.csv repeats the lines of old.csv, which is left out"]
+
+
+def test_parts_of_an_invoice_all_count_with_their_genuine_duplicates() -> None:
+    one = recon_rows(*LINES[:4], file="old.csv")
+    other = recon_rows(*LINES[4:], LINES[0], file="new.csv")
+    assert kept(one, other) == (["new.csv", "old.csv"], [])
+
+
+def test_files_that_add_up_to_the_invoice_are_parts_whatever_they_repeat() -> None:
+    one, other = (recon_rows(LINES[0], file=name) for name in DELIVERED)
+    assert kept(one, other, totals={"G1": Decimal("352")})[0] == ["new.csv", "old.csv"]
+    assert kept(one, other, totals={"G1": Decimal("176")})[0] == ["new.csv"]
+
+
+def test_the_latest_document_of_an_invoice_counts() -> None:
+    documents = pa.concat_tables([
+        invoice_rows({"total_charges": "2"}, file="new.csv"), invoice_rows({"total_charges": "1"}, file="old.csv"),
+    ])  # fmt: skip
+    assert latest_documents(documents, DELIVERED).column("total_charges").to_pylist() == [Decimal(2)]
+
+
+def test_an_identity_survives_new_amounts_and_a_new_order_and_tells_duplicates_apart() -> None:
+    same = {"quantity": "2"}
+    first = usage_rows({"meter_id": "a"}, same, same, {"meter_id": "b"})
+    again = usage_rows({"meter_id": "b"}, same, {"meter_id": "a", "billing_pre_tax_total": "9"}, same, file="copy.csv")
+    ids, ids_again = (line_ids(table, "daily_usage").to_pylist() for table in (first, again))
+    assert len(set(ids)) == 4
+    assert sorted(ids) == sorted(ids_again)
+    assert ids[0] == ids_again[2]
+
+
+def test_a_reference_id_that_became_json_is_its_id() -> None:
+    plain, wrapped = recon_rows({"reference_id": "ab12"}), recon_rows({"reference_id": '{"osId":"x","id":"ab12"}'})
+    assert line_ids(plain, "invoice_recon") == line_ids(wrapped, "invoice_recon")
+
+
+def test_a_refund_is_another_charge_than_the_one_it_undoes() -> None:
+    pair = recon_rows({"subtotal": "-176"}, {"subtotal": "176"})
+    assert len(set(line_ids(pair, "invoice_recon").to_pylist())) == 2
+    assert line_ids(pair.slice(1), "invoice_recon")[0] == line_ids(pair, "invoice_recon")[1]

@@ -1,0 +1,258 @@
+"""From the texts of an export to typed columns, and which rows cannot be read.
+
+A row is refused, never repaired and never guessed, when a declared column holds something that is no number or no
+date, or when it lacks what a charge cannot do without. In reconciliation and usage lines that is the customer, the
+currency, and every required amount, price, quantity and date; other ids may be empty, because credits and perpetual
+licences come without some of them. In price lists and invoices it is what `transforms.tables` says may not be empty,
+and the same for required amounts and dates.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from transforms.columns import Column, Kind, Table
+from transforms.dates import DayOrder, parse_dates
+from transforms.headers import HeaderMatch, is_fraction, match_headers
+from transforms.money import parse_decimals
+
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
+Positions = np.ndarray[Any, np.dtype[np.int64]]
+
+_NUMBER = re.compile(r"[+-]?([0-9]+[.,]?[0-9]*|[.,][0-9]+)([eE][+-]?[0-9]+)?")
+_SHOWN = 60
+_NULLS = pa.array(["", "\\N"])
+_NO_TEXT = pa.scalar(None, pa.string())
+
+#: Text columns that identify something besides those named `…_id`: spaces around them and an apostrophe guard go.
+_IDENTIFYING = frozenset(
+    {"invoice_number", "amends_of", "currency", "billing_currency", "pricing_currency", "currency_code", "market",
+     "customer_country", "term_duration", "billing_plan", "segment"}
+)  # fmt: skip
+_NEVER_EMPTY = frozenset({"customer_id", "currency", "billing_currency"})
+
+
+@dataclass
+class Normalised:
+    """What one batch of rows became.
+
+    Attributes:
+        rows: the good rows: the table's source columns with their exact types, and `extra_columns`.
+        positions: each good row's position in the batch.
+        refused: the refused rows in the same columns, null where a value could not be read.
+        refused_positions: their positions in the batch.
+        reasons: for each refused row what is wrong with it and how to mend it.
+        day_order: how the batch writes slashed dates.
+    """
+
+    rows: pa.Table
+    positions: Positions
+    refused: pa.Table
+    refused_positions: Positions
+    reasons: list[str]
+    day_order: DayOrder
+
+
+@dataclass
+class _Faults:
+    """Why rows are refused, by position."""
+
+    reasons: dict[int, list[str]] = field(default_factory=dict)
+
+    def add(self, bad: Mask, texts: pa.Array | None, why: Any) -> None:
+        for position in np.flatnonzero(bad).tolist():
+            text = texts[position].as_py() if texts is not None else None
+            self.reasons.setdefault(position, []).append(why(text))
+
+
+def normalise(texts: pa.Table, table: Table, *, decimal_comma: bool = False) -> Normalised:
+    """Type the rows of an export.
+
+    Args:
+        texts: delivered column names to string columns; absent values are null, empty or `\\N`.
+        table: a table of `transforms.tables.EXPORT_TABLES`; its required columns must be there (`match_headers`).
+        decimal_comma: whether the file writes 1,5 for one and a half.
+
+    Returns:
+        Typed rows and refused rows. Text stays as delivered, except that ids, currencies and the like lose spaces
+        around them and an apostrophe guard, and that SkuId gets its canonical form; percentages that the API gives
+        as a fraction become percent.
+    """
+    match = match_headers(texts.column_names, table)
+    faults = _Faults()
+    order = DayOrder()
+    arrays: list[pa.Array] = []
+    columns = [column for column in table.columns if column.sources]
+    for column in columns:
+        array, column_order = _column(texts, column, match, faults, decimal_comma)
+        arrays.append(array)
+        order += column_order
+    fields = [(column.name, column.kind.arrow_type) for column in columns]
+    schema = pa.schema([*fields, ("extra_columns", pa.string())])
+    typed = pa.Table.from_arrays([*arrays, _extra_columns(texts, match)], schema=schema)
+    refused_positions = np.array(sorted(faults.reasons), dtype=np.int64)
+    good = np.ones(texts.num_rows, dtype=np.bool_)
+    good[refused_positions] = False
+    return Normalised(
+        rows=typed if good.all() else typed.filter(pa.array(good)),
+        positions=np.flatnonzero(good),
+        refused=typed.take(pa.array(refused_positions)),
+        refused_positions=refused_positions,
+        reasons=["; ".join(faults.reasons[position]) for position in refused_positions.tolist()],
+        day_order=order,
+    )
+
+
+def uses_decimal_comma(texts: pa.Table, table: Table) -> bool | None:
+    """Whether the numbers of a batch have a decimal comma: some do and none has a dot; None when none has either."""
+    match = match_headers(texts.column_names, table)
+    comma = False
+    for column in table.columns:
+        if not column.kind.is_decimal:
+            continue
+        for name in match.found.get(column.name, ()):
+            values = texts.column(name)
+            if pc.any(pc.match_substring(values, ".")).as_py():
+                return False
+            comma = comma or bool(pc.any(pc.match_substring(values, ",")).as_py())
+    return True if comma else None
+
+
+def _column(
+    texts: pa.Table, column: Column, match: HeaderMatch, faults: _Faults, decimal_comma: bool
+) -> tuple[pa.Array, DayOrder]:
+    """One declared column from its delivered ones: the newest name first, an older one where it is empty."""
+    result: pa.Array | None = None
+    order = DayOrder()
+    for name in match.found.get(column.name, ()):
+        delivered = _flat(texts, name)
+        if column.kind.is_decimal:
+            numbers = _as_percent(delivered) if is_fraction(column, name) else delivered
+            array, bad = parse_decimals(numbers, column.kind, decimal_comma=decimal_comma)
+            if bad.any():
+                faults.add(bad, delivered, lambda text, n=name: _bad_number(n, text, column.kind, decimal_comma))
+        elif column.kind is Kind.TEXT:
+            array = _text(delivered, column)
+        else:
+            array, bad, seen = parse_dates(delivered, column.kind)
+            order += seen
+            if bad.any():
+                faults.add(bad, delivered, lambda text, n=name: _bad_date(n, text))
+        result = array if result is None else pc.coalesce(result, array)
+    if result is None:
+        return pa.nulls(texts.num_rows, column.kind.arrow_type), order
+    if result.null_count and _may_not_be_empty(column):
+        names = match.found[column.name]
+        empty = np.asarray(pc.is_null(result))
+        for name in names:
+            empty &= np.asarray(_is_empty(_flat(texts, name), column.kind))
+        faults.add(empty, None, lambda _: f"{names[0]} is empty; a row cannot be billed without it: "
+                                          "have the file exported again, or fill the value in")  # fmt: skip
+    return result, order
+
+
+def _may_not_be_empty(column: Column) -> bool:
+    if not column.nullable or column.name in _NEVER_EMPTY:
+        return True
+    return column.required and column.kind is not Kind.TEXT
+
+
+def _is_empty(texts: pa.Array, kind: Kind) -> pa.Array:
+    """Where a delivered text says that there is no value; for dates also the year 1."""
+    cleaned = pc.utf8_ltrim(pc.utf8_trim_whitespace(texts), characters="'")
+    empty = pc.is_in(cleaned, value_set=_NULLS)
+    if kind in (Kind.DATE, Kind.TIMESTAMP):
+        empty = pc.or_(empty, pc.match_substring_regex(cleaned, r"^0001-|^0?1/0?1/0001").fill_null(False))
+    return pc.or_(empty, pc.is_null(texts))
+
+
+def _text(texts: pa.Array, column: Column) -> pa.Array:
+    if column.name.endswith(("_id", "_ids")) or column.name in _IDENTIFYING:
+        texts = pc.utf8_ltrim(pc.utf8_trim_whitespace(texts), characters="'")
+    if column.name == "sku_id":
+        upper = pc.utf8_upper(texts)
+        texts = pc.if_else(pc.is_in(upper, value_set=_NULLS), _NO_TEXT, pc.utf8_lpad(upper, 4, "0"))
+    empty = pc.is_in(texts, value_set=_NULLS)
+    return pc.if_else(empty, _NO_TEXT, texts) if pc.any(empty).as_py() else texts
+
+
+def _as_percent(texts: pa.Array) -> pa.Array:
+    """A hundred times each number, as exact text; what is no number stays as it is."""
+    encoded = texts.dictionary_encode()
+    hundredfold = pa.array([_hundredfold(text) for text in encoded.dictionary.to_pylist()], pa.string())
+    return hundredfold.take(encoded.indices)
+
+
+def _hundredfold(text: str) -> str:
+    number = text.strip().lstrip("'")
+    if not _NUMBER.fullmatch(number) or "," in number:
+        return text
+    parts = Decimal(number).as_tuple()
+    if not isinstance(parts.exponent, int):
+        return text
+    return str(Decimal((parts.sign, parts.digits, parts.exponent + 2)))
+
+
+def _extra_columns(texts: pa.Table, match: HeaderMatch) -> pa.Array:
+    """The columns that are not declared, as one JSON object of texts a row; null where a row has none."""
+    members: list[pa.Array] = []
+    for name in match.extra:
+        values = _flat(texts, name)
+        if values.null_count == len(values):
+            continue
+        encoded = values.dictionary_encode()
+        written = pa.array(
+            [f"{json.dumps(name, ensure_ascii=False)}:{json.dumps(value, ensure_ascii=False)}," if value else ""
+             for value in encoded.dictionary.to_pylist()],
+            pa.string(),
+        )  # fmt: skip
+        members.append(written.take(encoded.indices).fill_null(""))
+    if not members:
+        return pa.nulls(texts.num_rows, pa.string())
+    joined = pc.utf8_rtrim(pc.binary_join_element_wise(*members, ""), characters=",")
+    return pc.if_else(pc.equal(joined, ""), _NO_TEXT, pc.binary_join_element_wise("{", joined, "}", ""))
+
+
+def _flat(texts: pa.Table, name: str) -> pa.Array:
+    column = texts.column(name)
+    if column.type != pa.string():
+        column = column.cast(pa.string())
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _shown(text: str | None) -> str:
+    """A value in a message: shortened, on one line."""
+    value = text or ""
+    return repr(value if len(value) <= _SHOWN else value[:_SHOWN] + "…")
+
+
+def _bad_number(name: str, text: str | None, kind: Kind, decimal_comma: bool) -> str:
+    number = (text or "").strip().lstrip("'")
+    right, wrong = (",", ".") if decimal_comma else (".", ",")
+    if _NUMBER.fullmatch(number) and wrong not in number:
+        width = kind.arrow_type
+        return (
+            f"{name}: {_shown(text)} does not fit: at most {width.precision - width.scale} digits before and "
+            f"{width.scale} after the decimal point; correct the value in the file"
+        )
+    if wrong in number:
+        return (
+            f"{name}: {_shown(text)} is not a number; write it without thousands separators and with "
+            f"'{right}' before the decimals, as in the rest of the file"
+        )
+    return f"{name}: {_shown(text)} is not a number; correct the value in the file"
+
+
+def _bad_date(name: str, text: str | None) -> str:
+    return (
+        f"{name}: {_shown(text)} is not a date; write it as month/day/year (11/30/2025) or as 2025-11-30, "
+        "with a time after it if there is one"
+    )

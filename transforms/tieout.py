@@ -1,0 +1,186 @@
+"""Invoices against their lines.
+
+Documented (reference §2.8): the sum of the lines' Total is the invoice total; a credit note is subtracted from the
+invoice it amends, whichever of the two numbers its lines carry; a voided invoice is out. Tax can stand on the
+invoice and not in the lines, which the policy's tax rates explain.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from transforms.findings import Finding, money_text
+from transforms.money import Fixed, currency_exponent, divide
+from transforms.policy import Policy
+from transforms.tables.results import INVOICE_TIEOUT
+
+VOIDED = "void_note"
+CREDIT_NOTE = "adjustment_note"
+
+
+@dataclass
+class _Family:
+    """An invoice with its credit notes and the lines of all of them."""
+
+    number: str
+    document: dict[str, Any] | None = None
+    credits: Decimal = Decimal(0)
+    lines: int = 0
+    total: Decimal = Decimal(0)
+    subtotal: Decimal = Decimal(0)
+    currencies: set[str] = field(default_factory=set)
+
+    @property
+    def voided(self) -> bool:
+        return self.document is not None and is_document(self.document, VOIDED)
+
+    @property
+    def currency(self) -> str | None:
+        return self.document["currency_code"] if self.document else min(self.currencies, default=None)
+
+
+def is_document(document: Mapping[str, Any], kind: str) -> bool:
+    """Whether an invoice document is of that type; Microsoft's spelling varies in case and spacing."""
+    return str(document["document_type"] or "").strip().lower().replace(" ", "_") == kind
+
+
+def tie_out(
+    recon: pa.Table, usage: pa.Table, invoices: pa.Table, policy: Policy
+) -> tuple[pa.Table, list[Finding]]:
+    """Compare every invoice of the period with its lines.
+
+    Args:
+        recon: reconciliation lines (invoice_number, currency, subtotal, total).
+        usage: usage lines; they are only asked which invoices they name.
+        invoices: invoice documents.
+        policy: tax rates.
+
+    Returns:
+        Rows of the invoice tie-out table without run_id and period, and the findings INVOICE_TOTAL_MISMATCH,
+        INVOICE_NOT_FOUND and INVOICE_WITHOUT_LINES.
+    """
+    families = _families(recon, usage, invoices)
+    rows: list[dict[str, Any]] = []
+    findings: list[Finding] = []
+    for number in sorted(families):
+        row, finding = _judge(families[number], policy)
+        rows.append(row)
+        if finding:
+            findings.append(finding)
+    names = [name for name in INVOICE_TIEOUT.names if name not in ("run_id", "period")]
+    schema = pa.schema([INVOICE_TIEOUT.schema.field(name) for name in names])
+    return pa.Table.from_pylist(rows, schema), findings
+
+
+def _families(recon: pa.Table, usage: pa.Table, invoices: pa.Table) -> dict[str, _Family]:
+    documents = {row["invoice_number"]: row for row in invoices.to_pylist()}
+    amended = {
+        number: document["amends_of"]
+        for number, document in documents.items()
+        if is_document(document, CREDIT_NOTE) and document["amends_of"]
+    }
+    families: dict[str, _Family] = {}
+
+    def family(number: str) -> _Family:
+        number = amended.get(number, number)
+        return families.setdefault(number, _Family(number))
+
+    for number, document in documents.items():
+        if number in amended:
+            family(number).credits += abs(document["total_charges"])
+        else:
+            family(number).document = document
+    for number, sums in _sums(recon).items():
+        one = family(number)
+        one.lines += sums["lines"]
+        one.total += sums["total"]
+        one.subtotal += sums["subtotal"]
+        one.currencies |= sums["currencies"]
+    for number in usage.column("invoice_number").unique().drop_null().to_pylist():
+        family(number)
+    return families
+
+
+def _sums(recon: pa.Table) -> dict[str, dict[str, Any]]:
+    """Lines, totals and currencies by invoice number; lines without a number (unbilled) are left out."""
+    billed = recon.filter(pc.is_valid(recon.column("invoice_number")))
+    encoded = billed.column("invoice_number").combine_chunks().dictionary_encode()
+    numbers, codes = encoded.dictionary.to_pylist(), np.asarray(encoded.indices)
+    sums = {
+        name: Fixed.from_arrow(billed.column(name)).sum_by(codes, len(numbers)) for name in ("subtotal", "total")
+    }
+    currencies: dict[str, set[str]] = defaultdict(set)
+    for pair in billed.group_by(["invoice_number", "currency"]).aggregate([]).to_pylist():
+        currencies[pair["invoice_number"]].add(pair["currency"] or "")
+    counts = np.bincount(codes, minlength=len(numbers))
+    return {
+        number: {
+            "lines": int(counts[place]),
+            "subtotal": sums["subtotal"].decimal(place),
+            "total": sums["total"].decimal(place),
+            "currencies": currencies[number],
+        }
+        for place, number in enumerate(numbers)
+    }
+
+
+def _judge(family: _Family, policy: Policy) -> tuple[dict[str, Any], Finding | None]:
+    """The tie-out row of one invoice and its finding, if any."""
+    row: dict[str, Any] = {
+        "invoice_number": family.number,
+        "currency": family.currency,
+        "invoice_amount": None,
+        "lines_amount": family.total,
+        "difference_amount": None,
+    }
+    if family.document is None:
+        message = f"Lines name invoice {family.number}, but no invoice document of the period has that number."
+        finding = Finding("INVOICE_NOT_FOUND", message, family.number, actual_amount=family.total,
+                          currency=family.currency)  # fmt: skip
+        return {**row, "status": "invoice_not_found"}, finding
+    invoiced = family.document["total_charges"] - family.credits
+    row |= {"invoice_amount": invoiced, "difference_amount": family.total - invoiced}
+    if family.voided:
+        return {**row, "status": "voided"}, None
+    if not family.lines:
+        message = f"Invoice {family.number} of {money_text(invoiced, family.currency)} has no reconciliation line."
+        finding = Finding("INVOICE_WITHOUT_LINES", message, family.number, expected_amount=invoiced,
+                          actual_amount=Decimal(0), currency=family.currency)  # fmt: skip
+        return {**row, "status": "without_lines"}, finding
+    if family.total == invoiced:
+        return {**row, "status": "matched"}, None
+    return _mismatch(family, invoiced, row, policy)
+
+
+def _mismatch(
+    family: _Family, invoiced: Decimal, row: dict[str, Any], policy: Policy
+) -> tuple[dict[str, Any], Finding]:
+    rate = _explaining_rate(invoiced - family.total, family, policy)
+    credited = f" (credit notes of {money_text(family.credits)} subtracted)" if family.credits else ""
+    message = (
+        f"The lines of invoice {family.number} add up to {money_text(family.total)}, the invoice to "
+        f"{money_text(invoiced, family.currency)}{credited}: {money_text(family.total - invoiced)} apart."
+    )
+    if rate is not None:
+        message += f" That is {(rate * 100).normalize():f} % tax on {money_text(family.subtotal)}."
+    finding = Finding(
+        "INVOICE_TOTAL_MISMATCH", message, family.number, expected_amount=invoiced, actual_amount=family.total,
+        currency=family.currency, severity="info" if rate is not None else None,
+    )  # fmt: skip
+    return {**row, "status": "tax_only" if rate is not None else "mismatch"}, finding
+
+
+def _explaining_rate(remainder: Decimal, family: _Family, policy: Policy) -> Decimal | None:
+    places = currency_exponent(family.currency)
+    for rate in policy.tax_rates:
+        if divide(family.subtotal * rate, 1, places, ROUND_HALF_UP) == remainder:
+            return rate
+    return None
