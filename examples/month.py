@@ -1,0 +1,234 @@
+"""Write a realistic month of all four partner exports, with planted discrepancies and their truth table.
+
+    python -m examples.month FOLDER --period 2025-11 --seed 1 --customers 12 [--truth FILE] [--clean]
+
+The same arguments give the same bytes. Nothing of it is anybody's data: customers, ids and prices are invented, the
+shapes and the rules are those of the real files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import re
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from examples.azure import azure_lines, usage_rows
+from examples.catalogue import Catalogue, make_catalogue
+from examples.customers import FEWEST, MARKETS
+from examples.dates import Span, month
+from examples.documents import InvoiceNumbers, as_json, invoice_documents, invoice_numbers
+from examples.licences import licence_lines, service_credit_lines
+from examples.lines import ReconLine, UsageRow
+from examples.others import other_lines
+from examples.plant import Planted, Planter
+from examples.portfolio import Portfolio, make_portfolio
+from examples.writers import write_price_list, write_recon, write_usage
+from transforms.errors import InputError
+
+_PERIOD = re.compile(r"20\d\d-(0[1-9]|1[0-2])")
+
+
+@dataclass(frozen=True)
+class TruthRow:
+    """One discrepancy that a reconciliation has to find.
+
+    Attributes:
+        sku_id: canonical, four characters.
+        charge_start_date: ISO.
+        source_file, source_row: where it is; the header is row 1. Empty for an invoice-level discrepancy.
+    """
+
+    code: str
+    invoice_number: str
+    subscription_id: str = ""
+    product_id: str = ""
+    sku_id: str = ""
+    charge_start_date: str = ""
+    source_row: str = ""
+    note: str = ""
+    source_file: str = ""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What was written: the planted discrepancies, where their table is, and the records of each file."""
+
+    rows: tuple[TruthRow, ...]
+    path: Path
+    files: dict[str, int]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Planted discrepancies by code."""
+        return dict(sorted(Counter(row.code for row in self.rows).items()))
+
+
+@dataclass
+class RenderedMonth:
+    """The lines and the usage of one month of a portfolio."""
+
+    lines: list[ReconLine]
+    usage: list[UsageRow]
+
+
+def generate_month(
+    folder: Path,
+    *,
+    period: str = "2025-11",
+    seed: int = 1,
+    customers: int = 12,
+    plant: bool = True,
+    truth_path: Path | None = None,
+) -> Truth:
+    """Write the four exports of one month into `folder` and the truth table beside it.
+
+    Args:
+        folder: is created; files of the same names are overwritten.
+        period: billing period, YYYY-MM.
+        seed: another seed gives other customers, subscriptions and usage.
+        customers: at least 6, so that every market is sold to.
+        plant: whether discrepancies are planted; without them the month reconciles without a finding.
+        truth_path: where the truth table is written; by default `truth.csv` next to `folder`, not in it.
+
+    Returns:
+        The planted discrepancies (none without `plant`) and the number of records in each file.
+
+    Raises:
+        InputError: for a period or a number of customers that cannot be used.
+    """
+    if not _PERIOD.fullmatch(period):
+        raise InputError(f"period {period!r} is not a month: write it as YYYY-MM, for instance 2025-11")
+    if customers < FEWEST:
+        raise InputError(f"{customers} customers are too few for an example month: ask for {FEWEST} or more")
+    span = month(period)
+    portfolio = make_portfolio(Random(f"{seed}/portfolio"), span, customers)
+    catalogue = make_catalogue(span.start)
+    numbers = invoice_numbers(Random(f"{seed}/invoices"), span)
+    rendered = render_month(portfolio, catalogue, span, numbers)
+    planter = Planter(Random(f"{seed}/plant"), span, rendered.lines, rendered.usage, numbers)
+    if plant:
+        planter.plant()
+        catalogue = planter.plant_prices(catalogue)
+    path = truth_path or folder.parent / "truth.csv"
+    return _write(folder, path, portfolio, catalogue, span, numbers, rendered, planter)
+
+
+def render_month(portfolio: Portfolio, catalogue: Catalogue, span: Span, numbers: InvoiceNumbers) -> RenderedMonth:
+    """Everything that a portfolio is billed in a month: licences, other purchases, Azure plans, a credit note."""
+    lines: list[ReconLine] = []
+    usage: list[UsageRow] = []
+    reservations = {item.customer.id: item for item in portfolio.other_purchases if item.is_reservation}
+    for subscription in portfolio.subscriptions:
+        lines.extend(licence_lines(subscription, catalogue, span, numbers.of(subscription.customer.market)))
+    for purchase in portfolio.other_purchases:
+        lines.extend(other_lines(purchase, span, numbers.of(purchase.customer.market)))
+    for plan in portfolio.azure_plans:
+        number = numbers.of(plan.customer.market)
+        rows = usage_rows(plan, span, number, reservations.get(plan.customer.id))
+        usage.extend(rows)
+        lines.extend(azure_lines(plan, rows, span))
+    places = {customer.id: place for place, customer in enumerate(portfolio.customers)}
+    lines.sort(key=lambda line: places[line.customer.id])
+    american = [line for line in lines if line.invoice_number == numbers.of(MARKETS[0])]
+    lines.extend(service_credit_lines(american, numbers.credit_note))
+    return RenderedMonth(lines, usage)
+
+
+def _write(
+    folder: Path,
+    truth_path: Path,
+    portfolio: Portfolio,
+    catalogue: Catalogue,
+    span: Span,
+    numbers: InvoiceNumbers,
+    rendered: RenderedMonth,
+    planter: Planter,
+) -> Truth:
+    folder.mkdir(parents=True, exist_ok=True)
+    files: dict[str, int] = {}
+    first = numbers.of(MARKETS[0])
+    recon, usage = f"{first}_BilledReconciliation_c000.csv", f"{first}_BilledUsage_c000.csv.gz"
+    write_recon(folder / recon, portfolio.partner, rendered.lines)
+    write_usage(folder / usage, portfolio.partner, rendered.usage)
+    files[recon], files[usage] = len(rendered.lines), len(rendered.usage)
+    for market in MARKETS:
+        ending = "csv" if market is MARKETS[0] else "zip"
+        name = f"{span.start:%b}_NCE_LicenseBasedPL_GA_{market.country}.{ending}"
+        prices = catalogue.list_of(market, span.start)
+        write_price_list(folder / name, prices)
+        files[name] = len(prices)
+    documents = invoice_documents(rendered.lines, numbers, planter.surplus) + planter.documents
+    invoices = f"invoices_{span.start:%Y-%m}.json"
+    (folder / invoices).write_text(as_json(documents, span), encoding="utf-8")
+    files[invoices] = len(documents)
+    truth = Truth(_truth_rows(planter.planted, rendered, recon, usage), truth_path, files)
+    _write_truth(truth)
+    return truth
+
+
+def _truth_rows(planted: list[Planted], rendered: RenderedMonth, recon: str, usage: str) -> tuple[TruthRow, ...]:
+    places = {id(line): (recon, number) for number, line in enumerate(rendered.lines, start=2)}
+    places |= {id(row): (usage, number) for number, row in enumerate(rendered.usage, start=2)}
+    rows = []
+    for item in planted:
+        row = item.row
+        if row is None:
+            rows.append(TruthRow(item.code, item.invoice_number, note=item.note))
+            continue
+        file, number = places[id(row)]
+        rows.append(
+            TruthRow(
+                code=item.code,
+                invoice_number=item.invoice_number,
+                subscription_id=row.subscription_id,
+                product_id=row.product.product_id,
+                sku_id=row.product.sku_id.zfill(4),
+                charge_start_date=row.charge_start.isoformat(),
+                source_row=str(number),
+                note=item.note,
+                source_file=file,
+            )
+        )
+    return tuple(sorted(rows, key=lambda row: (row.code, row.source_file, int(row.source_row or 0))))
+
+
+def _write_truth(truth: Truth) -> None:
+    truth.path.parent.mkdir(parents=True, exist_ok=True)
+    with truth.path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        names = list(TruthRow.__dataclass_fields__)
+        writer.writerow(names)
+        writer.writerows([getattr(row, name) for name in names] for row in truth.rows)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write an example month from the command line and say what was written."""
+    parser = argparse.ArgumentParser(prog="python -m examples.month", description="Write an example month of exports.")
+    parser.add_argument("folder", type=Path, help="where the exports are written")
+    parser.add_argument("--period", default="2025-11", help="billing period, YYYY-MM (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="another seed, another month (default: %(default)s)")
+    parser.add_argument("--customers", type=int, default=12, help="how many customers (default: %(default)s)")
+    parser.add_argument("--truth", type=Path, help="where the truth table is written (default: truth.csv next to it)")
+    parser.add_argument("--clean", action="store_true", help="plant no discrepancies")
+    options = parser.parse_args(arguments)
+    try:
+        truth = generate_month(
+            options.folder, period=options.period, seed=options.seed, customers=options.customers,
+            plant=not options.clean, truth_path=options.truth,
+        )  # fmt: skip
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    for name, count in truth.files.items():
+        print(f"{count:8,}  {options.folder / name}")
+    print(f"{len(truth.rows):8,}  {truth.path} (planted discrepancies)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
