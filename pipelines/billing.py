@@ -23,13 +23,13 @@ from connectors.warehouse.runs import get_run, read_findings, set_status, write_
 from pipelines.extract import Extraction, extract, scoped
 from pipelines.loading import load_run, mark_run, open_halo
 from pipelines.settings import Settings
+from pipelines.version import code_version
 from transforms.errors import InputError, RemoteError
 from transforms.findings import count_codes
 from transforms.periods import parse_period
 from transforms.policy import Policy
 from transforms.reconcile import Reconciliation, reconcile
 from transforms.tables import FINDINGS, INVOICE_TIEOUT, LINES
-from pipelines.version import code_version
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -31,33 +31,34 @@ Period = Annotated[str, typer.Option("--period", help="Billing period, YYYY-MM."
 Exports = Annotated[str | None, typer.Option("--exports", help="Folder with the partner exports.")]
 Recorded = Annotated[bool, typer.Option("--prefect", help="Record the command as a Prefect flow run.")]
 RunId = Annotated[str, typer.Argument(help="Id of the run, as `run` and `reconcile` print it.")]
-Approve = Annotated[bool, typer.Option("--approve", help="Mark as billed although findings of severity block are open.")]
-AllPrices = Annotated[bool, typer.Option("--all-prices", help="Post the whole price list, not only products in lines.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Reconcile and store, but write nothing to HaloPSA.")]
+Approve = Annotated[bool, typer.Option("--approve", help="Mark as billed although findings block.")]
+AllPrices = Annotated[bool, typer.Option("--all-prices", help="Post the whole price list.")]
 
 
 @app.command()
 def run(
     period: Period,
     exports: Exports = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Reconcile and store, but write nothing to HaloPSA.")] = False,
+    dry_run: DryRun = False,
     approve: Approve = False,
     all_prices: AllPrices = False,
     prefect: Recorded = False,
     as_json: AsJson = False,
 ) -> None:
     """Bill a month: extract, reconcile, store, load to HaloPSA, mark as billed if nothing blocks."""
-    options = {"dry_run": dry_run, "approve": approve, "all_prices": all_prices}
 
     def flow() -> dict[str, Any]:
         from pipelines.flows import monthly_billing
 
-        return monthly_billing(period=period, exports=exports, **options)
+        return monthly_billing(period, exports, dry_run, approve, all_prices)
 
     def steps() -> RunSummary:
         from pipelines.billing import bill_month
         from pipelines.settings import load_settings
 
-        return bill_month(load_settings(exports=exports), period, **options)
+        settings = load_settings(exports=exports)
+        return bill_month(settings, period, dry_run=dry_run, approve=approve, all_prices=all_prices)
 
     _report(prefect, flow, steps, as_json)
 
@@ -210,6 +211,7 @@ def warehouse_status(as_json: AsJson = False) -> None:
 def warehouse_check(as_json: AsJson = False) -> None:
     """Run the SQL checks; each must return nothing. Exit code 1 when one of severity fail does."""
     from connectors.warehouse.checks import run_checks
+
     from pipelines.inspection import open_configured_warehouse
 
     results = run_checks(open_configured_warehouse())
@@ -222,6 +224,7 @@ def warehouse_check(as_json: AsJson = False) -> None:
 def warehouse_snapshot(as_json: AsJson = False) -> None:
     """Publish a read-only copy for analysts: a DuckDB file and Parquet, replaced at once."""
     from connectors.warehouse.snapshot import publish_snapshot
+
     from pipelines.inspection import open_configured_warehouse
     from pipelines.output import print_json
     from pipelines.settings import load_settings
@@ -239,6 +242,7 @@ def warehouse_query(
 ) -> None:
     """Run read-only SQL."""
     from connectors.warehouse.query import run_query
+
     from pipelines.inspection import open_configured_warehouse
 
     result = run_query(open_configured_warehouse(), sql)
@@ -263,10 +267,7 @@ def _report(
     """Run a command's steps, here or as a flow, and print what they did; the exit code is the contract's."""
     from pipelines.output import note, print_json
 
-    if flow is not None and (recorded or _api_configured()):
-        document = flow()
-    else:
-        document = steps().to_dict()
+    document = flow() if flow is not None and (recorded or _api_configured()) else steps().to_dict()
     for notice in document["notices"]:
         note(notice)
     if as_json:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from connectors.exports.delivery import Delivery, SourceFile, read_delivery
 from connectors.exports.landing import land
 from connectors.warehouse.engine import Warehouse
-from connectors.warehouse.runs import read_price_lists
+from connectors.warehouse.sources import read_price_lists
 from transforms.errors import InputError
 from transforms.line_identity import line_ids
 from transforms.periods import invoice_periods, period_column

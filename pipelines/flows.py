@@ -25,8 +25,9 @@ R = TypeVar("R")
 
 def as_task(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
     """Run a step as a task of the current flow run."""
-    recorded = task(function, name=function.__name__.replace("_", "-"), cache_policy=NO_CACHE, persist_result=False)
-    return recorded(*args, **kwargs)
+    record = task(name=function.__name__.replace("_", "-"), cache_policy=NO_CACHE, persist_result=False)
+    result: R = record(function)(*args, **kwargs)
+    return result
 
 
 def last_month() -> str:

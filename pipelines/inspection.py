@@ -76,9 +76,13 @@ def examine(settings: Settings) -> Examination:
     """Check policy, exports folder, warehouse and HaloPSA, each by itself."""
     states: list[tuple[str, str]] = []
     worst = 0
-    for part, check in (
-        ("policy", _policy_state), ("exports", _exports_state), ("warehouse", _warehouse_state), ("halopsa", _halo_state),
-    ):  # fmt: skip
+    checks = {
+        "policy": _policy_state,
+        "exports": _exports_state,
+        "warehouse": _warehouse_state,
+        "halopsa": _halo_state,
+    }
+    for part, check in checks.items():
         try:
             states.append((part, check(settings)))
         except BillingError as error:

@@ -8,19 +8,18 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from connectors.halopsa.billed import mark_billed
+from connectors.halopsa.load import HaloLoadSettings, LoadPlan, load
 
 from connectors.halopsa.client import HaloClient
 from connectors.halopsa.ledger import Ledger
-from connectors.halopsa.load import HaloLoadSettings, LoadPlan, load
-from connectors.halopsa.billed import mark_billed
 from connectors.warehouse.engine import Warehouse, open_warehouse
 from connectors.warehouse.migrations import ensure_current
-from connectors.warehouse.runs import get_run, latest_run, set_status
+from connectors.warehouse.runs import get_run, latest_run, read_run_files, set_status
 from connectors.warehouse.sources import read_price_lists, read_source
 from pipelines.settings import PREFIX, Settings
 from transforms.categories import categorise
 from transforms.errors import InputError, SettingsError
-from transforms.tables import RUN_FILES
 from transforms.tieout import VOIDED, is_document
 
 
@@ -116,8 +115,6 @@ def build_plan(warehouse: Warehouse, settings: Settings, run_id: str) -> LoadPla
 
 
 def _price_files(connection: Any, run_id: str) -> list[str]:
-    from connectors.warehouse.runs import read_run_files
-
     files = read_run_files(connection, run_id)
     return [row["file_sha256"] for row in files.to_pylist() if row["kind"] == "price_list"]
 
@@ -128,7 +125,6 @@ def _of_invoices(lines: pa.Table, numbers: list[str]) -> pa.Table:
 
 def _load_settings(settings: Settings, all_prices: bool) -> HaloLoadSettings:
     return HaloLoadSettings(
-        base_url=settings.halo_url,
         csp_tenant_id=settings.halo_csp_tenant_id,
         line_type=settings.halo_line_type,
         usage_type=settings.halo_usage_type,

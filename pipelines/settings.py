@@ -21,7 +21,12 @@ class Settings(BaseSettings):
     """Every setting of the contract, each read from `CSP_BILLING_<NAME>`."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True, env_ignore_empty=True
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
     )
 
     home: Path = Field(default=Path(".csp-billing"), description="Working folder: warehouse, landing copies, reports.")
@@ -99,12 +104,11 @@ class _PrefectSource(PydanticBaseSettingsSource):
     """
 
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
-        from prefect.blocks.system import Secret
         from prefect.variables import Variable
 
         if field_name in _SECRETS:
             try:
-                return Secret.load(f"csp-billing-{field_name.replace('_', '-')}").get(), field_name, False
+                return secret_block(f"csp-billing-{field_name.replace('_', '-')}"), field_name, False
             except ValueError:
                 return None, field_name, False
         return Variable.get(f"{PREFIX.lower()}{field_name}"), field_name, False
@@ -120,6 +124,14 @@ class _PrefectSource(PydanticBaseSettingsSource):
             name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()
         }
         return {name: value for name, value in found.items() if value not in (None, "")}
+
+
+def secret_block(name: str) -> Any:
+    """The value of a Prefect Secret block; ValueError where there is none."""
+    from prefect.blocks.system import Secret
+
+    block: Any = Secret.load(name)
+    return block.get()
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -17,9 +17,10 @@ from transforms.pricing import Pricing
 from transforms.rounding import RoundingResult
 
 _CONTEXT = (
-    "line_id", "invoice_number", "customer_id", "customer_name", "subscription_id", "product_id", "sku_id", "currency",
-    "pricing_currency", "source_file", "source_row", "promotion_id",
+    "line_id", "invoice_number", "customer_id", "customer_name", "subscription_id", "product_id", "sku_id",
+    "source_file", "source_row",
 )  # fmt: skip
+_READ = (*_CONTEXT, "currency", "pricing_currency", "promotion_id")
 
 
 def rows_of(mask: Mask) -> list[int]:
@@ -31,7 +32,7 @@ class LineReader:
     """Gives the context of single rows, for the few lines that have a finding."""
 
     def __init__(self, recon: pa.Table) -> None:
-        self._table = recon.select(list(_CONTEXT))
+        self._table = recon.select(list(_READ))
 
     def finding(
         self,
@@ -47,14 +48,19 @@ class LineReader:
         """A finding about one line; `priced` says that its figures are in the pricing currency."""
         line = self.row(row)
         currency = (line["pricing_currency"] or line["currency"]) if priced else line["currency"]
-        context = {name: line[name] for name in _CONTEXT if name not in ("currency", "pricing_currency", "promotion_id")}
         return Finding(
-            code, message, expected_amount=expected, actual_amount=actual, currency=currency, severity=severity, **context
+            code,
+            message,
+            expected_amount=expected,
+            actual_amount=actual,
+            currency=currency,
+            severity=severity,
+            **{name: line[name] for name in _CONTEXT},
         )
 
     def row(self, row: int) -> dict[str, Any]:
         """The context columns of one line."""
-        return {name: self._table.column(name)[row].as_py() for name in _CONTEXT}
+        return {name: self._table.column(name)[row].as_py() for name in _READ}
 
 
 def check_sums(

@@ -326,10 +326,7 @@ def _powers(exponents: Integers) -> Integers:
 def _scaled_up(units: Integers, places: int) -> Integers:
     if places == 0:
         return units
-    factor = 10**places
-    if units.dtype != object and _largest(units) * factor <= _INT64_MAX:
-        return units * np.int64(factor)
-    return units.astype(object) * factor
+    return _product(units, np.full(1, 10**places, dtype=np.int64 if places <= 18 else object))
 
 
 def _aligned(left: Fixed, right: Fixed) -> tuple[Integers, Integers, int]:

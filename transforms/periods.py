@@ -52,7 +52,8 @@ def invoice_periods(invoices: pa.Table, *lines: pa.Table) -> dict[str, str]:
     """
     periods: dict[str, str] = {}
     amends: dict[str, str] = {}
-    for row in invoices.select(["invoice_number", "invoice_date", "billing_period_start_date", "amends_of"]).to_pylist():
+    dated = invoices.select(["invoice_number", "invoice_date", "billing_period_start_date", "amends_of"])
+    for row in dated.to_pylist():
         periods[row["invoice_number"]] = _document_period(row["billing_period_start_date"], row["invoice_date"])
         if row["amends_of"]:
             amends[row["invoice_number"]] = row["amends_of"]

@@ -91,9 +91,8 @@ class PriceBook:
             self._add(row)
 
     def _add(self, row: dict[str, object]) -> None:
-        texts = {name: str(row[name] or "") for name in ("product_id", "sku_id", "term_duration", "billing_plan")}
-        market, currency = str(row["market"] or "").upper(), str(row["currency"] or "").upper()
-        key = PriceKey(*(text.upper() for text in texts.values()), market, currency)
+        names = ("product_id", "sku_id", "term_duration", "billing_plan", "market", "currency")
+        key = PriceKey._make(str(row[name] or "").upper() for name in names)
         priced = PriceRow(
             tidy(row["unit_price"]),  # type: ignore[arg-type]
             None if row["erp_price"] is None else tidy(row["erp_price"]),  # type: ignore[arg-type]
@@ -106,7 +105,7 @@ class PriceBook:
             int(str(row["source_row"])),
         )
         self._rows[key].append(priced)
-        self._markets[key._replace(market="")].add(market)
+        self._markets[key._replace(market="")].add(key.market)
 
     def answer(self, question: PriceQuestion, default_segment: str) -> PriceAnswer:
         """Find the row that a line is priced by."""
@@ -127,7 +126,7 @@ class PriceBook:
         return PriceAnswer("priced", by_segment[segment], source)
 
     def _candidates(self, key: PriceKey) -> list[PriceRow]:
-        key = PriceKey(*(part.upper() for part in key))
+        key = PriceKey._make(part.upper() for part in key)
         if key.market:
             return self._rows.get(key, [])
         markets: Iterable[str] = self._markets.get(key, ())

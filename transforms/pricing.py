@@ -115,8 +115,8 @@ def price_lines(recon: pa.Table, categories: Categories, price_lists: pa.Table, 
     per_term = [question.per_term for question in questions]
     return Pricing(
         outcome=spread([answer.outcome for answer in answers], "", object),
-        list_price=_prices([_share(row.unit_price if row else None, n) for row, n in zip(found, per_term, strict=True)], asked),
-        erp_price=_prices([_share(row.erp_price if row else None, n) for row, n in zip(found, per_term, strict=True)], asked),
+        list_price=_prices(_shares([row.unit_price if row else None for row in found], per_term), asked),
+        erp_price=_prices(_shares([row.erp_price if row else None for row in found], per_term), asked),
         erp_term_price=_prices([row.erp_price if row else None for row in found], asked),
         per_term=spread(per_term, 1, np.int64),
         billed_days=spread([cycle.billed_days if cycle else 1 for cycle in cycles], 1, np.int64),
@@ -133,8 +133,8 @@ def _distinct(recon: pa.Table, rows: Integers) -> tuple[Integers, list[dict[str,
     for name in ("term_and_billing_cycle", "billing_frequency", "customer_id"):
         subset = subset.set_column(subset.column_names.index(name), name, lowered(subset, name))
     codes = {name: subset.column(name).combine_chunks().dictionary_encode("encode").indices for name in _ASKED}
-    groups = pd.DataFrame({name: np.asarray(column) for name, column in codes.items()}).groupby(list(_ASKED), sort=False)
-    numbers = groups.ngroup().to_numpy()
+    frame = pd.DataFrame({name: np.asarray(column) for name, column in codes.items()})
+    numbers = frame.groupby(list(_ASKED), sort=False).ngroup().to_numpy()
     _, first = np.unique(numbers, return_index=True)
     return numbers, subset.take(pa.array(first)).to_pylist()
 
@@ -165,8 +165,10 @@ def _question(case: dict[str, Any], cycle: Cycle | None, policy: Policy) -> Pric
     return PriceQuestion(key, on, cycle.per_term if cycle else 1, case["unit_price"], segment)
 
 
-def _share(price: Decimal | None, per_term: int) -> Decimal | None:
-    return None if price is None else per_cycle(price, per_term)
+def _shares(prices: list[Decimal | None], per_term: list[int]) -> list[Decimal | None]:
+    return [
+        None if price is None else per_cycle(price, cycles) for price, cycles in zip(prices, per_term, strict=True)
+    ]
 
 
 def _prices(values: list[Decimal | None], asked: Integers) -> Fixed:

@@ -78,8 +78,10 @@ def explain_subtotals(
     rule = np.where(exact, best, rule)
     rows = np.flatnonzero(~exact & distance.valid)
     if len(rows):
-        within = _within_print(*(column.take(rows) for column in (price, quantity, rate, subtotal, distance)),
-                               places[rows], policy)  # fmt: skip
+        within = _within_print(
+            price.take(rows), quantity.take(rows), rate.take(rows), subtotal.take(rows), distance.take(rows),
+            places[rows], policy,
+        )  # fmt: skip
         rule[rows[within]] = best[rows[within]]
     return RoundingResult(rule, nearest)
 

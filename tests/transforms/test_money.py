@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Context, Decimal
 from functools import reduce
 
@@ -19,7 +20,7 @@ PRICES = st.decimals(min_value=-(10**12), max_value=10**12, places=22, allow_nan
 SMALL = st.decimals(min_value=-(10**5), max_value=10**5, places=2, allow_nan=False)
 
 
-def fixed(values: list[Decimal | None]) -> Fixed:
+def fixed(values: Sequence[Decimal | None]) -> Fixed:
     return Fixed.from_arrow(pa.array(values, Kind.PRICE.arrow_type))
 
 
@@ -84,7 +85,8 @@ def test_number_texts_of_real_exports(text: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["1,234.50", "1 234", "12.3.4", "abc", "NaN", "inf", "--1", "1e999", "1_000", "٣", "0x10", "12345678901234567"]
+    "text",
+    ["1,234.50", "1 234", "12.3.4", "abc", "NaN", "inf", "--1", "1e999", "1_000", "٣", "0x10", "12345678901234567"],
 )
 def test_what_is_no_number_or_does_not_fit_is_bad_and_nothing_else_is(text: str) -> None:
     parsed, bad = parse_decimals(pa.array(["1.5", text, "", "\\N", "2"]), Kind.PRICE)

@@ -177,8 +177,8 @@ def test_a_rejected_row_is_a_finding_with_its_place() -> None:
 
 def test_order_and_split_into_files_change_nothing() -> None:
     lines = [
-        {"subscription_id": f"s{n % 5}", "charge_type": ("new", "cycleCharge")[n % 2], "quantity": n, "subtotal": n * 18,
-         "total": n * 18, "billable_quantity": n} for n in range(1, 40)
+        {"subscription_id": f"s{n % 5}", "charge_type": ("new", "cycleCharge")[n % 2], "quantity": n,
+         "billable_quantity": n, "subtotal": n * 18, "total": n * 18} for n in range(1, 40)
     ]  # fmt: skip
     whole = month(recon_rows(*lines))
     shuffled = list(lines)
