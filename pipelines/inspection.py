@@ -19,7 +19,7 @@ IDENTITY_COLUMNS = ["path", "kind", "rows", "period", "invoices", "currency", "p
 
 
 def identify_paths(paths: list[Path]) -> list[Identity]:
-    """What every file is; folders are looked into.
+    """What every file is; folders are looked into, and a file named twice is looked at once.
 
     Raises:
         InputError: a path does not exist.
@@ -27,12 +27,11 @@ def identify_paths(paths: list[Path]) -> list[Identity]:
     missing = [str(path) for path in paths if not path.exists()]
     if missing:
         raise InputError(f"there is no {', '.join(missing)}")
-    found: list[Identity] = []
+    files: dict[Path, None] = {}
     for path in paths:
-        files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
-        for file in files:
-            found += identify(file)
-    return found
+        inside = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
+        files |= dict.fromkeys(inside)
+    return [identity for file in files for identity in identify(file)]
 
 
 def list_findings(

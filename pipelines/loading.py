@@ -8,18 +8,21 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from connectors.halopsa.billed import mark_billed
-from connectors.halopsa.load import HaloLoadSettings, LoadPlan, load
 
+from connectors.halopsa.billed import mark_billed
 from connectors.halopsa.client import HaloClient
 from connectors.halopsa.ledger import Ledger
+from connectors.halopsa.load import load
+from connectors.halopsa.plan import HaloLoadSettings, LoadCounts, LoadPlan
 from connectors.warehouse.engine import Warehouse, open_warehouse
 from connectors.warehouse.migrations import ensure_current
-from connectors.warehouse.runs import get_run, latest_run, read_run_files, set_status
+from connectors.warehouse.runs import get_run, latest_run, read_run_files, replace_findings, set_status
 from connectors.warehouse.sources import read_price_lists, read_source
 from pipelines.settings import PREFIX, Settings
 from transforms.categories import categorise
 from transforms.errors import InputError, SettingsError
+from transforms.findings import findings_table
+from transforms.line_checks import billed_line_changes
 from transforms.tieout import VOIDED, is_document
 
 
@@ -60,8 +63,11 @@ def load_run(settings: Settings, run_id: str, *, all_prices: bool = False) -> St
     warehouse = open_warehouse(settings.warehouse)
     ensure_current(warehouse)
     plan = build_plan(warehouse, settings, run_id)
-    counts = load(open_halo(settings), Ledger(warehouse), plan, _load_settings(settings, all_prices))
-    return StepCounts({"prices": counts.prices, "invoices": counts.invoices, "lines": counts.lines})
+    client = open_halo(settings)
+    counts = load(client, Ledger(warehouse, client.base_url), plan, _load_settings(settings, all_prices))
+    _record_billed_changes(warehouse, settings, plan, counts.billed_changed)
+    loaded = {"prices": counts.prices, "invoices": counts.invoices, "lines": counts.lines}
+    return StepCounts(loaded, tuple(_load_notices(counts)))
 
 
 def mark_run(settings: Settings, run_id: str, *, approve: bool = False) -> StepCounts:
@@ -80,10 +86,42 @@ def mark_run(settings: Settings, run_id: str, *, approve: bool = False) -> StepC
             f"findings --run {run_id}`, then mark it with --approve"
         )
     plan = build_plan(warehouse, settings, run_id)
-    counts = mark_billed(open_halo(settings), Ledger(warehouse), plan, _load_settings(settings, all_prices=False))
+    client = open_halo(settings)
+    counts = mark_billed(client, Ledger(warehouse, client.base_url), plan, _load_settings(settings, all_prices=False))
     with warehouse.begin() as connection:
         set_status(connection, run_id, "billed", datetime.now(UTC))
     return StepCounts({"invoices": counts.invoices, "lines": counts.lines})
+
+
+def _load_notices(counts: LoadCounts) -> list[str]:
+    """What a load did beyond posting, in sentences; nothing where there is nothing to say."""
+    sentences = {
+        "adopted": "records were in HaloPSA already and are taken over",
+        "cut": "values were cut to HaloPSA's limits",
+        "rounded": "numbers were sent with the decimals that HaloPSA keeps",
+        "rejected": "records were refused by HaloPSA or its limits; `csp-billing warehouse query \"select * from "
+        "out_halo_load where state = 'rejected'\"` says why",
+        "held": "lines are held back because their invoice is not in HaloPSA",
+        "unknown_prices": "prices have an unknown outcome and are not sent again",
+    }
+    return [f"{count} {text}" for name, text in sentences.items() if (count := getattr(counts, name))]
+
+
+def _record_billed_changes(
+    warehouse: Warehouse, settings: Settings, plan: LoadPlan, changed: tuple[str, ...]
+) -> None:
+    """Write BILLED_LINE_CHANGED findings of a run, in place of those that an earlier load of it wrote."""
+    findings = [
+        finding
+        for table, amount, currency in (
+            (plan.recon_lines, "total", "currency"),
+            (plan.usage_lines, "billing_pre_tax_total", "billing_currency"),
+        )
+        for finding in billed_line_changes(table, amount, currency, changed)
+    ]
+    rows = findings_table(findings, settings.read_policy())
+    with warehouse.begin() as connection:
+        replace_findings(connection, plan.run_id, plan.period, "BILLED_LINE_CHANGED", rows)
 
 
 def build_plan(warehouse: Warehouse, settings: Settings, run_id: str) -> LoadPlan:

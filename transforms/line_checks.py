@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from transforms.categories import Categories
 from transforms.findings import Finding, money_text
@@ -190,6 +192,31 @@ def check_margin(
             )
         findings.append(reader.finding(row, code, message, expected=expected, actual=full, priced=True))
     return findings
+
+
+def billed_line_changes(
+    lines: pa.Table, amount: str, currency: str, changed: Sequence[str]
+) -> list[Finding]:
+    """BILLED_LINE_CHANGED for the lines whose ids are in `changed`.
+
+    Args:
+        lines: reconciliation or usage lines with line_id.
+        amount: the column with the line's total.
+        currency: the column with its currency.
+        changed: ids of lines that are billed in HaloPSA with another content.
+    """
+    rows = lines.filter(pc.is_in(lines.column("line_id"), pa.array(list(changed), pa.string()))).to_pylist()
+    return [
+        Finding(
+            "BILLED_LINE_CHANGED",
+            f"The line is billed in HaloPSA and came again with other content, now {money_text(row[amount])}: it is "
+            "left as it was billed. Credit or rebill the difference in HaloPSA.",
+            actual_amount=row[amount],
+            currency=row[currency],
+            **{name: row[name] for name in _CONTEXT},
+        )
+        for row in rows
+    ]
 
 
 def half_of_last_decimal(price: Fixed) -> Fixed:

@@ -61,6 +61,25 @@ def write_run(
         insert_arrow(connection, table, rows)
 
 
+def replace_findings(connection: sa.Connection, run_id: str, period: str, code: str, rows: pa.Table) -> None:
+    """Replace a run's findings of one code and count its blocking findings anew.
+
+    Args:
+        connection: an open transaction.
+        run_id: the run.
+        period: its period.
+        code: the code of all `rows`.
+        rows: columns of FINDINGS without run_id and period.
+    """
+    findings, runs = sql_table(FINDINGS), sql_table(RUNS)
+    connection.execute(findings.delete().where(findings.c.run_id == run_id, findings.c.code == code))
+    for name, value in (("run_id", run_id), ("period", period)):
+        rows = rows.append_column(name, pa.repeat(pa.scalar(value), rows.num_rows))
+    insert_arrow(connection, FINDINGS, FINDINGS.conform(rows))
+    blocking = sa.select(sa.func.count()).where(findings.c.run_id == run_id, findings.c.severity == "block")
+    connection.execute(runs.update().where(runs.c.run_id == run_id).values(blocking_count=blocking.scalar_subquery()))
+
+
 def get_run(connection: sa.Connection, run_id: str) -> dict[str, Any]:
     """One run by column name of RUNS.
 
@@ -80,6 +99,14 @@ def latest_run(connection: sa.Connection, period: str) -> dict[str, Any] | None:
     statement = sa.select(runs).join(_LATEST_RUNS, _LATEST_RUNS.c.run_id == runs.c.run_id)
     row = connection.execute(statement.where(_LATEST_RUNS.c.period == period)).mappings().one_or_none()
     return None if row is None else dict(row)
+
+
+def last_run(connection: sa.Connection) -> dict[str, Any] | None:
+    """The run that was started last, of whatever period and scope; None when there is none."""
+    runs = sql_table(RUNS)
+    row = connection.execute(sa.select(runs).order_by(runs.c.started_at.desc(), runs.c.run_id).limit(1)).mappings()
+    found = row.one_or_none()
+    return None if found is None else dict(found)
 
 
 def set_status(connection: sa.Connection, run_id: str, status: str, finished_at: dt.datetime | None = None) -> None:
@@ -112,6 +139,11 @@ def read_lines(connection: sa.Connection, run_id: str) -> pa.Table:
 def read_tieout(connection: sa.Connection, run_id: str) -> pa.Table:
     """A run's invoices against their lines, columns of INVOICE_TIEOUT, by invoice."""
     return _of_run(connection, INVOICE_TIEOUT, run_id).sort_by("invoice_number")
+
+
+def read_run_files(connection: sa.Connection, run_id: str) -> pa.Table:
+    """The files a run was made from, columns of RUN_FILES."""
+    return _of_run(connection, RUN_FILES, run_id)
 
 
 def read_findings(

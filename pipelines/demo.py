@@ -1,0 +1,149 @@
+"""The demo: the whole job on a generated month, with a HaloPSA of its own, told as it happens."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from connectors.halopsa.sandbox.server import serve
+
+from connectors.warehouse.engine import open_warehouse
+from connectors.warehouse.runs import read_findings
+from examples.month import generate_month
+from pipelines import output
+from pipelines.billing import bill_month
+from pipelines.settings import PREFIX, load_settings
+from transforms.errors import InputError
+
+PERIOD = "2025-11"
+_MARKER = "made-by-csp-billing-demo"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Findings of one code: how many were planted and found, and whether they are the same ones."""
+
+    code: str
+    planted: int
+    found: int
+    equal: bool
+
+
+def run_demo(directory: Path, *, recorded: bool, as_json: bool) -> int:
+    """Generate a month, bill it against a local HaloPSA, and compare the findings with what was planted.
+
+    Args:
+        directory: everything goes in here; what an earlier demo left in it is removed first.
+        recorded: run as a Prefect flow.
+        as_json: print one JSON document instead of the story.
+
+    Returns:
+        The exit code: 0 when exactly the planted discrepancies were found, else 1.
+
+    Raises:
+        InputError: the folder holds something that no demo made.
+    """
+    _prepare(directory)
+    exports = directory / "exports"
+    truth = generate_month(exports, period=PERIOD, truth_path=directory / "truth.csv")
+    with serve() as halo:
+        os.environ |= {
+            f"{PREFIX}HOME": str(directory / "home"),
+            f"{PREFIX}EXPORTS": str(exports),
+            f"{PREFIX}HALO_URL": halo.base_url,
+            f"{PREFIX}HALO_CLIENT_ID": halo.client_id,
+            f"{PREFIX}HALO_CLIENT_SECRET": halo.client_secret,
+        }
+        for name in ("WAREHOUSE_URL", "POLICY", "HALO_TENANT"):
+            os.environ.pop(f"{PREFIX}{name}", None)
+        document, flow_run = _bill(recorded)
+        inside = halo.counts()
+    comparisons = _compare(truth.path, document["run_id"])
+    equal = all(one.equal for one in comparisons)
+    if as_json:
+        output.print_json({
+            "run": document, "flow_run": flow_run, "findings_equal_planted": equal,
+            "findings": [vars(one) for one in comparisons], "halopsa": vars(inside), "directory": str(directory),
+        })  # fmt: skip
+    else:
+        _tell(directory, document, flow_run, comparisons, vars(inside))
+    return 0 if equal else 1
+
+
+def _prepare(directory: Path) -> None:
+    marker = directory / _MARKER
+    if directory.exists() and any(directory.iterdir()) and not marker.exists():
+        raise InputError(f"{directory} holds something that is not a demo's: name another folder with --dir")
+    if directory.exists():
+        shutil.rmtree(directory)
+    directory.mkdir(parents=True)
+    marker.touch()
+
+
+def _bill(recorded: bool) -> tuple[dict[str, Any], str | None]:
+    """Bill the month; as a Prefect flow also the name of its flow run."""
+    if not recorded:
+        return bill_month(load_settings(), PERIOD).to_dict(), None
+    from pipelines.flows import monthly_billing
+
+    state = monthly_billing(period=PERIOD, return_state=True)
+    document: dict[str, Any] = state.result()
+    return document, str(state.state_details.flow_run_id)
+
+
+def _compare(truth: Path, run_id: str) -> list[Comparison]:
+    """Planted against found, discrepancy by discrepancy: code, and file and row or invoice."""
+    with truth.open(encoding="utf-8", newline="") as file:
+        planted = Counter(
+            (row["code"], row["source_file"], row["source_row"] or row["invoice_number"]) for row in csv.DictReader(file)
+        )
+    with open_warehouse(load_settings().warehouse).read() as connection:
+        findings = read_findings(connection, run_id)
+    found = Counter(
+        (row["code"], row["source_file"] or "", str(row["source_row"] or row["invoice_number"]))
+        for row in findings.to_pylist()
+    )
+    codes = sorted({key[0] for key in planted | found})
+
+    def of(code: str, counted: Counter[tuple[str, str, str]]) -> Counter[tuple[str, str, str]]:
+        return Counter({key: count for key, count in counted.items() if key[0] == code})
+
+    return [
+        Comparison(code, of(code, planted).total(), of(code, found).total(), of(code, planted) == of(code, found))
+        for code in codes
+    ]
+
+
+def _tell(
+    directory: Path,
+    document: dict[str, Any],
+    flow_run: str | None,
+    comparisons: list[Comparison],
+    inside: dict[str, int],
+) -> None:
+    print(f"\nBilled {document['period']} in {document['seconds']} s: {document['lines']} lines, "
+          f"{document['invoices']} invoice documents.\n")  # fmt: skip
+    output.print_table(
+        ["finding", "planted", "found", "the same ones"],
+        [[one.code, one.planted, one.found, "yes" if one.equal else "NO"] for one in comparisons],
+    )
+    equal = all(one.equal for one in comparisons)
+    print("\nThe findings equal the planted discrepancies." if equal else "\nThe findings DIFFER from what was planted.")
+    if document["status"] == "awaiting_approval":
+        print(f"Status: awaiting_approval. {document['blocking']} findings block, so everything is loaded, but "
+              "nothing is marked as billed until somebody approves.")  # fmt: skip
+    else:
+        print(f"Status: {document['status']}.")
+    print("In the local HaloPSA: " + ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in inside.items()))
+    if flow_run:
+        print(f"Prefect flow run: {flow_run} (see it with `prefect flow-run inspect {flow_run}`)")
+    print(f"\nExports:   {directory / 'exports'}\nPlanted:   {directory / 'truth.csv'}")
+    print(f"Warehouse: {document['warehouse']}")
+    print(f"\nLook at it:  CSP_BILLING_HOME={directory / 'home'} csp-billing findings --period {PERIOD}")
+    print(f"             CSP_BILLING_HOME={directory / 'home'} csp-billing warehouse query "
+          "'select * from out_customer_margin'")  # fmt: skip
