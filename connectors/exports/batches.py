@@ -1,0 +1,55 @@
+"""What the readers of delimited text, JSON and Parquet have in common: a stream of batches of text columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+Rows = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A row that could not even be split into columns."""
+
+    source_row: int
+    raw_text: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class TextBatch:
+    """Some rows of a file as text.
+
+    Attributes:
+        texts: delivered column names to string columns.
+        source_rows: each row's number in the file.
+        raw_text: gives a row of `texts` as delivered, by its position.
+        unreadable: the rows among these that are not in `texts`.
+    """
+
+    texts: pa.Table
+    source_rows: Rows
+    raw_text: Callable[[int], str]
+    unreadable: list[Unreadable] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file whose column names are known and whose rows can be read, also repeatedly.
+
+    Attributes:
+        names: delivered column names; of JSON Lines those of the first lines.
+        read: gives the batches; with a list of names only those columns, else all.
+        may_have_decimal_comma: whether its delimiter leaves the comma free.
+        names_may_grow: whether later rows may have columns that are not in `names` (JSON Lines).
+    """
+
+    names: tuple[str, ...]
+    read: Callable[[Sequence[str] | None], Iterator[TextBatch]]
+    may_have_decimal_comma: bool = False
+    names_may_grow: bool = False

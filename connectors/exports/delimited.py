@@ -1,0 +1,269 @@
+"""Delimited text: comma, semicolon or tab, read in blocks of whole rows.
+
+Rows are found before they are parsed, because a broken quote must not swallow the rows after it: a row whose quotes
+do not pair up, or whose bytes are not UTF-8, is put aside by itself and reading goes on at the next line. Arrow then
+parses the rest as text.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from connectors.exports.batches import Rows, Source, TextBatch, Unreadable
+from connectors.exports.containers import Content
+from connectors.exports.rows import Mask, RowIndex, index_rows
+from transforms.errors import InputError
+from transforms.headers import fold
+from transforms.tables import EXPORT_TABLES
+
+DELIMITERS = (",", ";", "\t")
+BLOCK_BYTES = 16 << 20
+_ARROW_BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Header:
+    """The header line: its delimiter, the column names made unique, and how many records stand before it."""
+
+    delimiter: str
+    names: tuple[str, ...]
+
+
+def open_delimited(content: Content) -> Source:
+    """Open delimited text by its header line.
+
+    Raises:
+        InputError: a declared column stands twice in the header, or the container is damaged.
+    """
+    header = _read_header(content.head(), content.source_file)
+
+    def read(only: Sequence[str] | None) -> Iterator[TextBatch]:
+        return _read(content, header, only)
+
+    return Source(header.names, read, may_have_decimal_comma=header.delimiter != ",")
+
+
+def _read_header(head: bytes, name: str) -> Header:
+    """Take the delimiter that yields the most known column names, else the most columns."""
+    lines = re.split(r"\r\n|\r|\n", head.decode("utf-8", errors="replace"))
+    line = next((line for line in lines if line), "")
+    known = {fold(source) for table in EXPORT_TABLES.values() for column in table.columns for source in column.sources}
+    candidates = []
+    for delimiter in DELIMITERS:
+        names = next(csv.reader([line], delimiter=delimiter), [])
+        candidates.append((sum(fold(cell) in known for cell in names), len(names), delimiter, names))
+    _, _, delimiter, names = max(candidates, key=lambda candidate: candidate[:2])
+    return Header(delimiter, _unique([cell.strip() for cell in names], known, name))
+
+
+def _unique(names: Sequence[str], known: set[str], file_name: str) -> tuple[str, ...]:
+    """Name empty and repeated undeclared columns apart; a declared column that stands twice is ambiguous."""
+    counts = Counter(fold(cell) for cell in names)
+    unique: list[str] = []
+    for position, cell in enumerate(names, start=1):
+        if cell and counts[fold(cell)] > 1 and fold(cell) in known:
+            raise InputError(f"{file_name}: the column {cell} stands twice in the header: remove one of them")
+        label = cell or f"column {position}"
+        unique.append(f"{label} ({position})" if label in unique else label)
+    return tuple(unique)
+
+
+def _read(content: Content, header: Header, only: Sequence[str] | None) -> Iterator[TextBatch]:
+    """Cut the stream into blocks of whole rows and parse each; the header is row 1 of the file."""
+    delimiter = ord(header.delimiter)
+    row = 1
+    seen_header = False
+    for block, index in _blocks(content, delimiter):
+        numbers = row + np.arange(len(index.starts), dtype=np.int64)
+        row += len(index.starts)
+        blank = _blank(block, index, header)
+        keep = ~index.broken & ~blank
+        if not seen_header:
+            positions = np.flatnonzero(~blank)
+            if len(positions):
+                keep[: positions[0] + 1] = False
+                index.broken[positions[0]] = False
+                seen_header = True
+        yield _parse(block, index, keep, numbers, header, content.source_file, only)
+
+
+def _blank(block: bytes, index: RowIndex, header: Header) -> Mask:
+    """Rows without any value: empty lines, and the lines of bare delimiters that spreadsheets append."""
+    lengths = index.ends - index.starts
+    bare = header.delimiter.encode() * (len(header.names) - 1)
+    blank: Mask = lengths == 0
+    for at in np.flatnonzero(lengths == len(bare)).tolist():
+        blank[at] = block[index.starts[at] : index.ends[at]] == bare
+    return blank
+
+
+def _blocks(content: Content, delimiter: int) -> Iterator[tuple[bytes, RowIndex]]:
+    pending: list[bytes] = []
+    size = 0
+    for chunk in content.chunks():
+        pending.append(chunk)
+        size += len(chunk)
+        if size >= BLOCK_BYTES:
+            block = b"".join(pending)
+            index = index_rows(block, delimiter, is_last=False)
+            yield block, index
+            pending = [block[index.consumed :]]
+            size = len(pending[0])
+    block = b"".join(pending)
+    if block:
+        yield block, index_rows(block, delimiter, is_last=True)
+
+
+def _parse(
+    block: bytes,
+    index: RowIndex,
+    keep: Mask,
+    numbers: Rows,
+    header: Header,
+    name: str,
+    only: Sequence[str] | None,
+) -> TextBatch:
+    unreadable = [
+        Unreadable(int(numbers[at]), _raw(block, index, at), "a quotation mark is opened and not closed before a "
+                   "delimiter, or a closing one is followed by text: double the quotation marks inside the field")
+        for at in np.flatnonzero(index.broken).tolist()
+    ]  # fmt: skip
+    if not _is_utf8(block[: index.consumed]):
+        for at in np.flatnonzero(keep).tolist():
+            error = _utf8_error(block[index.starts[at] : index.ends[at]])
+            if error:
+                keep[at] = False
+                unreadable.append(Unreadable(int(numbers[at]), _raw(block, index, at), error))
+    kept = np.flatnonzero(keep)
+    texts, ragged = _arrow(_kept_bytes(block, index, keep), index.longest, header, only)
+    for at, actual in ragged:
+        position = int(kept[at])
+        unreadable.append(
+            Unreadable(int(numbers[position]), _raw(block, index, position), _ragged_reason(actual, len(header.names)))
+        )
+    if ragged:
+        kept = np.delete(kept, [at for at, _ in ragged])
+    if texts.num_rows != len(kept):
+        raise InputError(f"{name}: its rows cannot be told apart: export it again as CSV UTF-8")
+    repeated = _repeated_headers(texts, header, numbers[kept], name)
+    if repeated is not None:
+        texts, kept = texts.filter(pa.array(~repeated)), kept[~repeated]
+    positions = kept
+    return TextBatch(
+        texts=texts,
+        source_rows=numbers[positions],
+        raw_text=lambda at: _raw(block, index, int(positions[at])),
+        unreadable=sorted(unreadable, key=lambda row: row.source_row),
+    )
+
+
+def _arrow(
+    data: bytes | memoryview, longest: int, header: Header, only: Sequence[str] | None
+) -> tuple[pa.Table, list[tuple[int, int]]]:
+    """Parse whole rows as text; also gives the position and the column count of ragged rows."""
+    wanted = list(header.names if only is None else only)
+    if not len(data):
+        return pa.table({column: pa.array([], pa.string()) for column in wanted}), []
+    ragged: list[tuple[int, int]] = []
+
+    def put_aside(row: Any) -> str:
+        ragged.append((row.number - 1, row.actual_columns))
+        return "skip"
+
+    try:
+        table = _parsed(data, longest, header, wanted, put_aside)
+    except pa.ArrowInvalid as error:
+        raise InputError(f"the rows cannot be told apart ({error}): export it again as CSV UTF-8") from error
+    return table.combine_chunks(), ragged
+
+
+def _parsed(
+    data: bytes | memoryview, longest: int, header: Header, wanted: list[str], put_aside: Callable[[Any], str]
+) -> pa.Table:
+    return pyarrow.csv.read_csv(
+        pa.BufferReader(data),
+        # One thread: only then Arrow numbers the rows that it skips, and for text columns it is not slower.
+        read_options=pyarrow.csv.ReadOptions(
+            use_threads=False, column_names=header.names, block_size=max(_ARROW_BLOCK_BYTES, 2 * longest + 16)
+        ),
+        parse_options=pyarrow.csv.ParseOptions(
+            delimiter=header.delimiter, newlines_in_values=True, ignore_empty_lines=False,
+            invalid_row_handler=put_aside,
+        ),
+        convert_options=pyarrow.csv.ConvertOptions(
+            column_types={column: pa.string() for column in header.names}, include_columns=wanted,
+            strings_can_be_null=True, null_values=["", "\\N"], check_utf8=False,
+        ),
+    )  # fmt: skip
+
+
+def _kept_bytes(block: bytes, index: RowIndex, keep: Mask) -> bytes | memoryview:
+    """The kept rows' bytes with their line ends; no copy when a single run of rows is kept."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], keep, [False])).astype(np.int8)))
+    limits = np.append(index.starts, index.consumed)
+    runs = [memoryview(block)[limits[first] : limits[end]] for first, end in edges.reshape(-1, 2).tolist()]
+    return runs[0] if len(runs) == 1 else b"".join(runs)
+
+
+def _repeated_headers(
+    texts: pa.Table, header: Header, numbers: Rows, name: str
+) -> Mask | None:
+    """Mark rows that repeat the header; None when there are none.
+
+    Raises:
+        InputError: a row is a header of other columns, so that the rows after it cannot be told.
+    """
+    if not texts.num_rows:
+        return None
+    own = dict(zip(header.names, (fold(cell) for cell in header.names), strict=True))
+    first = pc.utf8_ltrim(texts.column(0), characters="\ufeff")
+    suspects = np.flatnonzero(np.asarray(pc.is_in(first, value_set=pa.array(header.names)).combine_chunks()))
+    repeated = np.zeros(texts.num_rows, dtype=np.bool_)
+    for at in suspects.tolist():
+        cells = {column: fold(texts.column(column)[at].as_py() or "") for column in texts.column_names}
+        if all(cell == own[column] or column.startswith("column ") for column, cell in cells.items()):
+            repeated[at] = True
+        elif sum(cell in own.values() for cell in cells.values()) > len(cells) // 2:
+            raise InputError(
+                f"{name}: row {numbers[at]} is a header with the columns in another order: split the file there"
+            )
+    return repeated if repeated.any() else None
+
+
+def _raw(block: bytes, index: RowIndex, at: int) -> str:
+    return block[index.starts[at] : index.ends[at]].decode("utf-8", errors="backslashreplace")
+
+
+def _is_utf8(data: bytes) -> bool:
+    """Whether bytes are UTF-8, by Arrow's check, which reads them in place."""
+    offsets = pa.py_buffer(np.array([0, len(data)], dtype=np.int64))
+    try:
+        pa.Array.from_buffers(pa.large_string(), 1, [None, offsets, pa.py_buffer(data)]).validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _utf8_error(row: bytes) -> str:
+    try:
+        row.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return f"byte 0x{row[error.start]:02X} at position {error.start + 1} is not UTF-8: save the file as CSV UTF-8"
+    return ""
+
+
+def _ragged_reason(actual: int, expected: int) -> str:
+    return (
+        f"it has {actual} columns where the header has {expected}: put quotation marks around a field that holds "
+        "the delimiter or a line break, or fill in what is missing"
+    )

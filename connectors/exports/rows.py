@@ -1,0 +1,132 @@
+"""Where the rows of delimited text begin and end, found without parsing the fields.
+
+A quotation mark opens a field only at its start and closes it only before a delimiter or a line end; a doubled one
+stands for itself. Where all marks of a block keep to that, rows are found by counting. Where one does not, the block
+is walked row by row and each offending line is marked as broken.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Offsets = np.ndarray[Any, np.dtype[np.int64]]
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
+
+#: A row longer than this is taken for one with a quotation mark that is never closed.
+MAX_ROW_BYTES = 8 << 20
+
+_QUOTE, _LF, _CR = ord('"'), ord("\n"), ord("\r")
+
+
+@dataclass(frozen=True)
+class RowIndex:
+    """The rows of a block.
+
+    Attributes:
+        starts: offset of each row's first byte.
+        ends: offset after each row's last byte, the line end not included.
+        broken: rows whose quotation marks do not pair up.
+        consumed: bytes of the block that these rows take with their line ends; the rest belongs to the next block.
+    """
+
+    starts: Offsets
+    ends: Offsets
+    broken: Mask
+    consumed: int
+
+    @property
+    def longest(self) -> int:
+        """Length of the longest row in bytes."""
+        return int((self.ends - self.starts).max(initial=0))
+
+
+def index_rows(block: bytes, delimiter: int, *, is_last: bool) -> RowIndex:
+    """Find the rows of a block that starts at the beginning of a row.
+
+    Args:
+        block: the bytes, UTF-8 or anything else that keeps ASCII.
+        delimiter: the delimiter's byte.
+        is_last: whether the text ends with this block, so that its last line is a row also without a line end.
+    """
+    array = np.frombuffer(block, dtype=np.uint8)
+    quotes = np.flatnonzero(array == _QUOTE) if _QUOTE in block else np.empty(0, dtype=np.int64)
+    if len(quotes) and not _well_formed(array, quotes, delimiter, is_last=is_last):
+        return _walk(block, delimiter, is_last=is_last)
+    breaks = _line_breaks(block, array, is_last=is_last)
+    if len(quotes):
+        breaks = breaks[np.searchsorted(quotes, breaks) % 2 == 0]
+    consumed = int(breaks[-1]) + 1 if len(breaks) else 0
+    if not is_last and len(block) - consumed > MAX_ROW_BYTES:
+        return _walk(block, delimiter, is_last=False)
+    starts = np.concatenate(([0], breaks + 1)).astype(np.int64)
+    if is_last and consumed < len(block):
+        consumed = len(block)
+        ends = np.append(breaks, consumed)
+    else:
+        starts, ends = starts[:-1], breaks
+    after_cr = (ends > starts) & (ends < len(block)) & (array[np.maximum(ends - 1, 0)] == _CR)
+    return RowIndex(starts, ends - after_cr, np.zeros(len(starts), dtype=np.bool_), consumed)
+
+
+def _line_breaks(block: bytes, array: np.ndarray[Any, np.dtype[np.uint8]], *, is_last: bool) -> Offsets:
+    """Offsets of line feeds, and of carriage returns that stand alone."""
+    feeds = array == _LF
+    if block.count(b"\r") != block.count(b"\r\n"):
+        alone = array == _CR
+        alone[:-1] &= ~feeds[1:]
+        if not is_last:
+            alone[-1] = False  # its line feed may open the next block
+        feeds = feeds | alone
+    return np.flatnonzero(feeds)
+
+
+def _well_formed(
+    array: np.ndarray[Any, np.dtype[np.uint8]], quotes: Offsets, delimiter: int, *, is_last: bool
+) -> bool:
+    """Whether opening marks stand at the start of a field and closing ones at its end."""
+    edges = np.zeros(256, dtype=np.bool_)
+    edges[[delimiter, _LF, _CR, _QUOTE]] = True
+    opening, closing = quotes[::2], quotes[1::2]
+    before = edges[array[np.maximum(opening - 1, 0)]] | (opening == 0)
+    after = edges[array[np.minimum(closing + 1, len(array) - 1)]] | (closing == len(array) - 1)
+    return bool(before.all() and after.all() and (len(quotes) % 2 == 0 or not is_last))
+
+
+@functools.cache
+def _patterns(delimiter: int) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
+    """A well-formed row, and a beginning of one that runs out within a quoted field."""
+    d = re.escape(bytes([delimiter]))
+    quoted = rb'"(?>[^"]+|"")*+"'
+    plain = rb'(?:[^"\r\n' + d + rb"][^\r\n" + d + rb"]*+)?"
+    field = rb"(?>" + quoted + rb"|" + plain + rb")"
+    row = re.compile(field + rb"(?>" + d + field + rb")*+(?=[\r\n]|\Z)")
+    unfinished = re.compile(rb"(?>" + field + d + rb")*+" + rb'"(?>[^"]+|"")*+"?\Z')
+    return row, unfinished
+
+
+def _walk(block: bytes, delimiter: int, *, is_last: bool) -> RowIndex:
+    """Find the rows one by one; a line that is no row is marked as broken and the next line starts afresh."""
+    row, unfinished = _patterns(delimiter)
+    line_end = re.compile(rb"\r\n|\n|\r")
+    starts: list[int] = []
+    ends: list[int] = []
+    broken: list[bool] = []
+    at = 0
+    while at < len(block):
+        found = row.match(block, at)
+        if not found and not is_last and len(block) - at <= MAX_ROW_BYTES and unfinished.match(block, at):
+            break
+        end = line_end.search(block, found.end() if found else at)
+        runs_out = end is None or (end.end() == len(block) and end[0] == b"\r")
+        if runs_out and not is_last and len(block) - at <= MAX_ROW_BYTES:
+            break
+        starts.append(at)
+        ends.append(end.start() if end else len(block))
+        broken.append(not found)
+        at = end.end() if end else len(block)
+    return RowIndex(np.array(starts, np.int64), np.array(ends, np.int64), np.array(broken, np.bool_), at)
