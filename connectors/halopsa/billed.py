@@ -1,0 +1,159 @@
+"""Marking a loaded period as billed: its lines by `isbilled`, its invoices by `mark_as_billed`, both read back.
+
+Marking is an update by HaloPSA's own id: to repeat it changes nothing, so the ledger holds no intent for it, and what
+became of a request without an answer is seen when the flags are read back. Whether HaloPSA itself hands the flag down
+from the invoice to its lines is not documented; both ways end the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from connectors.halopsa.bodies import Draft
+from connectors.halopsa.client import HaloClient
+from connectors.halopsa.errors import DisagreementError, HaloError, OutcomeUnknownError, TooLargeError
+from connectors.halopsa.invoices import Documents, documents, is_billed
+from connectors.halopsa.ledger import BILLED, POSTED, Ledger
+from connectors.halopsa.lines import Lines
+from connectors.halopsa.lock import holding
+from connectors.halopsa.plan import HaloLoadSettings, LoadPlan, MarkCounts, Progress, silent
+from connectors.halopsa.properties import CONSUMPTION, INVOICE
+from connectors.halopsa.verification import verify
+
+
+def mark_billed(
+    client: HaloClient,
+    ledger: Ledger,
+    plan: LoadPlan,
+    settings: HaloLoadSettings,
+    progress: Progress | None = None,
+) -> MarkCounts:
+    """Mark the plan's lines and invoices as billed; returns what was newly marked and read back as such.
+
+    Raises:
+        HaloError: a line or document of the plan is not in HaloPSA as it should be (nothing is marked then), or
+            HaloPSA does not take the flag.
+        WarehouseError: another load is at work.
+    """
+    with holding(ledger, plan.run_id) as lock, client.beating(lock.renew):
+        marking = _Marking(client, ledger, plan, settings, progress or silent)
+        marking.check_loaded()
+        return MarkCounts(lines=marking.mark_lines(), invoices=marking.mark_invoices())
+
+
+class _Marking:
+    def __init__(
+        self, client: HaloClient, ledger: Ledger, plan: LoadPlan, settings: HaloLoadSettings, progress: Progress
+    ) -> None:
+        self._client = client
+        self._settings = settings
+        self._progress = progress
+        self._documents: Documents = documents(ledger, plan, settings)
+        self._lines = Lines(client, ledger, plan, settings, self._documents, progress)
+
+    def check_loaded(self) -> None:
+        """Raise HaloError unless every document and line of the plan is in HaloPSA with its present content."""
+        ids = self._documents.ids
+        missing = [number for number in self._documents.drafts if number not in ids]
+        if missing:
+            raise HaloError(_not_loaded(f"invoice {missing[0]}", self._documents.book.rows.get(missing[0])))
+        for draft in self._lines.drafts.values():
+            row = self._lines.book.rows.get(draft.key)
+            if row is None or not (
+                row.state == BILLED or (row.state == POSTED and row.content_hash == draft.content_hash)
+            ):
+                raise HaloError(_not_loaded(f"the line of {draft.source}", row))
+
+    def mark_lines(self) -> int:
+        """Mark, read back, and mark again what was not taken."""
+        book = self._lines.book
+        pending = [draft for draft in self._lines.drafts.values() if book.rows[draft.key].state == POSTED]
+        if not pending:
+            return 0
+        verify(self._lines.drafts, book, self._lines.listing, self._documents.ids)
+        pending = [draft for draft in pending if book.rows[draft.key].state == POSTED]
+        marked = 0
+        for _ in range(self._settings.most_attempts):
+            doubt = self._send(pending)
+            billed = self._lines.listing.billed([draft.key for draft in pending])
+            if doubt and len(billed) < len(pending):
+                self._client.wait(self._settings.settle_grace_seconds)
+                billed = self._lines.listing.billed([draft.key for draft in pending])
+            book.mark_billed(sorted(billed))
+            marked += len(billed)
+            pending = [draft for draft in pending if draft.key not in billed]
+            self._progress("billed lines", marked, marked + len(pending))
+            if not pending:
+                return marked
+        raise DisagreementError(
+            f"HaloPSA does not mark {len(pending)} lines as billed, such as that of {pending[0].source}"
+        )
+
+    def mark_invoices(self) -> int:
+        """Mark the documents whose lines are all billed by now, and read them back."""
+        book = self._documents.book
+        pending = [draft for draft in self._documents.drafts.values() if book.rows[draft.key].state == POSTED]
+        total = len(pending)
+        for _ in range(self._settings.most_attempts):
+            if not pending:
+                return total
+            answered = self._mark_documents(pending)
+            billed = self._billed_documents(pending)
+            # Without lines HaloPSA may have nothing to compute the flag from: its answer has to do.
+            with_lines = {draft.parent_key for draft in self._lines.drafts.values()}
+            billed |= {draft.key for draft in pending if answered and draft.key not in with_lines}
+            book.mark_billed(sorted(billed))
+            pending = [draft for draft in pending if draft.key not in billed]
+            self._progress("billed invoices", total - len(pending), total)
+        if pending:
+            raise DisagreementError(f"HaloPSA does not mark invoice {pending[0].key} as billed; look at it there")
+        return total
+
+    def _send(self, drafts: Sequence[Draft]) -> bool:
+        """Post the flag of these lines; returns whether any answer stayed out."""
+        doubt, size, start = False, self._settings.batch_size, 0
+        while start < len(drafts):
+            batch = drafts[start : start + size]
+            try:
+                self._client.post(CONSUMPTION.post_path, [self._marked(draft) for draft in batch])
+            except TooLargeError:
+                if len(batch) == 1:
+                    raise
+                size = max(1, len(batch) // 2)
+                continue
+            except OutcomeUnknownError:
+                doubt = True
+            start += len(batch)
+            self._progress("billed lines", start, len(drafts))
+        return doubt
+
+    def _marked(self, draft: Draft) -> dict[str, object]:
+        """The whole body, because whether HaloPSA keeps what an update leaves out is not documented."""
+        return {"id": self._lines.book.rows[draft.key].halo_id, **self._lines.body(draft), "isbilled": True}
+
+    def _mark_documents(self, drafts: Sequence[Draft]) -> bool:
+        rows = [
+            {INVOICE.id_property: self._documents.ids[draft.key], **draft.body, "mark_as_billed": True}
+            for draft in drafts
+        ]
+        try:
+            self._client.post(INVOICE.post_path, rows)
+        except OutcomeUnknownError:
+            return False
+        return True
+
+    def _billed_documents(self, drafts: Sequence[Draft]) -> set[str]:
+        wanted = {self._documents.ids[draft.key]: draft.key for draft in drafts}
+        billed = set()
+        for row in self._client.newest_first(INVOICE.post_path, INVOICE.id_property):
+            key = wanted.pop(row[INVOICE.id_property], None)
+            if key is not None and is_billed(row):
+                billed.add(key)
+            if not wanted:
+                break
+        return billed
+
+
+def _not_loaded(what: str, row: object) -> str:
+    why = getattr(row, "last_error", None)
+    return f"{what} is not in HaloPSA as the run has it{f' ({why})' if why else ''}; load the run first"

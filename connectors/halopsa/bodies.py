@@ -1,0 +1,244 @@
+"""From the warehouse's tables to HaloPSA's bodies.
+
+Which column becomes which property is declared with the columns (`Column.halo`); types and limits are those of
+`connectors.halopsa.properties`. A body never holds a null: a property without a value is left out, because HaloPSA
+has columns that take none.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from connectors.halopsa import wire
+from connectors.halopsa.fingerprint import content_hash, round_number
+from connectors.halopsa.properties import CONSUMPTION, INVOICE, PRICING, Entity, Property, TooLong, Type
+from transforms.columns import Table
+from transforms.money import tidy
+from transforms.tables import INVOICES, PRICE_LIST
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One record to be sent.
+
+    Attributes:
+        key: natural key, as the ledger has it.
+        parent_key: for a line, its invoice's number.
+        body: without HaloPSA's own id and without `parentid`.
+        content_hash: digest of the body (see `connectors.halopsa.fingerprint`).
+        source: file and row it comes from, for messages.
+        problem: why it cannot be sent; empty when it can.
+        cut: properties that were cut to their limit or left out for it.
+        rounded: numbers that were rounded to the decimals HaloPSA keeps.
+        halo_id: HaloPSA's id, where the record exists there and is to be updated.
+    """
+
+    key: str
+    parent_key: str | None
+    body: dict[str, Any]
+    content_hash: str
+    source: str
+    problem: str = ""
+    cut: tuple[str, ...] = ()
+    rounded: tuple[str, ...] = ()
+    halo_id: int | None = None
+
+    def at(self, halo_id: int | None) -> Draft:
+        """The same draft as an update of that record."""
+        return replace(self, halo_id=halo_id)
+
+
+def line_drafts(rows: pa.Table, declared: Table, line_type: int) -> list[Draft]:
+    """Bodies of CSPConsumptionData, one per row.
+
+    Args:
+        rows: with the columns of `declared`.
+        declared: INVOICE_RECON or DAILY_USAGE.
+        line_type: the integer written to `type`.
+
+    `quantity` is what was charged for; where a reconciliation line leaves that empty, what was bought (documented).
+    """
+
+    def finish(record: dict[str, Any], body: dict[str, Any]) -> None:
+        if "quantity" not in body and record.get("quantity") is not None:
+            body["quantity"] = round_number(record["quantity"], CONSUMPTION.properties["quantity"])
+        body["type"] = line_type
+
+    return _drafts(rows, declared, CONSUMPTION, lambda record: (record["line_id"], record["invoice_number"]), finish)
+
+
+def invoice_drafts(rows: pa.Table, tenant_id: int) -> list[Draft]:
+    """Bodies of CSPInvoice, one per row of INVOICES; `tenant_id` is written to `tenantid`."""
+
+    def finish(_: dict[str, Any], body: dict[str, Any]) -> None:
+        body["tenantid"] = tenant_id
+        if "taxreceipts" in body:
+            body["taxreceipts"] = _lower_keys(body["taxreceipts"])
+
+    return _drafts(rows, INVOICES, INVOICE, lambda record: (record["invoice_number"], None), finish)
+
+
+def price_drafts(rows: pa.Table, products: set[str] | None) -> list[Draft]:
+    """Bodies of CSPSubscriptionPricing, one per distinct row of PRICE_LIST.
+
+    Args:
+        rows: with the columns of PRICE_LIST; of lists that repeat a row, the later one's counts.
+        products: product ids that are wanted; None for all.
+
+    The natural key is the list's: product, SKU, term, plan, market, currency, segment, first unit of the tier,
+    effective start, and the occurrence of these within one file (real lists have repeats).
+    """
+    if products is not None:
+        wanted = pa.array(sorted(products), pa.string())
+        rows = rows.filter(pc.is_in(rows.column("product_id"), value_set=wanted))
+    occurrences: Counter[tuple[str, ...]] = Counter()
+
+    def key(record: dict[str, Any]) -> tuple[str, None]:
+        parts = [_text(record[name]) for name in _PRICE_KEY]
+        counted = (record["file_sha256"], record["source_file"], *parts)
+        occurrences[counted] += 1
+        return "|".join([*parts, str(occurrences[counted])]), None
+
+    drafts = _drafts(rows, PRICE_LIST, PRICING, key, lambda record, body: None)
+    return list({draft.key: draft for draft in drafts}.values())
+
+
+_PRICE_KEY = (
+    "product_id",
+    "sku_id",
+    "term_duration",
+    "billing_plan",
+    "market",
+    "currency",
+    "segment",
+    "pricing_tier_range_min",
+    "effective_start_date",
+)
+
+
+def _lower_keys(value: Any) -> Any:
+    """HaloPSA names the parts of a tax receipt in lower case, Partner Center in camel case."""
+    if isinstance(value, list):
+        return [_lower_keys(item) for item in value]
+    return {key.lower(): item for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def _drafts(
+    rows: pa.Table,
+    declared: Table,
+    entity: Entity,
+    key: Callable[[dict[str, Any]], tuple[str, str | None]],
+    finish: Callable[[dict[str, Any], dict[str, Any]], None],
+) -> list[Draft]:
+    mapping = [
+        (column.name, entity.properties[name])
+        for column in declared.columns
+        for name in column.halo
+        if column.name in rows.column_names
+    ]
+    drafts = []
+    for record in rows.to_pylist():
+        natural_key, parent_key = key(record)
+        made = _Body(entity, mapping, record)
+        if not made.problem:
+            finish(record, made.body)
+        source = f"{record['source_file']} row {record['source_row']}"
+        drafts.append(
+            Draft(
+                natural_key,
+                parent_key,
+                made.body,
+                content_hash(entity, made.body),
+                source,
+                f"{source}: {made.problem}" if made.problem else "",
+                tuple(made.cut),
+                tuple(made.rounded),
+            )
+        )
+    return drafts
+
+
+class _Body:
+    """One body in the making, with what had to be cut, left out or rounded on the way."""
+
+    def __init__(self, entity: Entity, mapping: Sequence[tuple[str, Property]], record: dict[str, Any]) -> None:
+        self.body: dict[str, Any] = {}
+        self.problem = ""
+        self.cut: list[str] = []
+        self.rounded: list[str] = []
+        for column, prop in mapping:
+            value = record[column]
+            if value is not None and value != "":
+                self._set(prop, value)
+
+    def _set(self, prop: Property, value: Any) -> None:
+        if prop.type is Type.NUMBER:
+            self._set_number(prop, Decimal(value))
+        elif prop.type is Type.DATE:
+            self.body[prop.name] = _moment(value)
+        elif prop.type is Type.JSON:
+            self._set_json(prop, value)
+        else:
+            self._set_text(prop, _text(value))
+
+    def _set_number(self, prop: Property, value: Decimal) -> None:
+        number = round_number(value, prop)
+        if number and number.adjusted() >= (prop.limit or 0):
+            self._too_long(prop, f"{prop.name} is {number}, and HaloPSA keeps {prop.limit} digits before the point")
+            return
+        if number != value:
+            self.rounded.append(prop.name)
+        self.body[prop.name] = number
+
+    def _set_text(self, prop: Property, text: str) -> None:
+        if prop.limit is not None and _length(text) > prop.limit:
+            self._too_long(prop, f"{prop.name} has {_length(text)} characters, and HaloPSA takes {prop.limit}")
+            if prop.too_long is not TooLong.CUT:
+                return
+            text = _cut(text, prop.limit)
+        self.body[prop.name] = text
+
+    def _set_json(self, prop: Property, text: str) -> None:
+        try:
+            self.body[prop.name] = wire.decode(text)
+        except ValueError:
+            self.problem = self.problem or f"{prop.name} is no JSON"
+
+    def _too_long(self, prop: Property, message: str) -> None:
+        if prop.too_long is TooLong.REFUSE:
+            self.problem = self.problem or message
+        else:
+            self.cut.append(prop.name)
+
+
+def _moment(value: date | datetime) -> str:
+    """ISO 8601 in UTC; a day is its midnight."""
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")
+    return f"{value.isoformat()}T00:00:00Z"
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, date):
+        return _moment(value)
+    return format(tidy(value), "f") if isinstance(value, Decimal) else str(value)
+
+
+def _length(text: str) -> int:
+    """Characters as .NET and SQL Server count them: UTF-16 units."""
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def _cut(text: str, limit: int) -> str:
+    """The longest beginning of `text` within the limit; never half of a character."""
+    return text.encode("utf-16-le", "surrogatepass")[: 2 * limit].decode("utf-16-le", "ignore")

@@ -1,0 +1,323 @@
+"""HaloPSA over HTTP: log in, keep to the rate, retry what may be retried, and say of a write what became of it.
+
+A GET is repeated for as long as `patience` allows. A POST or DELETE is sent again only when the answer proves that
+nothing was applied (429, or 401 with an old token); any doubt is an `OutcomeUnknownError`, which the posting ledger
+settles by listing.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from requests.exceptions import ConnectionError as RequestsConnectionError
+from requests.exceptions import ConnectTimeout, InvalidSchema, InvalidURL, MissingSchema, ProxyError, SSLError
+from urllib3.exceptions import NewConnectionError
+
+from connectors.halopsa import answers, auth, paging, wire
+from connectors.halopsa.errors import HaloError, NotAppliedError, OutcomeUnknownError
+from connectors.halopsa.rate import RollingWindow
+from transforms.errors import SettingsError
+
+_TEMPORARY = frozenset({408, 429, 500, 502, 503, 504})
+_LONGEST_PAUSE = 60
+_CONNECT_ATTEMPTS = 3
+_MOST_REDIRECTS = 5
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class HaloClient:
+    """A HaloPSA tenant.
+
+    Args:
+        base_url: such as `https://acme.halopsa.com`; the API is below `/api`.
+        client_id, client_secret, tenant: the client-credentials login.
+        rate: requests/seconds of the rolling window.
+        timeout: seconds to connect and to wait for an answer.
+        patience: seconds that temporary failures are waited out; more than HaloPSA's five-minute window.
+        page_size: rows asked for in a list; the server may give fewer.
+
+    Attributes:
+        requests_sent: how many requests went out, logins included.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        client_id: str,
+        client_secret: str,
+        tenant: str | None = None,
+        rate: str = "300/300",
+        timeout: tuple[float, float] = (5, 60),
+        patience: float = 600,
+        page_size: int = 1000,
+    ) -> None:
+        self.base_url = normal_base_url(base_url)
+        self.requests_sent = 0
+        self._credentials = auth.Credentials(client_id, client_secret, tenant)
+        self._timeout = timeout
+        self._patience = patience
+        self._page_size = page_size
+        self._window = RollingWindow(rate, self._pause)
+        self._heartbeat: Callable[[], None] | None = None
+        self._token: auth.Token | None = None
+        self._token_place: tuple[str, str | None] | None = None
+        self._session = requests.Session()
+        # A proxy of the environment cannot reach this machine's own loopback.
+        self._session.trust_env = urlsplit(self.base_url).hostname not in _LOOPBACK
+
+    def __repr__(self) -> str:
+        return f"HaloClient({self.base_url!r})"
+
+    @contextmanager
+    def beating(self, heartbeat: Callable[[], None]) -> Iterator[None]:
+        """Call `heartbeat` before every request and at least once a minute while waiting."""
+        self._heartbeat = heartbeat
+        try:
+            yield
+        finally:
+            self._heartbeat = None
+
+    def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
+        """GET below `/api`; returns the parsed JSON. Raises HaloError when patience runs out."""
+        return self._call("GET", path, params=params)
+
+    def post(self, path: str, rows: Sequence[Mapping[str, Any]]) -> Any:
+        """POST an array of bodies below `/api`; returns the parsed answer, None for an empty one.
+
+        Raises:
+            RefusedError, TooLargeError, NotAppliedError: nothing was applied.
+            OutcomeUnknownError: it may have been.
+        """
+        return self._call("POST", path, body=wire.encode(list(rows)).encode())
+
+    def delete(self, path: str) -> Any:
+        """DELETE below `/api`; raises like `post`."""
+        return self._call("DELETE", path)
+
+    def newest_first(self, path: str, id_property: str, floor: int | None = None) -> Iterator[dict[str, Any]]:
+        """The rows of a list, newest id first, fetched as they are consumed (see `paging.newest_first`)."""
+        return paging.newest_first(lambda params: self.get(path, params), path, id_property, self._page_size, floor)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass between two requests, with the heartbeat of a long wait."""
+        self._pause(seconds)
+
+    def log_in(self) -> None:
+        """Fetch a token now, so that wrong settings show before any work is done; raises HaloError."""
+        self._bearer()
+
+    def _call(
+        self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> Any:
+        url = f"{self.base_url}/api/{path.lstrip('/')}"
+        waiting = _Patience(self._patience, self._pause)
+        renewed, redirects = False, 0
+        while True:
+            headers = {"Accept": "application/json"}
+            if body is not None:
+                headers["Content-Type"] = "application/json"
+            bearer = _Bearer(self._bearer())
+            try:
+                response = self._send(method, url, params=params, data=body, headers=headers, auth=bearer)
+            except HaloError as error:
+                if waiting.allows(error, repeatable=method == "GET"):
+                    continue
+                raise
+            if response.status_code == 401 and not renewed:
+                renewed, self._token = True, None
+                continue
+            if method == "GET" and response.is_redirect and redirects < _MOST_REDIRECTS:
+                url, params, redirects = self._same_host(url, response), None, redirects + 1
+                continue
+            temporary = response.status_code == 429 or (method == "GET" and response.status_code in _TEMPORARY)
+            if temporary and waiting.wait(_retry_after(response)):
+                continue
+            return self._read(method, path, response)
+
+    def _read(self, method: str, path: str, response: requests.Response) -> Any:
+        """The answer's JSON, or the failure it stands for."""
+        what = f"{method} {path} of HaloPSA at {self.base_url}"
+        if not response.ok or response.is_redirect:
+            raise answers.failure(what, response.status_code, response.content, hide=self._secrets())
+        if not response.content.strip():
+            return None
+        try:
+            return wire.decode(response.content)
+        except ValueError:
+            told = f"{what} answered something that is no JSON"
+            raise OutcomeUnknownError(told, status=response.status_code) from None
+
+    def _send(self, method: str, url: str, **arguments: Any) -> requests.Response:
+        """Send one request; a failure without an answer becomes NotAppliedError or OutcomeUnknownError."""
+        self._window.take()
+        self._beat()
+        self.requests_sent += 1
+        try:
+            return self._session.request(method, url, timeout=self._timeout, allow_redirects=False, **arguments)
+        except requests.RequestException as error:
+            # `from None`: the exceptions of requests carry the request, and with it secret and token.
+            raise _no_answer(error, url) from None
+
+    def _bearer(self) -> str:
+        if self._token is None or time.monotonic() >= self._token.stale_at:
+            self._token = self._fetch_token()
+        return self._token.value
+
+    def _fetch_token(self) -> auth.Token:
+        if self._token_place is None:
+            self._token_place = auth.token_url(self.base_url, self._auth_info(), self._credentials.tenant)
+        url, tenant = self._token_place
+        form = auth.token_form(self._credentials, tenant)
+        waiting = _Patience(self._patience, self._pause)
+        while True:
+            try:
+                response = self._send("POST", url, data=form, headers={"Accept": "application/json"})
+            except HaloError as error:
+                if waiting.allows(error, repeatable=True):
+                    continue
+                raise NotAppliedError(str(error)) from None
+            # A wrong tenant is answered 500 (measured), which waiting does not mend: a few tries only.
+            limited = None if response.status_code == 429 else _CONNECT_ATTEMPTS
+            if response.status_code in _TEMPORARY and waiting.wait(_retry_after(response), limited):
+                continue
+            if not response.ok or response.is_redirect:
+                raise answers.login_failure(self.base_url, response.status_code, response.content, self._secrets())
+            try:
+                return auth.read_token(wire.decode(response.content))
+            except ValueError:
+                raise NotAppliedError(
+                    f"the auth server of HaloPSA at {self.base_url} answered no JSON; check CSP_BILLING_HALO_URL"
+                ) from None
+
+    def _auth_info(self) -> Any:
+        """What `/api/authinfo` says; None where the tenant does not offer it. Unreachable hosts are raised."""
+        waiting = _Patience(self._patience, self._pause)
+        while True:
+            try:
+                response = self._send("GET", f"{self.base_url}/api/authinfo", headers={"Accept": "application/json"})
+            except HaloError as error:
+                if waiting.allows(error, repeatable=True):
+                    continue
+                raise NotAppliedError(str(error)) from None
+            if response.status_code == 429 and waiting.wait(_retry_after(response)):
+                continue
+            if response.is_redirect:
+                self._same_host(f"{self.base_url}/api/authinfo", response)
+            try:
+                return wire.decode(response.content) if response.status_code == 200 else None
+            except ValueError:
+                return None
+
+    def _same_host(self, url: str, response: requests.Response) -> str:
+        """Where a redirect leads, if it stays on the host (or only turns to HTTPS there)."""
+        target = urljoin(url, response.headers["location"])
+        here, there = urlsplit(url), urlsplit(target)
+        if (here.hostname, here.port, here.scheme) != (there.hostname, there.port, there.scheme) and not (
+            here.hostname == there.hostname and there.scheme == "https"
+        ):
+            raise NotAppliedError(
+                f"HaloPSA at {self.base_url} redirects to {there.scheme}://{there.netloc}, which is not followed; "
+                "set CSP_BILLING_HALO_URL to the address that answers"
+            )
+        return target
+
+    def _secrets(self) -> list[str]:
+        return [self._credentials.client_secret, self._token.value if self._token else ""]
+
+    def _beat(self) -> None:
+        if self._heartbeat is not None:
+            self._heartbeat()
+
+    def _pause(self, seconds: float) -> None:
+        """Sleep, with a heartbeat at least once a minute."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, _LONGEST_PAUSE))
+            self._beat()
+
+
+def normal_base_url(text: str) -> str:
+    """The base without a trailing slash or `/api`, as the ledger keys it; raises SettingsError when it is no URL."""
+    base = text.strip().rstrip("/").removesuffix("/api").rstrip("/")
+    parts = urlsplit(base)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise SettingsError(f"CSP_BILLING_HALO_URL is {text!r}; write the base, such as https://acme.halopsa.com")
+    if parts.username or parts.password:
+        raise SettingsError("CSP_BILLING_HALO_URL holds a user name or password; write the bare address")
+    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path}"
+
+
+class _Bearer(requests.auth.AuthBase):
+    """Sets the token as an auth object, because requests would let a .netrc overwrite a plain header."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+class _Patience:
+    """How long temporary failures of one call are waited out: doubling pauses with jitter, up to a limit."""
+
+    def __init__(self, seconds: float, pause: Callable[[float], None]) -> None:
+        self._until = time.monotonic() + seconds
+        self._pause = pause
+        self._next: float = 1
+        self._tries = 0
+
+    def wait(self, asked: int | None = None, limit: int | None = None) -> bool:
+        """Pause before another try; False when there is no patience, or no try of `limit`, left."""
+        self._tries += 1
+        # Jitter only lengthens a pause the server asked for: coming early would cost another 429.
+        seconds = asked + random.uniform(0, 0.2) if asked is not None else self._next * random.uniform(0.5, 1)
+        self._next = min(self._next * 2, _LONGEST_PAUSE)
+        if (limit is not None and self._tries >= limit) or time.monotonic() + seconds > self._until:
+            return False
+        self._pause(seconds)
+        return True
+
+    def allows(self, error: HaloError, repeatable: bool) -> bool:
+        """Whether to try again after a request without an answer; a host that refuses connections gets few tries."""
+        if isinstance(error, NotAppliedError):
+            return self.wait(limit=_CONNECT_ATTEMPTS)
+        return repeatable and self.wait()
+
+
+def _no_answer(error: requests.RequestException, url: str) -> HaloError:
+    host = urlsplit(url).netloc
+    if isinstance(error, SSLError):
+        return NotAppliedError(f"HaloPSA at {host} has no valid TLS certificate; check CSP_BILLING_HALO_URL")
+    if isinstance(error, ProxyError):
+        return NotAppliedError(f"the proxy to HaloPSA at {host} cannot be used; check HTTPS_PROXY and NO_PROXY")
+    if isinstance(error, ConnectTimeout | InvalidURL | InvalidSchema | MissingSchema) or _never_connected(error):
+        return NotAppliedError(f"HaloPSA at {host} cannot be reached; is it running, is CSP_BILLING_HALO_URL right?")
+    if isinstance(error, requests.Timeout):
+        return OutcomeUnknownError(f"HaloPSA at {host} did not answer in time; repeat the command later")
+    return OutcomeUnknownError(f"the connection to HaloPSA at {host} broke before its answer; repeat the command later")
+
+
+def _never_connected(error: requests.RequestException) -> bool:
+    """Whether urllib3 failed to open the connection, so that nothing was sent."""
+    if not isinstance(error, RequestsConnectionError) or not error.args:
+        return False
+    return isinstance(getattr(error.args[0], "reason", error.args[0]), NewConnectionError)
+
+
+def _retry_after(response: requests.Response) -> int | None:
+    """Seconds that the Retry-After header asks for; None without a readable one."""
+    text = response.headers.get("Retry-After", "").strip()
+    if text.isdecimal():
+        return int(text)
+    try:
+        return max(0, round(parsedate_to_datetime(text).timestamp() - time.time()))
+    except ValueError:
+        return None

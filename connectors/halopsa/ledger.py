@@ -1,0 +1,252 @@
+"""The posting ledger: what is, or is about to be, in one HaloPSA.
+
+HaloPSA has no unique index and no idempotency key, so this table is what makes every row land exactly once. Each
+write here is one short transaction, committed before the request it announces, or after the answer it records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from connectors.halopsa.bodies import Draft
+from connectors.warehouse.schema import sql_table
+from transforms.tables.loading import HALO_POSTINGS
+
+INTENDED, POSTED, BILLED, REJECTED = "intended", "posted", "billed", "rejected"
+
+_TABLE = sql_table(HALO_POSTINGS)
+_ROWS_PER_STATEMENT = 500
+
+
+class Transactions(Protocol):
+    """What the ledger needs of the warehouse: transactions whose connection is closed at their end."""
+
+    def begin(self) -> AbstractContextManager[sa.Connection]: ...
+
+    def read(self) -> AbstractContextManager[sa.Connection]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """One row of the ledger; the fields are the columns of HALO_POSTINGS."""
+
+    halo_url: str
+    entity: str
+    natural_key: str
+    parent_key: str | None
+    run_id: str
+    period: str
+    state: str
+    content_hash: str
+    halo_id: int | None
+    attempts: int
+    last_error: str | None
+    intended_at: datetime
+    settled_at: datetime | None
+
+
+_COLUMNS = [_TABLE.c[field.name] for field in fields(Posting)]
+
+
+class Ledger:
+    """The ledger of one HaloPSA.
+
+    Args:
+        warehouse: gives transactions.
+        halo_url: base URL, as `client.normal_base_url` writes it.
+        clock: the time in UTC.
+    """
+
+    def __init__(
+        self, warehouse: Transactions, halo_url: str, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self.warehouse = warehouse
+        self.halo_url = halo_url
+        self.clock = clock
+
+    def postings(self, entity: str, parents: Iterable[str] | None = None) -> dict[str, Posting]:
+        """What the ledger knows of an entity, by natural key; of lines only those of the given invoices."""
+        query = sa.select(*_COLUMNS).where(_TABLE.c.halo_url == self.halo_url, _TABLE.c.entity == entity)
+        if parents is not None:
+            query = query.where(_TABLE.c.parent_key.in_(sorted(parents)))
+        with self.warehouse.read() as connection:
+            return {row.natural_key: Posting(*row) for row in connection.execute(query)}
+
+    def highest_line_id(self, settled_before: datetime) -> int | None:
+        """The highest HaloPSA id of a line that was known by then: whatever was inserted later has a higher one."""
+        query = sa.select(sa.func.max(_TABLE.c.halo_id)).where(
+            _TABLE.c.halo_url == self.halo_url, _TABLE.c.entity == "line", _TABLE.c.settled_at < settled_before
+        )
+        with self.warehouse.read() as connection:
+            return connection.execute(query).scalar()
+
+    def write(self, postings: Sequence[Posting]) -> None:
+        """Insert or replace rows, all in one transaction."""
+        if not postings:
+            return
+        with self.warehouse.begin() as connection:
+            for start in range(0, len(postings), _ROWS_PER_STATEMENT):
+                connection.execute(_upsert(postings[start : start + _ROWS_PER_STATEMENT]))
+
+    def forget(self, postings: Sequence[Posting]) -> None:
+        """Delete rows of one entity, which stand for something that is certainly not in HaloPSA."""
+        if not postings:
+            return
+        keys = [posting.natural_key for posting in postings]
+        with self.warehouse.begin() as connection:
+            for start in range(0, len(keys), _ROWS_PER_STATEMENT):
+                connection.execute(
+                    sa.delete(_TABLE).where(
+                        _TABLE.c.halo_url == self.halo_url,
+                        _TABLE.c.entity == postings[0].entity,
+                        _TABLE.c.natural_key.in_(keys[start : start + _ROWS_PER_STATEMENT]),
+                    )
+                )
+
+
+class Book:
+    """One entity's postings during a load: the ledger's rows in memory, changed together with the warehouse's.
+
+    Args:
+        ledger: where they are kept.
+        entity: price, invoice or line.
+        run_id, period: written to every row that changes.
+        parents: for lines, the invoices that are loaded.
+    """
+
+    def __init__(
+        self, ledger: Ledger, entity: str, run_id: str, period: str, parents: Iterable[str] | None = None
+    ) -> None:
+        self._ledger = ledger
+        self._entity = entity
+        self._run_id = run_id
+        self._period = period
+        self.rows = ledger.postings(entity, parents)
+        self.claimed = {row.halo_id for row in self.rows.values() if row.halo_id is not None}
+
+    def intend(self, drafts: Sequence[Draft]) -> dict[str, Posting | None]:
+        """Write down that these are about to be sent; returns what was there before, for `withdraw`."""
+        now = self._ledger.clock()
+        before = {draft.key: self.rows.get(draft.key) for draft in drafts}
+        self._write(
+            [
+                replace(
+                    self._row(draft, INTENDED, now),
+                    halo_id=draft.halo_id,
+                    attempts=(old.attempts if (old := before[draft.key]) else 0) + 1,
+                )
+                for draft in drafts
+            ]
+        )
+        return before
+
+    def settle(self, ids: dict[str, int | None], billed: Iterable[str] = ()) -> None:
+        """Write down that these are in HaloPSA, with their ids where HaloPSA tells them."""
+        now, done = self._ledger.clock(), set(billed)
+        self._write(
+            [
+                replace(
+                    self.rows[key],
+                    run_id=self._run_id,
+                    state=BILLED if key in done else POSTED,
+                    halo_id=halo_id,
+                    last_error=None,
+                    settled_at=now,
+                )
+                for key, halo_id in ids.items()
+            ]
+        )
+
+    def adopt(self, found: Sequence[tuple[Draft, int, str, bool]]) -> None:
+        """Write down records that HaloPSA already has: draft, id, digest of what is there, and whether billed."""
+        now = self._ledger.clock()
+        self._write(
+            [
+                replace(
+                    self._row(draft, BILLED if billed else POSTED, now),
+                    content_hash=digest,
+                    halo_id=halo_id,
+                    settled_at=now,
+                )
+                for draft, halo_id, digest, billed in found
+            ]
+        )
+
+    def reject(self, reasons: Sequence[tuple[Draft, str]]) -> None:
+        """Write down that these were refused; what stands in HaloPSA under an older content stays known."""
+        now = self._ledger.clock()
+        rows = []
+        for draft, reason in reasons:
+            old = self.rows.get(draft.key)
+            if old is not None and old.halo_id is not None:
+                rows.append(replace(old, last_error=reason))
+            else:
+                attempts = old.attempts if old else 0
+                row = self._row(draft, REJECTED, now)
+                rows.append(replace(row, attempts=attempts, last_error=reason, settled_at=now))
+        self._write(rows)
+
+    def note(self, keys: Iterable[str], message: str) -> None:
+        """Keep the rows as they are, with why the last attempt is in doubt."""
+        self._write([replace(self.rows[key], last_error=message) for key in keys])
+
+    def withdraw(self, before: dict[str, Posting | None]) -> None:
+        """Take an intent back whose request certainly changed nothing."""
+        self._write([row for row in before.values() if row is not None])
+        self.forget([key for key, row in before.items() if row is None])
+
+    def forget(self, keys: Iterable[str]) -> None:
+        """Drop rows of things that are certainly not in HaloPSA."""
+        self._ledger.forget([self.rows.pop(key) for key in keys])
+
+    def mark_billed(self, keys: Iterable[str]) -> None:
+        """Write down that these were read back as billed."""
+        now = self._ledger.clock()
+        self._write(
+            [replace(self.rows[key], run_id=self._run_id, state=BILLED, settled_at=now) for key in keys]
+        )
+
+    def open_for(self, keys: Iterable[str], grace_seconds: float) -> float:
+        """Seconds until none of these intents can still take effect: their requests may be at work."""
+        youngest = max((self.rows[key].intended_at for key in keys), default=None)
+        if youngest is None:
+            return 0
+        return min(grace_seconds, max(0, grace_seconds - (self._ledger.clock() - youngest).total_seconds()))
+
+    def _row(self, draft: Draft, state: str, now: datetime) -> Posting:
+        return Posting(
+            halo_url=self._ledger.halo_url,
+            entity=self._entity,
+            natural_key=draft.key,
+            parent_key=draft.parent_key,
+            run_id=self._run_id,
+            period=self._period,
+            state=state,
+            content_hash=draft.content_hash,
+            halo_id=None,
+            attempts=0,
+            last_error=None,
+            intended_at=now,
+            settled_at=None,
+        )
+
+    def _write(self, rows: Sequence[Posting]) -> None:
+        self._ledger.write(rows)
+        for row in rows:
+            self.rows[row.natural_key] = row
+            if row.halo_id is not None:
+                self.claimed.add(row.halo_id)
+
+
+def _upsert(postings: Sequence[Posting]) -> Any:
+    """Both databases take PostgreSQL's form of it."""
+    statement = insert(_TABLE).values([asdict(posting) for posting in postings])
+    changed = {c.name: statement.excluded[c.name] for c in _COLUMNS if c.name not in HALO_POSTINGS.key}
+    return statement.on_conflict_do_update(index_elements=list(HALO_POSTINGS.key), set_=changed)

@@ -1,0 +1,126 @@
+"""Failing on purpose: what a network and a gateway do to requests, at a chosen request."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_RATE_TEXT = b"Rate Limit Reached - 300 Requests per rolling 5 minute window"
+
+
+@dataclass
+class Fault:
+    """One failure.
+
+    Attributes:
+        match: method and the beginning of the path below `/api`, such as `POST cspconsumptiondata`; `*` for any.
+        action: `429`; a status with `-before` or `-after` (the request is applied or not, then answered so);
+            `reset-before`, `reset-after`; `timeout-before` (applied when the client has given up), `timeout-after`,
+            `timeout-lost`; `truncated` (applied, and half of the answer is sent).
+        nth: which matching request fails, from 1.
+        times: how many from there on; 0 for all.
+        seconds: how long a timeout takes.
+        retry_after: seconds of a Retry-After header.
+    """
+
+    match: str
+    action: str
+    nth: int = 1
+    times: int = 1
+    seconds: float = 1
+    retry_after: int | None = None
+    seen: int = field(default=0, compare=False)
+
+    def strikes(self, request: str) -> bool:
+        """Count a request that matches; whether it is one that fails."""
+        if self.match != "*" and not request.lower().startswith(self.match.lower()):
+            return False
+        self.seen += 1
+        return self.seen >= self.nth and (not self.times or self.seen < self.nth + self.times)
+
+
+class FaultPlan:
+    """ASGI middleware that lets the planned requests fail.
+
+    Attributes:
+        faults: the plan; may be changed while the server runs.
+        log: every request, as `METHOD path-below-api`.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self.faults: list[Fault] = []
+        self.log: list[str] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = f"{scope['method']} {scope['path'].lower().removeprefix('/api/').strip('/')}"
+        self.log.append(request)
+        fault = next((each for each in self.faults if each.strikes(request)), None)
+        if fault is None:
+            await self._app(scope, receive, send)
+        else:
+            await self._fail(fault, scope, receive, send)
+
+    async def _fail(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
+        what, _, when = fault.action.partition("-")
+        if when == "before" and what == "timeout":
+            await asyncio.sleep(fault.seconds)
+        applied = when == "after" or fault.action in ("timeout-before", "truncated")
+        answer = await self._apply(scope, receive) if applied else await _drain(receive)
+        if when in ("after", "lost") and what == "timeout":
+            await asyncio.sleep(fault.seconds)
+        if what in ("reset", "timeout"):
+            await _reset(send)
+        elif what == "truncated":
+            await _send_half(answer, send)
+        else:
+            await _answer(int(what), fault.retry_after, send)
+
+    async def _apply(self, scope: Scope, receive: Receive) -> list[Message]:
+        answer: list[Message] = []
+
+        async def keep(message: Message) -> None:
+            answer.append(message)
+
+        await self._app(scope, receive, keep)
+        return answer
+
+
+async def _drain(receive: Receive) -> list[Message]:
+    while (await receive()).get("more_body"):
+        pass
+    return []
+
+
+async def _answer(status: int, retry_after: int | None, send: Send) -> None:
+    headers = [(b"content-type", b"text/plain")]
+    if retry_after is not None:
+        headers.append((b"retry-after", str(retry_after).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": _RATE_TEXT if status == 429 else b"fault of the sandbox"})
+
+
+async def _send_half(answer: list[Message], send: Send) -> None:
+    """The headers promise the whole body; half of it comes, then the connection ends."""
+    await send(answer[0])
+    body = b"".join(message.get("body", b"") for message in answer[1:])
+    await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+    await _reset(send)
+
+
+async def _reset(send: Send) -> None:
+    """Cut the connection. ASGI has no word for it; uvicorn's `send` belongs to an object that has the transport."""
+    transport: Any = send.__self__.transport  # type: ignore[attr-defined]
+    sock = transport.get_extra_info("socket")
+    if sock is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+    await asyncio.sleep(0.01)

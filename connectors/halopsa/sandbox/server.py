@@ -1,0 +1,138 @@
+"""Running the sandbox: inside a program and its tests, or on its own."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import uvicorn
+
+from connectors.halopsa.properties import CONSUMPTION, INVOICE, PRICING
+from connectors.halopsa.sandbox.app import Api
+from connectors.halopsa.sandbox.faults import Fault, FaultPlan
+from connectors.halopsa.sandbox.options import CLIENT_ID, CLIENT_SECRET, Options
+from connectors.halopsa.sandbox.store import Row, Store
+
+_START_SECONDS = 10
+
+
+class Sandbox:
+    """A running sandbox.
+
+    Attributes:
+        base_url: where it listens.
+        client_id, client_secret: the only login it takes.
+        faults: failures to come (see `faults.Fault`); may be changed at any time.
+    """
+
+    client_id = CLIENT_ID
+    client_secret = CLIENT_SECRET
+
+    def __init__(self, base_url: str, store: Store, api: Api, plan: FaultPlan) -> None:
+        self.base_url = base_url
+        self._store = store
+        self._api = api
+        self._plan = plan
+
+    @property
+    def faults(self) -> list[Fault]:
+        """Failures to come; the list may be changed while the sandbox runs."""
+        return self._plan.faults
+
+    @property
+    def requests(self) -> list[str]:
+        """Every request so far, as `METHOD path` below `/api`, in lower case."""
+        return self._plan.log
+
+    def summary(self) -> dict[str, int]:
+        """How many prices, invoices and lines there are, and how many are billed."""
+        return self._store.summary()
+
+    def invoices(self) -> list[Row]:
+        """Every invoice, as a list would answer it."""
+        return self._store.all(INVOICE)
+
+    def lines(self) -> list[Row]:
+        """Every consumption line."""
+        return self._store.all(CONSUMPTION)
+
+    def prices(self) -> list[Row]:
+        """Every price."""
+        return self._store.all(PRICING)
+
+    def expire_tokens(self) -> None:
+        """Make every token invalid."""
+        self._api.expire_tokens()
+
+    def reset(self) -> None:
+        """Forget all records, requests and failures to come."""
+        self._store.clear()
+        self._plan.faults.clear()
+        self._plan.log.clear()
+
+
+@contextmanager
+def serve(
+    port: int = 0, host: str = "127.0.0.1", options: Options | None = None, faults: Sequence[Fault] = ()
+) -> Iterator[Sandbox]:
+    """Run a sandbox in a thread for the length of a `with`; port 0 takes a free one.
+
+    Raises:
+        OSError: the port is taken.
+        RuntimeError: it did not start.
+    """
+    options = options or Options()
+    store = Store(options)
+    api = Api(store, options)
+    plan = FaultPlan(api.app())
+    plan.faults.extend(faults)
+    listener = _listen(host, port)
+    server = uvicorn.Server(_config(plan, "critical"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True, name="halopsa-sandbox")
+    thread.start()
+    try:
+        _wait_until_started(server, thread)
+        yield Sandbox(f"http://{host}:{listener.getsockname()[1]}", store, api, plan)
+    finally:
+        server.should_exit = server.force_exit = True
+        thread.join(_START_SECONDS)
+        listener.close()
+
+
+def run_forever(port: int, host: str = "127.0.0.1", options: Options | None = None) -> None:
+    """Run a sandbox until it is interrupted; raises OSError when the port is taken."""
+    options = options or Options()
+    plan = FaultPlan(Api(Store(options), options).app())
+    with _listen(host, port) as listener:
+        uvicorn.Server(_config(plan, "warning")).run(sockets=[listener])
+
+
+def _config(app: FaultPlan, log_level: str) -> uvicorn.Config:
+    # h11: the fault plan needs its transport. No lifespan, proxy headers or websockets: there are none.
+    return uvicorn.Config(
+        app, http="h11", ws="none", lifespan="off", proxy_headers=False, access_log=False, log_config=None,
+        log_level=log_level, server_header=False,
+    )  # fmt: skip
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(128)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _wait_until_started(server: uvicorn.Server, thread: threading.Thread) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while not server.started:
+        if not thread.is_alive() or time.monotonic() > deadline:
+            raise RuntimeError("the HaloPSA sandbox did not start")
+        time.sleep(0.005)
