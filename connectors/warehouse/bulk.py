@@ -40,13 +40,14 @@ def insert_arrow(connection: sa.Connection, table: Table, rows: pa.Table) -> int
         WarehouseError: a text that PostgreSQL cannot keep (it has no NUL character).
     """
     rows = table.conform(rows)
-    if not rows.num_rows:
+    count: int = rows.num_rows
+    if not count:
         return 0
     if connection.dialect.name == "duckdb":
         insert_from_arrow(connection, sql_table(table), rows)
     else:
         _copy_in(connection, table, rows)
-    return rows.num_rows
+    return count
 
 
 def read_arrow(connection: sa.Connection, statement: sa.Executable, schema: pa.Schema) -> pa.Table:
@@ -67,9 +68,7 @@ def stream_arrow(connection: sa.Connection, statement: sa.Executable, schema: pa
     return _copy_out(connection, statement, schema)
 
 
-def _duckdb_batches(
-    connection: sa.Connection, statement: sa.Executable, schema: pa.Schema
-) -> Iterator[pa.RecordBatch]:
+def _duckdb_batches(connection: sa.Connection, statement: sa.Executable, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """Through DuckDB's relation: the results of its DB-API cursor would first be copied."""
     compiled = _compile(connection, statement)
     values = [compiled.params[name] for name in compiled.positiontup or ()]

@@ -76,7 +76,7 @@ class Warehouse:
             raise WarehouseError(f"there is no warehouse at {self.path}; run `csp-billing warehouse upgrade`")
         try:
             opened = self._connect(self._reader, share=True)
-        except _OpenForWriting:
+        except _OpenForWritingError:
             opened = self._connect(self.engine.execution_options(isolation_level="AUTOCOMMIT"))
             opened.exec_driver_sql("begin transaction read only")
         with opened as connection:
@@ -88,7 +88,7 @@ class Warehouse:
     def _connect(self, engine: sa.Engine, share: bool = False) -> sa.Connection:
         """Connect, waiting for a DuckDB file that is open elsewhere.
 
-        With `share`, a file that this process itself has open for writing raises _OpenForWriting at once.
+        With `share`, a file that this process itself has open for writing raises _OpenForWritingError at once.
         """
         give_up_at = time.monotonic() + self.lock_timeout_seconds
         delay = 0.05
@@ -99,7 +99,7 @@ class Warehouse:
                 text = str(error.orig)
                 opened_otherwise = "different configuration" in text
                 if opened_otherwise and share:
-                    raise _OpenForWriting from None
+                    raise _OpenForWritingError from None
                 if not opened_otherwise and "Could not set lock" not in text:
                     raise WarehouseError(_unreachable(self, text)) from None
                 if time.monotonic() >= give_up_at:
@@ -108,7 +108,7 @@ class Warehouse:
             delay = min(delay * 2, 1.0)
 
 
-class _OpenForWriting(Exception):
+class _OpenForWritingError(Exception):
     """This process has the DuckDB file open for writing."""
 
 

@@ -51,7 +51,7 @@ def drop_views(connection: sa.Connection) -> None:
 def stale_views(connection: sa.Connection) -> list[str]:
     """Names of the views that the database has not, or has in another version."""
     table = sql_table(VIEW_VERSIONS)
-    found = {name: digest for name, digest in connection.execute(sa.select(table.c.name, table.c.sql_sha256))}
+    found = dict(connection.execute(sa.select(table.c.name, table.c.sql_sha256)).all())
     return [name for name in VIEW_NAMES if found.get(name) != _digest(name)]
 
 

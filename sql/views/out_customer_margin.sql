@@ -21,5 +21,5 @@ select
     cost_amount,
     erp_amount,
     cast(erp_amount - cost_amount as decimal(38, 18)) as margin_amount,
-    cast(percentage(erp_amount - cost_amount, erp_amount) as decimal(19, 6)) as margin_pct
+    cast(percentage(erp_amount - cost_amount, erp_amount) as decimal(38, 15)) as margin_pct
 from sums

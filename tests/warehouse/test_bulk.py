@@ -29,7 +29,8 @@ def _decimals(kind: Kind) -> st.SearchStrategy[Decimal]:
     largest = 10**width.precision - 1
     return st.integers(-largest, largest).map(lambda digits: Decimal(digits).scaleb(-width.scale, _WIDE))
 
-_TEXTS = st.text(st.characters(exclude_characters="\x00", exclude_categories=("Cs",)), max_size=8) | st.sampled_from(
+
+_TEXTS = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=8) | st.sampled_from(
     ["", "NULL", "\\N", "\\.", "\n\\.\n", '"', ",", "\r\n", "nan", "t", " "]
 )
 _VALUES: dict[Kind, st.SearchStrategy[object]] = {

@@ -106,7 +106,7 @@ def test_older_views_are_noticed_and_replaced(empty_warehouse: Warehouse) -> Non
     with empty_warehouse.begin() as connection:
         connection.execute(versions.update().where(versions.c.name == "out_lines").values(sql_sha256="older"))
     assert status(empty_warehouse).stale_views == ["out_lines"]
-    with pytest.raises(WarehouseError, match="older version.*csp-billing warehouse upgrade"):
+    with pytest.raises(WarehouseError, match=r"older version.*csp-billing warehouse upgrade"):
         ensure_current(empty_warehouse)
     assert upgrade(empty_warehouse).is_current
 

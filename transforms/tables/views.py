@@ -70,7 +70,7 @@ OUT_CUSTOMER_MARGIN = Table(
         Column("cost_amount", USAGE_AMOUNT, "Sum of the charges before tax.", unit="currency"),
         Column("erp_amount", USAGE_AMOUNT, "Sum of the same charges at ERP price.", unit="currency"),
         Column("margin_amount", USAGE_AMOUNT, "ERP amount less cost.", unit="currency"),
-        Column("margin_pct", Kind.AMOUNT, "Margin in percent of the ERP amount, rounded to 4 decimals, half away from "
+        Column("margin_pct", Kind.RATE, "Margin in percent of the ERP amount, rounded to 4 decimals, half away from "
                "zero; empty where the ERP amount is 0.", unit="percent"),
     ),
 )  # fmt: skip

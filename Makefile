@@ -1,0 +1,56 @@
+# Everything sets itself up: Python 3.11 or newer, make and the package registry are all that is needed.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+PACKAGES := connectors examples pipelines sql transforms tests
+
+.PHONY: help demo test lint types contracts unit format dictionary constraints clean
+
+help: ## Show what can be made
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
+
+$(READY): pyproject.toml constraints.txt
+	@echo "Setting up $(VENV) with $(PYTHON) …"
+	@rm -f $(READY)
+	@"$(PYTHON)" -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[postgres,dev]'
+	@touch $(READY)
+
+demo: $(READY) ## Run a whole example month: exports, reconciliation, warehouse, HaloPSA sandbox
+	@$(BIN)/csp-billing demo --prefect
+
+test: lint types contracts unit ## Check everything: lint, types, import contracts, tests
+
+lint: $(READY) ## Check the style
+	@$(BIN)/ruff check $(PACKAGES)
+
+types: $(READY) ## Check the types
+	@$(BIN)/mypy
+
+contracts: $(READY) ## Check which package may import which
+	@$(BIN)/lint-imports --no-logo
+
+unit: $(READY) ## Run the tests
+	@$(BIN)/python -m pytest -q
+
+format: $(READY) ## Mend the style where that can be done by itself
+	@$(BIN)/ruff check --fix $(PACKAGES)
+
+dictionary: $(READY) ## Write docs/data-dictionary.md anew from the declared tables
+	@$(BIN)/python -m connectors.warehouse.dictionary > docs/data-dictionary.md.new
+	@mv docs/data-dictionary.md.new docs/data-dictionary.md
+
+constraints: ## Resolve all dependencies anew and pin them in constraints.txt
+	@rm -rf $(VENV)-new && "$(PYTHON)" -m venv $(VENV)-new
+	@$(VENV)-new/bin/python -m pip install --quiet --disable-pip-version-check '.[postgres,dask,dev]'
+	@{ echo "# The versions this project is tested with, for Python 3.11; made by \`make constraints\`."; \
+	   $(VENV)-new/bin/python -m pip freeze --exclude csp-billing; } > constraints.txt
+	@rm -rf $(VENV)-new
+
+clean: ## Remove what was set up or made here, but no warehouse
+	rm -rf $(VENV) $(VENV)-new demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +

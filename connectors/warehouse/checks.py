@@ -1,0 +1,86 @@
+"""The warehouse's checks: each file in `sql/checks` is a query that must return nothing.
+
+Its first line says how grave a row is and what it means: `-- fail: …` or `-- warn: …`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import sqlalchemy as sa
+
+from connectors.warehouse.engine import Warehouse
+from connectors.warehouse.migrations import ensure_current
+
+_EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check as its file has it."""
+
+    name: str
+    severity: str
+    meaning: str
+    sql: str
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What one check found.
+
+    Attributes:
+        name: the check's file name without its ending.
+        severity: `fail` or `warn`.
+        meaning: what a row of it means.
+        rows: how many rows it returned; 0 is good.
+        examples: a few of them, by column name.
+    """
+
+    name: str
+    severity: str
+    meaning: str
+    rows: int
+    examples: tuple[dict[str, Any], ...]
+
+
+def read_checks() -> list[Check]:
+    """The checks, by name.
+
+    Raises:
+        ValueError: a file whose first line says neither fail nor warn.
+    """
+    folder = resources.files("sql").joinpath("checks")
+    files = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
+    return [_parse(file.name.removesuffix(".sql"), file.read_text(encoding="utf-8")) for file in files]
+
+
+def run_checks(warehouse: Warehouse) -> list[CheckResult]:
+    """Run every check in one read-only transaction.
+
+    Raises:
+        WarehouseError: not reachable or not upgraded.
+    """
+    ensure_current(warehouse)
+    with warehouse.read() as connection:
+        return [_run(connection, check) for check in read_checks()]
+
+
+def _parse(name: str, text: str) -> Check:
+    first, _, sql = text.partition("\n")
+    severity, _, meaning = first.removeprefix("--").strip().partition(": ")
+    if severity not in ("fail", "warn") or not meaning:
+        raise ValueError(f"sql/checks/{name}.sql must begin with `-- fail: …` or `-- warn: …`")
+    return Check(name, severity, meaning, sql)
+
+
+def _run(connection: sa.Connection, check: Check) -> CheckResult:
+    failing = f"from (\n{check.sql}) as failing"
+    rows = connection.exec_driver_sql(f"select count(*) {failing}").scalar_one()
+    examples: list[dict[str, Any]] = []
+    if rows:
+        found = connection.exec_driver_sql(f"select * {failing} limit {_EXAMPLES}").mappings()
+        examples = [dict(row) for row in found]
+    return CheckResult(check.name, check.severity, check.meaning, rows, tuple(examples))

@@ -1,0 +1,72 @@
+"""Read-only SQL for whoever asks; that nothing is written is enforced by the engine, not by reading the text."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import sqlalchemy as sa
+
+from connectors.warehouse.engine import Warehouse
+from transforms.errors import InputError
+
+
+@dataclass(frozen=True)
+class QueryResult:
+    """Columns and rows of a query; decimals are Decimal, timestamps are UTC."""
+
+    columns: list[str]
+    rows: list[list[Any]]
+
+
+def run_query(warehouse: Warehouse, sql: str) -> QueryResult:
+    """Run one query.
+
+    Args:
+        warehouse: the warehouse.
+        sql: one statement that reads; on PostgreSQL a SELECT, WITH or VALUES.
+
+    Raises:
+        InputError: the SQL is wrong, writes something, or is more than one statement.
+        WarehouseError: not reachable.
+    """
+    statement = sql.strip().rstrip(";")
+    with warehouse.read() as connection:
+        run = _on_duckdb if warehouse.dialect == "duckdb" else _on_postgresql
+        return run(connection, statement)
+
+
+def _on_duckdb(connection: sa.Connection, sql: str) -> QueryResult:
+    """In a file opened for reading, and without access to any other file: a query could otherwise write one."""
+    driver: Any = connection.connection.driver_connection
+    try:
+        if len(duckdb.extract_statements(sql)) != 1:
+            raise InputError("one query at a time: give a single statement")
+        driver.execute("set enable_external_access = false")
+        driver.execute(sql)
+        columns = [column[0] for column in driver.description or ()]
+        return QueryResult(columns, [list(row) for row in driver.fetchall()])
+    except duckdb.Error as error:
+        raise InputError(_one_line(str(error))) from None
+
+
+def _on_postgresql(connection: sa.Connection, sql: str) -> QueryResult:
+    """As a cursor's query, which can only read, and prepared, which takes one statement only."""
+    import psycopg
+
+    driver: Any = connection.connection.driver_connection
+    try:
+        with closing(driver.cursor()) as cursor:
+            cursor.execute(f"declare asked no scroll cursor for {sql}", prepare=True)
+            cursor.execute("fetch all from asked")
+            columns = [column.name for column in cursor.description or ()]
+            return QueryResult(columns, [list(row) for row in cursor.fetchall()])
+    except psycopg.Error as error:
+        raise InputError(_one_line(str(error))) from None
+
+
+def _one_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return f"the query cannot be run: {lines[0] if lines else 'no reason given'}"
