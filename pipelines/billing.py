@@ -17,7 +17,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connectors.warehouse.engine import Warehouse, open_warehouse
+from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.migrations import ensure_current
 from connectors.warehouse.runs import get_run, read_findings, set_status, write_run
 from pipelines.extract import Extraction, extract, scoped
@@ -96,12 +96,11 @@ def reconcile_month(settings: Settings, period: str, scope: Scope | None = None,
     scope = scope or Scope()
     policy = settings.read_policy()
     parse_period(period)
-    warehouse = open_warehouse(settings.warehouse)
-    ensure_current(warehouse)
+    ensure_current(open_warehouse(settings.warehouse))
     started_at = datetime.now(UTC)
-    extraction = step(extract, warehouse, settings.exports, period)
+    extraction = step(extract, settings, period)
     result = step(reconcile, extraction.rows, policy)
-    summary = step(store, warehouse, settings, extraction, result, policy, scope, started_at)
+    summary = step(store, settings, extraction, result, policy, scope, started_at)
     return replace(summary, seconds=_seconds(began))
 
 
@@ -146,7 +145,6 @@ def _load_and_mark(
 
 
 def store(
-    warehouse: Warehouse,
     settings: Settings,
     extraction: Extraction,
     result: Reconciliation,
@@ -166,6 +164,7 @@ def store(
     own = extraction.rows
     blocking = int(pc.sum(pc.equal(findings.column("severity"), "block")).as_py() or 0)
     files = extraction.land(settings.home)
+    warehouse = open_warehouse(settings.warehouse)
     run = {
         "run_id": run_id,
         "period": period,

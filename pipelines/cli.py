@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -48,11 +47,6 @@ def run(
 ) -> None:
     """Bill a month: extract, reconcile, store, load to HaloPSA, mark as billed if nothing blocks."""
 
-    def flow() -> dict[str, Any]:
-        from pipelines.flows import monthly_billing
-
-        return monthly_billing(period, exports, dry_run, approve, all_prices)
-
     def steps() -> RunSummary:
         from pipelines.billing import bill_month
         from pipelines.settings import load_settings
@@ -60,7 +54,8 @@ def run(
         settings = load_settings(exports=exports)
         return bill_month(settings, period, dry_run=dry_run, approve=approve, all_prices=all_prices)
 
-    _report(prefect, flow, steps, as_json)
+    parameters = {"exports": exports, "dry_run": dry_run, "approve": approve, "all_prices": all_prices}
+    _report(prefect, "monthly_billing", {"period": period, **parameters}, steps, as_json)
 
 
 @app.command()
@@ -74,11 +69,6 @@ def reconcile(
 ) -> None:
     """Reconcile a month without any HaloPSA write."""
 
-    def flow() -> dict[str, Any]:
-        from pipelines import flows
-
-        return flows.reconcile(period=period, exports=exports, customers=customer, invoices=invoice)
-
     def steps() -> RunSummary:
         from pipelines.billing import Scope, reconcile_month
         from pipelines.settings import load_settings
@@ -86,17 +76,13 @@ def reconcile(
         scope = Scope(tuple(customer or ()), tuple(invoice or ()))
         return reconcile_month(load_settings(exports=exports), period, scope)
 
-    _report(prefect, flow, steps, as_json)
+    parameters = {"period": period, "exports": exports, "customers": customer, "invoices": invoice}
+    _report(prefect, "reconcile", parameters, steps, as_json)
 
 
 @app.command()
 def load(run_id: RunId, all_prices: AllPrices = False, prefect: Recorded = False, as_json: AsJson = False) -> None:
     """Load a stored run to HaloPSA; what is there already is not sent again."""
-
-    def flow() -> dict[str, Any]:
-        from pipelines import flows
-
-        return flows.load(run_id, all_prices=all_prices)
 
     def steps() -> RunSummary:
         from pipelines.billing import load_stored_run
@@ -104,7 +90,7 @@ def load(run_id: RunId, all_prices: AllPrices = False, prefect: Recorded = False
 
         return load_stored_run(load_settings(), run_id, all_prices=all_prices)
 
-    _report(prefect, flow, steps, as_json)
+    _report(prefect, "load", {"run_id": run_id, "all_prices": all_prices}, steps, as_json)
 
 
 @app.command("mark-billed")
@@ -117,7 +103,7 @@ def mark_billed(run_id: RunId, approve: Approve = False, as_json: AsJson = False
 
         return mark_stored_run(load_settings(), run_id, approve=approve)
 
-    _report(False, None, steps, as_json)
+    _report(False, None, {}, steps, as_json)
 
 
 @app.command()
@@ -128,10 +114,15 @@ def findings(
     as_json: AsJson = False,
 ) -> None:
     """List the findings of a run; without a run or period those of the run made last."""
-    from pipelines.inspection import list_findings
+    from pipelines.inspection import FINDING_COLUMNS, list_findings
+    from pipelines.output import print_json, print_table
     from pipelines.settings import load_settings
 
-    _print_rows(*list_findings(load_settings(), run, period, code or []), as_json)
+    found = list_findings(load_settings(), run, period, code or [])
+    if as_json:
+        print_json(found)
+    else:
+        print_table(FINDING_COLUMNS, [[one[name] for name in FINDING_COLUMNS] for one in found])
 
 
 @app.command()
@@ -172,9 +163,9 @@ def sandbox(
     as_json: AsJson = False,
 ) -> None:
     """Run a local HaloPSA until interrupted."""
-    from connectors.halopsa.sandbox.server import run_forever
+    from pipelines.demo import run_sandbox
 
-    run_forever(port, as_json=as_json)
+    run_sandbox(port, as_json=as_json)
 
 
 @app.command()
@@ -185,8 +176,9 @@ def demo(
 ) -> None:
     """Do the whole job on a generated example month with a local HaloPSA."""
     from pipelines.demo import run_demo
+    from pipelines.recording import api_configured
 
-    raise typer.Exit(run_demo(directory, recorded=prefect or _api_configured(), as_json=as_json))
+    raise typer.Exit(run_demo(directory, recorded=prefect or api_configured(), as_json=as_json))
 
 
 @warehouse_app.command("upgrade")
@@ -211,7 +203,6 @@ def warehouse_status(as_json: AsJson = False) -> None:
 def warehouse_check(as_json: AsJson = False) -> None:
     """Run the SQL checks; each must return nothing. Exit code 1 when one of severity fail does."""
     from connectors.warehouse.checks import run_checks
-
     from pipelines.inspection import open_configured_warehouse
 
     results = run_checks(open_configured_warehouse())
@@ -224,7 +215,6 @@ def warehouse_check(as_json: AsJson = False) -> None:
 def warehouse_snapshot(as_json: AsJson = False) -> None:
     """Publish a read-only copy for analysts: a DuckDB file and Parquet, replaced at once."""
     from connectors.warehouse.snapshot import publish_snapshot
-
     from pipelines.inspection import open_configured_warehouse
     from pipelines.output import print_json
     from pipelines.settings import load_settings
@@ -242,32 +232,24 @@ def warehouse_query(
 ) -> None:
     """Run read-only SQL."""
     from connectors.warehouse.query import run_query
-
     from pipelines.inspection import open_configured_warehouse
 
     result = run_query(open_configured_warehouse(), sql)
     _print_rows(result.columns, result.rows, as_json)
 
 
-def _api_configured() -> bool:
-    """Whether a Prefect API is configured, by environment or profile, without importing Prefect for the first."""
-    if os.environ.get("PREFECT_API_URL"):
-        return True
-    home = Path(os.environ.get("PREFECT_HOME") or Path.home() / ".prefect")
-    if not (home / "profiles.toml").exists():
-        return False
-    from prefect.settings import PREFECT_API_URL
-
-    return bool(PREFECT_API_URL.value())
-
-
 def _report(
-    recorded: bool, flow: Callable[[], dict[str, Any]] | None, steps: Callable[[], RunSummary], as_json: bool
+    recorded: bool, flow: str | None, parameters: dict[str, Any], steps: Callable[[], RunSummary], as_json: bool
 ) -> None:
-    """Run a command's steps, here or as a flow, and print what they did; the exit code is the contract's."""
+    """Run a command's steps, here or as the flow of that name, print what they did, and exit as the contract says."""
     from pipelines.output import note, print_json
+    from pipelines.recording import api_configured, run_recorded
 
-    document = flow() if flow is not None and (recorded or _api_configured()) else steps().to_dict()
+    if flow and (recorded or api_configured()):
+        document, flow_run = run_recorded(flow, **parameters)
+        note(f"recorded as Prefect flow run {flow_run}")
+    else:
+        document = steps().to_dict()
     for notice in document["notices"]:
         note(notice)
     if as_json:
@@ -319,27 +301,30 @@ def _listed(value: Any) -> Any:
 
 def main() -> None:
     """Entry point: one line for every failure a user can mend, and the contract's exit codes."""
+    from pipelines.recording import exit_with
+
     as_json = "--json" in sys.argv
     try:
         code = app(standalone_mode=False)
     except BillingError as error:
-        sys.exit(_fail(str(error), error.exit_code, as_json))
+        code = _fail(str(error), error.exit_code, as_json)
     except KeyboardInterrupt:
-        sys.exit(_fail("interrupted", 130, as_json))
+        code = _fail("interrupted", 130, as_json)
     except Exception as error:
         if not hasattr(error, "exit_code") or not hasattr(error, "format_message"):
             raise
-        sys.exit(_fail(error.format_message(), 2, as_json))
-    sys.exit(code if isinstance(code, int) else 0)
+        code = _fail(error.format_message(), 2, as_json)
+    exit_with(code if isinstance(code, int) else 0)
 
 
 def _fail(message: str, code: int, as_json: bool) -> int:
     from pipelines.output import note, print_json
 
     line = " ".join(message.split())
-    if as_json:
+    if line and as_json:
         print_json({"error": line, "exit_code": code})
-    note(f"csp-billing: {line}")
+    if line:
+        note(f"csp-billing: {line}")
     return code
 
 

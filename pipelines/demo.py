@@ -5,18 +5,20 @@ from __future__ import annotations
 import csv
 import os
 import shutil
+import sys
+import threading
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from connectors.halopsa.sandbox.server import serve
-
+from connectors.halopsa.sandbox.server import Sandbox, serve
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.runs import read_findings
 from examples.month import generate_month
 from pipelines import output
 from pipelines.billing import bill_month
+from pipelines.recording import run_recorded
 from pipelines.settings import PREFIX, load_settings
 from transforms.errors import InputError
 
@@ -52,27 +54,50 @@ def run_demo(directory: Path, *, recorded: bool, as_json: bool) -> int:
     exports = directory / "exports"
     truth = generate_month(exports, period=PERIOD, truth_path=directory / "truth.csv")
     with serve() as halo:
-        os.environ |= {
-            f"{PREFIX}HOME": str(directory / "home"),
-            f"{PREFIX}EXPORTS": str(exports),
-            f"{PREFIX}HALO_URL": halo.base_url,
-            f"{PREFIX}HALO_CLIENT_ID": halo.client_id,
-            f"{PREFIX}HALO_CLIENT_SECRET": halo.client_secret,
-        }
+        os.environ |= _halo_settings(halo)
+        os.environ |= {f"{PREFIX}HOME": str(directory / "home"), f"{PREFIX}EXPORTS": str(exports)}
         for name in ("WAREHOUSE_URL", "POLICY", "HALO_TENANT"):
             os.environ.pop(f"{PREFIX}{name}", None)
         document, flow_run = _bill(recorded)
-        inside = halo.counts()
+        inside = halo.summary()
     comparisons = _compare(truth.path, document["run_id"])
     equal = all(one.equal for one in comparisons)
     if as_json:
         output.print_json({
             "run": document, "flow_run": flow_run, "findings_equal_planted": equal,
-            "findings": [vars(one) for one in comparisons], "halopsa": vars(inside), "directory": str(directory),
+            "findings": [vars(one) for one in comparisons], "halopsa": inside, "directory": str(directory),
         })  # fmt: skip
     else:
-        _tell(directory, document, flow_run, comparisons, vars(inside))
+        _tell(directory, document, flow_run, comparisons, inside)
     return 0 if equal else 1
+
+
+def run_sandbox(port: int, *, as_json: bool) -> None:
+    """Run a local HaloPSA until interrupted, after telling the settings that reach it.
+
+    Raises:
+        InputError: the port is taken.
+    """
+    try:
+        with serve(port) as halo:
+            settings = _halo_settings(halo)
+            if as_json:
+                output.print_json(settings)
+            else:
+                print("A local HaloPSA is running; Ctrl-C stops it and forgets everything. To use it:\n")
+                print("\n".join(f"export {name}={value}" for name, value in settings.items()))
+            sys.stdout.flush()
+            threading.Event().wait()
+    except OSError as error:
+        raise InputError(f"port {port} cannot be used ({error.strerror}): name another one with --port") from None
+
+
+def _halo_settings(halo: Sandbox) -> dict[str, str]:
+    return {
+        f"{PREFIX}HALO_URL": halo.base_url,
+        f"{PREFIX}HALO_CLIENT_ID": halo.client_id,
+        f"{PREFIX}HALO_CLIENT_SECRET": halo.client_secret,
+    }
 
 
 def _prepare(directory: Path) -> None:
@@ -89,18 +114,15 @@ def _bill(recorded: bool) -> tuple[dict[str, Any], str | None]:
     """Bill the month; as a Prefect flow also the name of its flow run."""
     if not recorded:
         return bill_month(load_settings(), PERIOD).to_dict(), None
-    from pipelines.flows import monthly_billing
-
-    state = monthly_billing(period=PERIOD, return_state=True)
-    document: dict[str, Any] = state.result()
-    return document, str(state.state_details.flow_run_id)
+    return run_recorded("monthly_billing", period=PERIOD)
 
 
 def _compare(truth: Path, run_id: str) -> list[Comparison]:
     """Planted against found, discrepancy by discrepancy: code, and file and row or invoice."""
     with truth.open(encoding="utf-8", newline="") as file:
         planted = Counter(
-            (row["code"], row["source_file"], row["source_row"] or row["invoice_number"]) for row in csv.DictReader(file)
+            (row["code"], row["source_file"], row["source_row"] or row["invoice_number"])
+            for row in csv.DictReader(file)
         )
     with open_warehouse(load_settings().warehouse).read() as connection:
         findings = read_findings(connection, run_id)
@@ -133,7 +155,7 @@ def _tell(
         [[one.code, one.planted, one.found, "yes" if one.equal else "NO"] for one in comparisons],
     )
     equal = all(one.equal for one in comparisons)
-    print("\nThe findings equal the planted discrepancies." if equal else "\nThe findings DIFFER from what was planted.")
+    print(f"\nThe findings {'equal' if equal else 'DIFFER from'} the planted discrepancies.")
     if document["status"] == "awaiting_approval":
         print(f"Status: awaiting_approval. {document['blocking']} findings block, so everything is loaded, but "
               "nothing is marked as billed until somebody approves.")  # fmt: skip

@@ -13,8 +13,9 @@ import pyarrow.compute as pc
 
 from connectors.exports.delivery import Delivery, SourceFile, read_delivery
 from connectors.exports.landing import land
-from connectors.warehouse.engine import Warehouse
+from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.sources import read_price_lists
+from pipelines.settings import Settings
 from transforms.errors import InputError
 from transforms.line_identity import line_ids
 from transforms.periods import invoice_periods, period_column
@@ -67,13 +68,13 @@ class Extraction:
         return pa.Table.from_pylist(rows, RUN_FILES.schema)
 
 
-def extract(warehouse: Warehouse, exports: str, period: str) -> Extraction:
-    """Read a folder of exports and take the rows of one period.
+def extract(settings: Settings, period: str) -> Extraction:
+    """Read the folder of exports and take the rows of one period.
 
     Raises:
         InputError: the folder or a file cannot be read, or holds nothing of that period.
     """
-    delivery = read_delivery(exports)
+    delivery = read_delivery(settings.exports)
     delivered_at = {file.source_file: file.modified_at for file in delivery.files}
     documents = latest_documents(delivery.tables["invoices"], delivered_at)
     recon, usage = delivery.tables["invoice_recon"], delivery.tables["daily_usage"]
@@ -91,9 +92,9 @@ def extract(warehouse: Warehouse, exports: str, period: str) -> Extraction:
     invoices = EXPORT_TABLES["invoices"].conform(_of_period(documents, periods, period))
     rejected = _rejected_of_period(delivery, periods, period)
     if not any(table.num_rows for table in (*lines.values(), invoices, rejected)):
-        raise InputError(_nothing(exports, period, delivery, periods))
+        raise InputError(_nothing(settings.exports, period, delivery, periods))
     prices = delivery.tables["price_list"]
-    rows = PeriodRows(lines["invoice_recon"], lines["daily_usage"], invoices, _all_lists(warehouse, prices), rejected)
+    rows = PeriodRows(lines["invoice_recon"], lines["daily_usage"], invoices, _all_lists(settings, prices), rejected)
     return Extraction(period, rows, prices, delivery.files, notices)
 
 
@@ -121,9 +122,9 @@ def _rejected_of_period(delivery: Delivery, periods: dict[str, str], period: str
     return pa.Table.from_pylist(kept, QUARANTINE.schema)
 
 
-def _all_lists(warehouse: Warehouse, delivered: pa.Table) -> pa.Table:
+def _all_lists(settings: Settings, delivered: pa.Table) -> pa.Table:
     """Every price list ever loaded: the delivered ones and those of the warehouse that are not among them."""
-    with warehouse.read() as connection:
+    with open_warehouse(settings.warehouse).read() as connection:
         known = read_price_lists(connection)
     shas = delivered.column("file_sha256").unique()
     older = known.filter(pc.invert(pc.is_in(known.column("file_sha256"), shas.combine_chunks() if isinstance(

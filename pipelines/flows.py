@@ -2,7 +2,8 @@
 
 A flow's parameters are small (a period, a folder, a run id), never data; its steps run as tasks without caching,
 because they hand tables to each other in memory and the warehouse, not Prefect, is the record of what was done.
-Retries live in one layer, the HTTP client, so no task is retried.
+Retries live in one layer, the HTTP client, so no task is retried. A failure that a user can mend is a failed state
+with one line, not a traceback.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar
 
-from prefect import flow, get_run_logger, task
+from prefect import flow, get_run_logger, runtime, task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.states import Failed
 
 from pipelines import billing
 from pipelines.settings import load_settings
-from transforms.errors import RemoteError
+from transforms.errors import BillingError, RemoteError
 from transforms.periods import month_before, month_of
 
 P = ParamSpec("P")
@@ -24,9 +27,16 @@ R = TypeVar("R")
 
 
 def as_task(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run a step as a task of the current flow run."""
+    """Run a step as a task of the current flow run; raises what the step raises."""
+
+    def told(*task_args: Any, **task_kwargs: Any) -> Any:
+        try:
+            return function(*task_args, **task_kwargs)
+        except BillingError as error:
+            return Failed(message=str(error), data=error)
+
     record = task(name=function.__name__.replace("_", "-"), cache_policy=NO_CACHE, persist_result=False)
-    result: R = record(function)(*args, **kwargs)
+    result: R = outcome_of(record(told)(*args, return_state=True, **kwargs))
     return result
 
 
@@ -35,14 +45,29 @@ def last_month() -> str:
     return month_before(month_of(datetime.now(UTC).date()))
 
 
-@flow(name="monthly-billing", flow_run_name="monthly-billing {period}", validate_parameters=True)
+def outcome_of(state: Any) -> Any:
+    """What a step or flow returned; raises the error that ended it."""
+    outcome = state.result(raise_on_failure=False)
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+def _name() -> str:
+    """What a flow run is called: the flow, and the period or run it is about."""
+    parameters = runtime.flow_run.parameters
+    about = parameters.get("run_id") or parameters.get("period") or last_month()
+    return f"{runtime.flow_run.flow_name} {about}"
+
+
+@flow(name="monthly-billing", flow_run_name=_name, validate_parameters=True)
 def monthly_billing(
     period: str | None = None,
     exports: str | None = None,
     dry_run: bool = False,
     approve: bool = False,
     all_prices: bool = False,
-) -> dict[str, Any]:
+) -> Any:
     """Reconcile a month, load it to HaloPSA and mark it billed unless something blocks.
 
     Args:
@@ -52,45 +77,54 @@ def monthly_billing(
         approve: mark as billed although findings of severity block are open.
         all_prices: post the whole price list, not only the products seen in lines.
     """
-    summary = billing.bill_month(
-        load_settings(exports=exports),
-        period or last_month(),
-        dry_run=dry_run,
-        approve=approve,
-        all_prices=all_prices,
-        step=as_task,
+    return _recorded(
+        lambda: billing.bill_month(
+            load_settings(exports=exports),
+            period or last_month(),
+            dry_run=dry_run,
+            approve=approve,
+            all_prices=all_prices,
+            step=as_task,
+        )
     )
-    return _recorded(summary)
 
 
-@flow(name="reconcile", flow_run_name="reconcile {period}", validate_parameters=True)
+@flow(name="reconcile", flow_run_name=_name, validate_parameters=True)
 def reconcile(
     period: str | None = None,
     exports: str | None = None,
     customers: list[str] | None = None,
     invoices: list[str] | None = None,
-) -> dict[str, Any]:
+) -> Any:
     """Reconcile a month, or some customers or invoices of it, without any HaloPSA write."""
     scope = billing.Scope(tuple(customers or ()), tuple(invoices or ()))
-    settings = load_settings(exports=exports)
-    return _recorded(billing.reconcile_month(settings, period or last_month(), scope, step=as_task))
+    return _recorded(
+        lambda: billing.reconcile_month(load_settings(exports=exports), period or last_month(), scope, step=as_task)
+    )
 
 
-@flow(name="load", flow_run_name="load {run_id}", validate_parameters=True)
-def load(run_id: str, all_prices: bool = False) -> dict[str, Any]:
+@flow(name="load", flow_run_name=_name, validate_parameters=True)
+def load(run_id: str, all_prices: bool = False) -> Any:
     """Load a stored run to HaloPSA; what is there already is not sent again."""
-    return _recorded(billing.load_stored_run(load_settings(), run_id, all_prices=all_prices, step=as_task))
+    return _recorded(
+        lambda: billing.load_stored_run(load_settings(), run_id, all_prices=all_prices, step=as_task)
+    )
 
 
-def _recorded(summary: billing.RunSummary) -> dict[str, Any]:
-    """Log the outcome; a run that HaloPSA failed is a failed flow run."""
+def _recorded(steps: Callable[[], billing.RunSummary]) -> dict[str, Any] | State[Any]:
+    """Run the steps and log the outcome: the run's document, or a failed state."""
     logger = get_run_logger()
+    try:
+        summary = steps()
+    except BillingError as error:
+        logger.error("%s", error)
+        return Failed(message=str(error), data=error)
     for notice in summary.notices:
-        logger.warning(notice)
+        logger.warning("%s", notice)
     logger.info(
         "run %s: %s, %d lines, %d findings (%d blocking)",
         summary.run_id, summary.status, summary.lines, sum(summary.findings.values()), summary.blocking,
     )  # fmt: skip
     if summary.error:
-        raise RemoteError(summary.error)
+        return Failed(message=summary.error, data=RemoteError(summary.error))
     return summary.to_dict()

@@ -17,6 +17,10 @@ from transforms.periods import parse_period
 
 IDENTITY_COLUMNS = ["path", "kind", "rows", "period", "invoices", "currency", "problem"]
 
+#: What of a finding fits on a screen; `--json` and the view out_findings have everything.
+FINDING_COLUMNS = ["code", "severity", "invoice_number", "customer_name", "line_id", "expected_amount", "actual_amount",
+                   "difference_amount", "currency", "message"]  # fmt: skip
+
 
 def identify_paths(paths: list[Path]) -> list[Identity]:
     """What every file is; folders are looked into, and a file named twice is looked at once.
@@ -36,8 +40,8 @@ def identify_paths(paths: list[Path]) -> list[Identity]:
 
 def list_findings(
     settings: Settings, run_id: str | None, period: str | None, codes: list[str]
-) -> tuple[list[str], list[list[Any]]]:
-    """Findings of a run, of a period's latest run, or of the run made last; columns and rows.
+) -> list[dict[str, Any]]:
+    """Findings of a run, of a period's latest run, or of the run made last: rows of the findings table.
 
     Raises:
         InputError: there is no such run.
@@ -54,8 +58,8 @@ def list_findings(
         if run is None:
             wanted = f"of period {period} " if period else ""
             raise InputError(f"there is no run {wanted}yet: make one with `csp-billing reconcile --period YYYY-MM`")
-        table = read_findings(connection, run["run_id"], codes)
-    return table.column_names, [list(row.values()) for row in table.to_pylist()]
+        found: list[dict[str, Any]] = read_findings(connection, run["run_id"], codes).to_pylist()
+    return found
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,9 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from transforms.findings import money_text
+from transforms.money import tidy
+
 
 def print_json(document: Any) -> None:
     """Print the one JSON document of a command; decimals as text, so that no reader rounds them."""
@@ -48,7 +51,7 @@ def note(text: str) -> None:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
-        return f"{value:f}"
+        return f"{tidy(value):f}"
     if isinstance(value, datetime | date):
         return value.isoformat()
     return str(value)
@@ -58,10 +61,7 @@ def _text(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, Decimal):
-        short = f"{value:f}"
-        whole, dot, decimals = short.partition(".")
-        kept = decimals.rstrip("0").ljust(2, "0") if dot else ""
-        return f"{whole}.{kept}" if kept else whole
+        return money_text(value)
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="seconds")
     return str(value).replace("\n", " ")
