@@ -267,9 +267,8 @@ def _print_summary(document: dict[str, Any]) -> None:
 
     print(f"run {document['run_id']} of {document['period']}: {document['status']}")
     print(f"{document['lines']} lines, {document['invoices']} invoices, {document['seconds']} s")
-    loaded, marked = document["loaded"], document["marked"]
-    print("newly in HaloPSA: " + ", ".join(f"{count} {name}" for name, count in loaded.items())
-          + "; newly marked billed: " + ", ".join(f"{count} {name}" for name, count in marked.items()))  # fmt: skip
+    if document["status"] != "reconciled":
+        print(_halo_text(document["loaded"], document["marked"]))
     print(f"warehouse: {document['warehouse']}")
     if not document["findings"]:
         print("no findings")
@@ -280,6 +279,13 @@ def _print_summary(document: dict[str, Any]) -> None:
         print(f"  csp-billing findings --run {document['run_id']}")
         print("and, when they are accepted, mark it with")
         print(f"  csp-billing mark-billed {document['run_id']} --approve")
+
+
+def _halo_text(loaded: dict[str, int], marked: dict[str, int]) -> str:
+    if not any(loaded.values()) and not any(marked.values()):
+        return "HaloPSA has everything already: nothing was posted, nothing was marked"
+    posted, billed = (", ".join(f"{count} {name}" for name, count in counts.items()) for counts in (loaded, marked))
+    return f"newly in HaloPSA: {posted}; newly marked as billed: {billed}"
 
 
 def _print_rows(columns: list[str], rows: list[Any], as_json: bool) -> None:

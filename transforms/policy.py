@@ -118,4 +118,4 @@ def parse_policy(text: str, name: str) -> Policy:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "policy"
-        raise SettingsError(f"policy {name}: {where}: {first['msg']}") from None
+        raise SettingsError(f"policy {name}: {where}: {first['msg'].removeprefix('Value error, ')}") from None
