@@ -89,7 +89,7 @@ def status(warehouse: Warehouse) -> Status:
 
 
 def ensure_current(warehouse: Warehouse) -> None:
-    """Make sure that the warehouse can be used by this version; an embedded one that is still empty is set up.
+    """Make sure that the warehouse can be used by this version; one that is still empty is set up.
 
     Raises:
         WarehouseError: it must be upgraded first, or was upgraded by a newer program.
@@ -98,11 +98,10 @@ def ensure_current(warehouse: Warehouse) -> None:
     _refuse_newer(warehouse, found)
     if found.is_current:
         return
-    if found.current is None and warehouse.dialect == "duckdb":
+    if found.current is None:
         upgrade(warehouse)
         return
-    what = "empty" if found.current is None else "of an older version"
-    raise WarehouseError(f"the warehouse {warehouse.url_masked} is {what}; run `{UPGRADE}`")
+    raise WarehouseError(f"the warehouse {warehouse.url_masked} is of an older version; run `{UPGRADE}`")
 
 
 def comparison_options(dialect: str) -> dict[str, Any]:

@@ -12,9 +12,11 @@ from connectors.warehouse.checks import read_checks, run_checks
 from connectors.warehouse.engine import Warehouse
 from tests.warehouse.rows import rows
 from transforms.columns import Table
+from transforms.tables.daily_usage import DAILY_USAGE
+from transforms.tables.invoice_recon import INVOICE_RECON
 from transforms.tables.loading import HALO_POSTINGS
 from transforms.tables.results import FINDINGS, INVOICE_TIEOUT, LINES, RUN_FILES, RUNS
-from transforms.tables.sources import DAILY_USAGE, INVOICE_RECON, PRICE_LIST, QUARANTINE, SOURCE_FILES
+from transforms.tables.sources import PRICE_LIST, QUARANTINE, SOURCE_FILES
 
 _MONTH = {"period": "2026-03"}
 _RUN = {**_MONTH, "run_id": "r"}

@@ -25,8 +25,10 @@ from connectors.warehouse.schema import sql_table
 from connectors.warehouse.sources import read_price_lists, read_rejected, read_source
 from tests.warehouse.rows import NOON, row, rows
 from transforms.errors import InputError
+from transforms.tables.daily_usage import DAILY_USAGE
+from transforms.tables.invoice_recon import INVOICE_RECON
 from transforms.tables.results import FINDINGS, INVOICE_TIEOUT, LINES, RUN_FILES, RUNS
-from transforms.tables.sources import DAILY_USAGE, INVOICE_RECON, INVOICES, PRICE_LIST, QUARANTINE, SOURCE_FILES
+from transforms.tables.sources import INVOICES, PRICE_LIST, QUARANTINE, SOURCE_FILES
 
 
 def _month(period: str, invoice: str, file: str = "a" * 64) -> dict[str, pa.Table]:

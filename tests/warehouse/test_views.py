@@ -14,9 +14,10 @@ from connectors.warehouse.engine import Warehouse
 from connectors.warehouse.views import VIEW_NAMES, view_sql
 from tests.warehouse.rows import NOON, rows
 from transforms.columns import Table
+from transforms.tables.invoice_recon import INVOICE_RECON
 from transforms.tables.loading import HALO_POSTINGS
 from transforms.tables.results import LINES, RUNS
-from transforms.tables.sources import INVOICE_RECON, PRICE_LIST
+from transforms.tables.sources import PRICE_LIST
 from transforms.tables.views import OUT_CUSTOMER_MARGIN, OUT_LINES, OUT_PRICE_CHANGES, OUT_SUBSCRIPTIONS, VIEWS
 
 #: CONTRACT.md, "Warehouse views", word for word; what it leaves open is not here.

@@ -1,23 +1,18 @@
 """Every table of the warehouse, declared once.
 
-`sources` holds the partner exports as they were delivered, `results` what a run concludes from them, `loading`
-what was posted to HaloPSA. `ALL_TABLES` is the order in which they are created.
+The partner exports as they were delivered are in `invoice_recon`, `daily_usage` and `sources`; `results` holds what a
+run concludes from them, `loading` what was posted to HaloPSA, `views` what analysts read. `ALL_TABLES` is the order in
+which they are created.
 """
 
 from __future__ import annotations
 
 from transforms.columns import Table
+from transforms.tables.daily_usage import DAILY_USAGE
+from transforms.tables.invoice_recon import INVOICE_RECON
 from transforms.tables.loading import HALO_POSTINGS, LOADING_TABLES, LOCKS
 from transforms.tables.results import FINDINGS, INVOICE_TIEOUT, LINES, RESULT_TABLES, RUN_FILES, RUNS
-from transforms.tables.sources import (
-    DAILY_USAGE,
-    INVOICE_RECON,
-    INVOICES,
-    PRICE_LIST,
-    QUARANTINE,
-    SOURCE_FILES,
-    SOURCE_TABLES,
-)
+from transforms.tables.sources import INVOICES, PRICE_LIST, QUARANTINE, SOURCE_FILES, SOURCE_TABLES
 
 ALL_TABLES: tuple[Table, ...] = (*SOURCE_TABLES, *RESULT_TABLES, *LOADING_TABLES)
 

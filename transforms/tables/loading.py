@@ -13,14 +13,23 @@ HALO_POSTINGS = Table(
     (
         Column("halo_url", TEXT, "The HaloPSA it is posted to: base URL.", nullable=False),
         Column("entity", TEXT, "price, invoice or line.", nullable=False),
-        Column("natural_key", TEXT, "What it is, independent of its amounts: for a line its line_id, for an invoice "
-               "its number, for a price its list key with an occurrence number.", nullable=False),
+        Column(
+            "natural_key",
+            TEXT,
+            "What it is, independent of its amounts: for a line its line_id, for an invoice "
+            "its number, for a price its list key with an occurrence number.",
+            nullable=False,
+        ),
         Column("parent_key", TEXT, "For a line the invoice it belongs to."),
         Column("run_id", TEXT, "Run that wrote the row last.", nullable=False),
         Column("period", TEXT, "Billing period.", nullable=False),
         Column("state", TEXT, "intended (outcome not known yet), posted, billed, rejected.", nullable=False),
-        Column("content_hash", TEXT, "Digest of the body as sent, so that only changed rows are sent again.",
-               nullable=False),
+        Column(
+            "content_hash",
+            TEXT,
+            "Digest of the body as sent, so that only changed rows are sent again.",
+            nullable=False,
+        ),
         Column("halo_id", INTEGER, "HaloPSA's id, once known."),
         Column("attempts", INTEGER, "How often it was sent.", nullable=False),
         Column("last_error", TEXT, "Why the last attempt failed."),

@@ -22,8 +22,12 @@ RUNS = Table(
         Column("code_version", TEXT, "Version of csp-billing.", nullable=False),
         Column("policy_digest", TEXT, "SHA-256 of the policy it was judged by.", nullable=False),
         Column("policy", TEXT, "That policy, as JSON.", nullable=False),
-        Column("content_digest", TEXT, "SHA-256 of the lines and findings: equal results have equal digests.",
-               nullable=False),
+        Column(
+            "content_digest",
+            TEXT,
+            "SHA-256 of the lines and findings: equal results have equal digests.",
+            nullable=False,
+        ),
         Column("line_count", INTEGER, "Lines of the run.", nullable=False),
         Column("invoice_count", INTEGER, "Invoice documents of the period.", nullable=False),
         Column("blocking_count", INTEGER, "Findings of severity block.", nullable=False),
@@ -69,8 +73,9 @@ LINES = Table(
         Column("quantity", Kind.QUANTITY, "Billable quantity.", unit="seats or units"),
         Column("unit_price", Kind.PRICE, "List price as billed, per charge cycle.", unit="pricing currency"),
         Column("effective_unit_price", Kind.PRICE, "Effective unit price as billed.", unit="pricing currency"),
-        Column("list_unit_price", Kind.PRICE, "The price list's partner price per charge cycle.",
-               unit="pricing currency"),
+        Column(
+            "list_unit_price", Kind.PRICE, "The price list's partner price per charge cycle.", unit="pricing currency"
+        ),
         Column("erp_unit_price", Kind.PRICE, "The price list's ERP price per charge cycle.", unit="pricing currency"),
         Column("subtotal_amount", Kind.USAGE_AMOUNT, "Charge before tax.", unit="currency"),
         Column("tax_amount", Kind.USAGE_AMOUNT, "Tax.", unit="currency"),
@@ -79,8 +84,12 @@ LINES = Table(
         Column("erp_amount", Kind.USAGE_AMOUNT, "The same charge at ERP price, prorated alike.", unit="currency"),
         Column("margin_amount", Kind.USAGE_AMOUNT, "ERP amount less charge before tax.", unit="currency"),
         Column("segment", TEXT, "Segment the line was priced in."),
-        Column("segment_source", TEXT, "Where the segment comes from: policy, only (the list has no other), price "
-               "(the only one whose price matches) or default."),
+        Column(
+            "segment_source",
+            TEXT,
+            "Where the segment comes from: policy, only (the list has no other), price "
+            "(the only one whose price matches) or default.",
+        ),
         Column("price_file_sha256", TEXT, "Price list that the line was priced by."),
         Column("price_source_file", TEXT, "Its name."),
         Column("price_source_row", INTEGER, "Its row."),
@@ -108,8 +117,12 @@ FINDINGS = Table(
         Column("product_id", TEXT, "Product."),
         Column("sku_id", TEXT, "SKU."),
         Column("line_id", TEXT, "Line; empty for a finding about an invoice."),
-        Column("expected_amount", Kind.PRICE, "What it should be: an amount or a price, as the message says.",
-               unit="currency"),
+        Column(
+            "expected_amount",
+            Kind.PRICE,
+            "What it should be: an amount or a price, as the message says.",
+            unit="currency",
+        ),
         Column("actual_amount", Kind.PRICE, "What it is.", unit="currency"),
         Column("difference_amount", Kind.PRICE, "Actual less expected.", unit="currency"),
         Column("currency", TEXT, "Currency of these three."),
@@ -131,8 +144,9 @@ INVOICE_TIEOUT = Table(
         Column("invoice_amount", Kind.USAGE_AMOUNT, "Invoice total less its credit notes.", unit="currency"),
         Column("lines_amount", Kind.USAGE_AMOUNT, "Sum of the lines' totals.", unit="currency"),
         Column("difference_amount", Kind.USAGE_AMOUNT, "Lines less invoice.", unit="currency"),
-        Column("status", TEXT, "matched, tax_only, mismatch, invoice_not_found, without_lines or voided.",
-               nullable=False),
+        Column(
+            "status", TEXT, "matched, tax_only, mismatch, invoice_not_found, without_lines or voided.", nullable=False
+        ),
     ),
     key=("run_id", "invoice_number"),
 )

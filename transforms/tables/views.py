@@ -6,9 +6,10 @@ The SQL is in `sql/views`, one file for each; a test holds its columns against t
 from __future__ import annotations
 
 from transforms.columns import Column, Kind, Table
+from transforms.tables.invoice_recon import INVOICE_RECON
 from transforms.tables.loading import HALO_POSTINGS
 from transforms.tables.results import FINDINGS, INVOICE_TIEOUT, LINES, RUNS
-from transforms.tables.sources import INVOICE_RECON, PRICE_LIST
+from transforms.tables.sources import PRICE_LIST
 
 TEXT, DATE, USAGE_AMOUNT, PRICE = Kind.TEXT, Kind.DATE, Kind.USAGE_AMOUNT, Kind.PRICE
 
