@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from connectors.warehouse.bulk import insert_arrow
-from connectors.warehouse.engine import Warehouse, open_warehouse
+from connectors.warehouse.engine import Warehouse
+from connectors.warehouse.schema import VIEW_VERSIONS, sql_table
 from connectors.warehouse.snapshot import publish_snapshot
 from tests.warehouse.rows import NOON, rows
 from transforms.errors import WarehouseError
@@ -78,7 +79,9 @@ def test_what_is_in_the_way_is_told(duckdb_warehouse: Warehouse, tmp_path: Path)
     assert list((tmp_path / "snapshots").iterdir()) == []
 
 
-def test_a_server_without_tables_is_told(postgresql_url: str, tmp_path: Path) -> None:
+def test_a_warehouse_that_is_not_current_is_not_copied(duckdb_warehouse: Warehouse, tmp_path: Path) -> None:
+    with duckdb_warehouse.begin() as connection:
+        connection.execute(sql_table(VIEW_VERSIONS).delete())
     with pytest.raises(WarehouseError, match="csp-billing warehouse upgrade"):
-        publish_snapshot(open_warehouse(postgresql_url), tmp_path)
+        publish_snapshot(duckdb_warehouse, tmp_path)
     assert not (tmp_path / "snapshots").exists()
