@@ -126,6 +126,11 @@ def uses_decimal_comma(texts: pa.Table, table: Table) -> bool | None:
     return True if comma else None
 
 
+def is_identifying(column: Column) -> bool:
+    """Whether a text column identifies something, so that spaces and an apostrophe around its value mean nothing."""
+    return column.name.endswith(("_id", "_ids")) or column.name in _IDENTIFYING
+
+
 def _column(
     texts: pa.Table, column: Column, match: HeaderMatch, faults: _Faults, decimal_comma: bool
 ) -> tuple[pa.Array, DayOrder]:
@@ -154,7 +159,7 @@ def _column(
         empty = np.asarray(pc.is_null(result))
         for name in names:
             empty &= np.asarray(_is_empty(_flat(texts, name), column.kind))
-        faults.add(empty, None, lambda _: f"{names[0]} is empty; a row cannot be billed without it: "
+        faults.add(empty, None, lambda _: f"{names[0]} is empty; a row cannot be used without it: "
                                           "have the file exported again, or fill the value in")  # fmt: skip
     return result, order
 
@@ -175,7 +180,7 @@ def _is_empty(texts: pa.Array, kind: Kind) -> pa.Array:
 
 
 def _text(texts: pa.Array, column: Column) -> pa.Array:
-    if column.name.endswith(("_id", "_ids")) or column.name in _IDENTIFYING:
+    if is_identifying(column):
         texts = pc.utf8_ltrim(pc.utf8_trim_whitespace(texts), characters="'")
     if column.name == "sku_id":
         upper = pc.utf8_upper(texts)

@@ -28,7 +28,10 @@ MAX_WHOLE_BYTES = 1 << 30
 MAX_MEMBERS = 10_000
 MAX_NESTED_BYTES = 256 << 20
 
-_BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, ValueError)
+#: What a damaged archive makes `zipfile` raise; OSError when it seeks to an offset that a file cannot have.
+_BROKEN_ZIP = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, ValueError, OSError,
+)  # fmt: skip
 
 _MAGIC = (
     (b"%PDF", "a PDF document"),

@@ -28,7 +28,6 @@ from transforms.tables import EXPORT_TABLES
 
 DELIMITERS = (",", ";", "\t")
 BLOCK_BYTES = 16 << 20
-_ARROW_BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -145,7 +144,7 @@ def _parse(
                 keep[at] = False
                 unreadable.append(Unreadable(int(numbers[at]), _raw(block, index, at), error))
     kept = np.flatnonzero(keep)
-    texts, ragged = _arrow(_kept_bytes(block, index, keep), index.longest, header, only)
+    texts, ragged = _arrow(_kept_bytes(block, index, keep), header, only, name)
     for at, actual in ragged:
         position = int(kept[at])
         unreadable.append(
@@ -158,17 +157,16 @@ def _parse(
     repeated = _repeated_headers(texts, header, numbers[kept], name)
     if repeated is not None:
         texts, kept = texts.filter(pa.array(~repeated)), kept[~repeated]
-    positions = kept
     return TextBatch(
         texts=texts,
-        source_rows=numbers[positions],
-        raw_text=lambda at: _raw(block, index, int(positions[at])),
+        source_rows=numbers[kept],
+        raw_text=lambda at: _raw(block, index, int(kept[at])),
         unreadable=sorted(unreadable, key=lambda row: row.source_row),
     )
 
 
 def _arrow(
-    data: bytes | memoryview, longest: int, header: Header, only: Sequence[str] | None
+    data: bytes | memoryview, header: Header, only: Sequence[str] | None, name: str
 ) -> tuple[pa.Table, list[tuple[int, int]]]:
     """Parse whole rows as text; also gives the position and the column count of ragged rows."""
     wanted = list(header.names if only is None else only)
@@ -181,20 +179,20 @@ def _arrow(
         return "skip"
 
     try:
-        table = _parsed(data, longest, header, wanted, put_aside)
+        table = _parsed(data, header, wanted, put_aside)
     except pa.ArrowInvalid as error:
-        raise InputError(f"the rows cannot be told apart ({error}): export it again as CSV UTF-8") from error
+        raise InputError(f"{name}: its rows cannot be told apart ({error}): export it again as CSV UTF-8") from error
     return table.combine_chunks(), ragged
 
 
 def _parsed(
-    data: bytes | memoryview, longest: int, header: Header, wanted: list[str], put_aside: Callable[[Any], str]
+    data: bytes | memoryview, header: Header, wanted: list[str], put_aside: Callable[[Any], str]
 ) -> pa.Table:
     return pyarrow.csv.read_csv(
         pa.BufferReader(data),
-        # One thread: only then Arrow numbers the rows that it skips, and for text columns it is not slower.
+        # One thread, because only then Arrow numbers the rows that it skips; one block, so that nothing is copied.
         read_options=pyarrow.csv.ReadOptions(
-            use_threads=False, column_names=header.names, block_size=max(_ARROW_BLOCK_BYTES, 2 * longest + 16)
+            use_threads=False, column_names=header.names, block_size=len(data) + 1
         ),
         parse_options=pyarrow.csv.ParseOptions(
             delimiter=header.delimiter, newlines_in_values=True, ignore_empty_lines=False,

@@ -169,9 +169,9 @@ def _without_repeats(reads: Iterable[_Read], skipped: list[Identity]) -> list[_R
             digest = hashlib.blake2b()
             for chunk in read.content.chunks():
                 digest.update(chunk)
-            first = first_names.setdefault(digest.hexdigest(), read.file.source_file)
-            if first != read.file.source_file or any(read.file.source_file == k.file.source_file for k in kept):
+            if first := first_names.get(digest.hexdigest()):
                 skipped.append(_repeated(read.content, first))
                 continue
+            first_names[digest.hexdigest()] = read.file.source_file
         kept.append(read)
     return kept

@@ -39,11 +39,6 @@ class RowIndex:
     broken: Mask
     consumed: int
 
-    @property
-    def longest(self) -> int:
-        """Length of the longest row in bytes."""
-        return int((self.ends - self.starts).max(initial=0))
-
 
 def index_rows(block: bytes, delimiter: int, *, is_last: bool) -> RowIndex:
     """Find the rows of a block that starts at the beginning of a row.
@@ -75,14 +70,15 @@ def index_rows(block: bytes, delimiter: int, *, is_last: bool) -> RowIndex:
 
 def _line_breaks(block: bytes, array: np.ndarray[Any, np.dtype[np.uint8]], *, is_last: bool) -> Offsets:
     """Offsets of line feeds, and of carriage returns that stand alone."""
-    feeds = array == _LF
-    if block.count(b"\r") != block.count(b"\r\n"):
-        alone = array == _CR
-        alone[:-1] &= ~feeds[1:]
-        if not is_last:
-            alone[-1] = False  # its line feed may open the next block
-        feeds = feeds | alone
-    return np.flatnonzero(feeds)
+    feeds = np.flatnonzero(array == _LF)
+    if _CR not in block:
+        return feeds
+    returns = np.flatnonzero(array == _CR)
+    at_end = returns == len(array) - 1
+    alone = array[np.minimum(returns + 1, len(array) - 1)] != _LF
+    # At the end of a block that is not the last one, its line feed may open the next block.
+    alone = np.where(at_end, is_last, alone)
+    return np.sort(np.concatenate((feeds, returns[alone]))) if alone.any() else feeds
 
 
 def _well_formed(
