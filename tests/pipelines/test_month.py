@@ -1,0 +1,155 @@
+"""A whole month, from exports to billed, on both warehouses and against a HaloPSA over real HTTP."""
+
+from __future__ import annotations
+
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from connectors.halopsa.sandbox.server import Sandbox
+from connectors.warehouse.engine import open_warehouse
+from connectors.warehouse.migrations import upgrade
+from examples.month import Truth, generate_month
+from pipelines.settings import load_settings
+from tests.pipelines.conftest import Command
+
+
+@pytest.fixture(params=["duckdb", "postgresql"])
+def warehouse_url(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both warehouses; the embedded one sets itself up, PostgreSQL too while it is empty."""
+    if request.param == "postgresql":
+        url: str = request.getfixturevalue("postgresql_url")
+        monkeypatch.setenv("CSP_BILLING_WAREHOUSE_URL", url)
+    return load_settings().warehouse
+
+
+def query(sql: str) -> list[dict[str, object]]:
+    with open_warehouse(load_settings().warehouse).read() as connection:
+        return [dict(row) for row in connection.execute(sa.text(sql)).mappings()]
+
+
+def same_places(truth: Truth) -> bool:
+    """Whether the stored findings are the planted ones, one by one."""
+    planted = Counter((row.code, row.source_file, row.source_row or row.invoice_number) for row in truth.rows)
+    found = Counter(
+        (row["code"], row["source_file"] or "", str(row["source_row"] or row["invoice_number"]))
+        for row in query("select code, source_file, source_row, invoice_number from out_findings")
+    )
+    return planted == found
+
+
+def test_a_month_with_discrepancies_is_loaded_and_waits_for_approval(
+    warehouse_url: str, halo: Sandbox, command: Command
+) -> None:
+    truth = generate_month(Path("exports"), period="2025-11")
+    first = command("run", "--period", "2025-11", "--json")
+    assert (first.code, first.document["status"]) == (1, "awaiting_approval")
+    assert first.document["findings"] == truth.counts
+    assert same_places(truth)
+    posted = halo.lines()
+    assert len(posted) == first.document["loaded"]["lines"] > 0
+    assert not any(line.get("isbilled") for line in posted)
+    sent = len([request for request in halo.requests if request.startswith("post")])
+
+    second = command("run", "--period", "2025-11")
+    assert second.code == 1
+    assert "nothing was posted" in second.out
+    assert len([request for request in halo.requests if request.startswith("post")]) == sent
+    digests = query("select distinct content_digest, line_count from runs")
+    assert len(digests) == 1, "a rerun gives the same lines and findings"
+
+    run_id = query("select run_id from out_runs order by started_at desc limit 1")[0]["run_id"]
+    refused = command("mark-billed", str(run_id))
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert "--approve" in refused.err
+    approved = command("mark-billed", str(run_id), "--approve", "--json")
+    assert (approved.code, approved.document["status"]) == (1, "billed")
+    assert all(line.get("isbilled") for line in halo.lines())
+    assert all(invoice["isbilled"] for invoice in halo.invoices() if invoice["haslines"])
+
+
+def test_a_clean_month_is_billed_with_every_amount_exactly_once(
+    warehouse_url: str, halo: Sandbox, command: Command
+) -> None:
+    generate_month(Path("exports"), period="2025-11", plant=False)
+    outcome = command("run", "--period", "2025-11", "--json")
+    assert (outcome.code, outcome.document["status"], outcome.document["findings"]) == (0, "billed", {})
+    assert set(outcome.document) >= {"run_id", "period", "lines", "invoices", "blocking", "loaded", "marked", "warehouse",
+                                     "seconds"}  # fmt: skip
+    stored = query("select line_id, total_amount, halo_id, is_billed from out_lines where source = 'invoice_recon'")
+    in_halo = {line["id"]: line["total"] for line in halo.lines()}
+    assert {row["halo_id"]: row["total_amount"] for row in stored} == in_halo
+    assert all(row["is_billed"] for row in stored)
+    assert {(row["status"], row["difference_amount"]) for row in query("select * from out_invoice_tieout")} == {
+        ("matched", Decimal(0))
+    }
+    again = command("run", "--period", "2025-11", "--json").document
+    assert (again["loaded"], again["marked"]) == (
+        {"prices": 0, "invoices": 0, "lines": 0}, {"invoices": 0, "lines": 0})  # fmt: skip
+    assert len(halo.lines()) == len(in_halo)
+
+
+def test_daily_usage_stands_for_azure_plan_lines_never_beside_them(
+    halo: Sandbox, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generate_month(Path("exports"), period="2025-11", plant=False)
+    monkeypatch.setenv("CSP_BILLING_HALO_USAGE", "daily")
+    monkeypatch.setenv("CSP_BILLING_HALO_USAGE_TYPE", "7")
+    assert command("run", "--period", "2025-11").code == 0
+    by_type = Counter(line["type"] for line in halo.lines())
+    counted = query(
+        "select count(*) filter (where source = 'daily_usage') as usage, "
+        "count(*) filter (where source = 'invoice_recon' and is_billed) as lines, "
+        "count(*) filter (where source = 'invoice_recon') as every_line from out_lines"
+    )[0]
+    assert by_type == {7: counted["usage"], 0: counted["lines"]}
+    assert 0 < int(str(counted["lines"])) < int(str(counted["every_line"]))
+
+
+def test_a_republished_invoice_replaces_its_lines_and_a_copy_changes_nothing(command: Command) -> None:
+    generate_month(Path("exports"), period="2025-11", plant=False)
+    first = command("reconcile", "--period", "2025-11", "--json").document
+    recon = next(Path("exports").glob("*Reconciliation*.csv"))
+    (Path("exports") / "again.csv").write_bytes(recon.read_bytes())
+    assert command("reconcile", "--period", "2025-11", "--json").document["lines"] == first["lines"]
+    republished = recon.read_bytes().replace(b"Contoso", b"Kontoso")
+    (Path("exports") / "again.csv").write_bytes(republished)
+    third = command("reconcile", "--period", "2025-11", "--json")
+    assert (third.document["lines"], third.document["findings"]) == (first["lines"], {})
+    assert "left out" in third.err
+    assert query("select count(*) as n from out_lines where customer_name like 'Kontoso%'")[0]["n"] != 0
+
+
+def test_an_ad_hoc_scope_leaves_the_full_run_as_it_is(command: Command) -> None:
+    generate_month(Path("exports"), period="2025-11")
+    full = command("reconcile", "--period", "2025-11", "--json").document
+    customer = query("select customer_id from out_findings where code = 'ABOVE_ERP' order by 1")[0]["customer_id"]
+    part = command("reconcile", "--period", "2025-11", "--customer", str(customer).upper(), "--json").document
+    assert 0 < part["lines"] < full["lines"]
+    assert "ABOVE_ERP" in part["findings"]
+    assert {row["run_id"] for row in query("select distinct run_id from out_lines")} == {full["run_id"]}
+    nobody = command("reconcile", "--period", "2025-11", "--customer", "nobody")
+    assert nobody.code == 2
+
+
+def test_an_older_run_is_not_loaded_over_a_newer_one(halo: Sandbox, command: Command) -> None:
+    generate_month(Path("exports"), period="2025-11", plant=False)
+    older, newer = (command("reconcile", "--period", "2025-11", "--json").document["run_id"] for _ in range(2))
+    refused = command("load", older)
+    assert refused.code == 2
+    assert newer in refused.err
+    loaded = command("load", newer, "--json")
+    assert (loaded.code, loaded.document["status"]) == (0, "loaded")
+
+
+def test_an_upgraded_postgresql_is_used_as_it_is(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch, command: Command
+) -> None:
+    upgrade(open_warehouse(postgresql_url))
+    monkeypatch.setenv("CSP_BILLING_WAREHOUSE_URL", postgresql_url)
+    generate_month(Path("exports"), period="2025-11", plant=False)
+    assert command("reconcile", "--period", "2025-11").code == 0
+    assert "password" not in command("doctor").out
