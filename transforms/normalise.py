@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -67,7 +68,7 @@ class _Faults:
 
     reasons: dict[int, list[str]] = field(default_factory=dict)
 
-    def add(self, bad: Mask, texts: pa.Array | None, why: Any) -> None:
+    def add(self, bad: Mask, texts: pa.Array | None, why: Callable[[str | None], str]) -> None:
         for position in np.flatnonzero(bad).tolist():
             text = texts[position].as_py() if texts is not None else None
             self.reasons.setdefault(position, []).append(why(text))
@@ -77,7 +78,8 @@ def normalise(texts: pa.Table, table: Table, *, decimal_comma: bool = False) -> 
     """Type the rows of an export.
 
     Args:
-        texts: delivered column names to string columns; absent values are null, empty or `\\N`.
+        texts: delivered column names to string columns; absent values are null, empty or `\\N`. A column may also
+            have another type whose text is exact; a decimal of the declared type is taken as it is.
         table: a table of `transforms.tables.EXPORT_TABLES`; its required columns must be there (`match_headers`).
         decimal_comma: whether the file writes 1,5 for one and a half.
 
@@ -138,20 +140,9 @@ def _column(
     result: pa.Array | None = None
     order = DayOrder()
     for name in match.found.get(column.name, ()):
-        delivered = _flat(texts, name)
-        if column.kind.is_decimal:
-            numbers = _as_percent(delivered) if is_fraction(column, name) else delivered
-            array, bad = parse_decimals(numbers, column.kind, decimal_comma=decimal_comma)
-            if bad.any():
-                faults.add(bad, delivered, lambda text, n=name: _bad_number(n, text, column.kind, decimal_comma))
-        elif column.kind is Kind.TEXT:
-            array = _text(delivered, column)
-        else:
-            array, bad, seen = parse_dates(delivered, column.kind)
-            order += seen
-            if bad.any():
-                faults.add(bad, delivered, lambda text, n=name: _bad_date(n, text))
+        array, seen = _typed(texts, column, name, faults, decimal_comma)
         result = array if result is None else pc.coalesce(result, array)
+        order += seen
     if result is None:
         return pa.nulls(texts.num_rows, column.kind.arrow_type), order
     if result.null_count and _may_not_be_empty(column):
@@ -162,6 +153,26 @@ def _column(
         faults.add(empty, None, lambda _: f"{names[0]} is empty; a row cannot be used without it: "
                                           "have the file exported again, or fill the value in")  # fmt: skip
     return result, order
+
+
+def _typed(
+    texts: pa.Table, column: Column, name: str, faults: _Faults, decimal_comma: bool
+) -> tuple[pa.Array, DayOrder]:
+    """One delivered column with the declared type; what cannot be read joins the faults."""
+    as_fraction = is_fraction(column, name)
+    if column.kind.is_decimal and texts.schema.field(name).type == column.kind.arrow_type and not as_fraction:
+        return texts.column(name).combine_chunks(), DayOrder()
+    delivered = _flat(texts, name)
+    if column.kind is Kind.TEXT:
+        return _text(delivered, column), DayOrder()
+    if column.kind.is_decimal:
+        numbers = _as_percent(delivered) if as_fraction else delivered
+        array, bad = parse_decimals(numbers, column.kind, decimal_comma=decimal_comma)
+        faults.add(bad, delivered, lambda text: _bad_number(name, text, column.kind, decimal_comma))
+        return array, DayOrder()
+    array, bad, order = parse_dates(delivered, column.kind)
+    faults.add(bad, delivered, lambda text: _bad_date(name, text))
+    return array, order
 
 
 def _may_not_be_empty(column: Column) -> bool:

@@ -23,10 +23,10 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class TextBatch:
-    """Some rows of a file as text.
+    """Some rows of a file, not interpreted yet.
 
     Attributes:
-        texts: delivered column names to string columns.
+        texts: delivered column names to string columns, or to other types whose text is exact.
         source_rows: each row's number in the file.
         raw_text: gives a row of `texts` as delivered, by its position.
         unreadable: the rows among these that are not in `texts`.
@@ -53,3 +53,13 @@ class Source:
     read: Callable[[Sequence[str] | None], Iterator[TextBatch]]
     may_have_decimal_comma: bool = False
     names_may_grow: bool = False
+
+
+def is_utf8(data: bytes) -> bool:
+    """Whether bytes are UTF-8, by Arrow's check, which reads them in place."""
+    offsets = pa.py_buffer(np.array([0, len(data)], dtype=np.int64))
+    try:
+        pa.Array.from_buffers(pa.large_string(), 1, [None, offsets, pa.py_buffer(data)]).validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from connectors.exports.batches import Rows, Source, TextBatch, Unreadable
+from connectors.exports.batches import Rows, Source, TextBatch, Unreadable, is_utf8
 from connectors.exports.containers import Content
 from connectors.exports.rows import Mask, RowIndex, index_rows
 from transforms.errors import InputError
@@ -137,7 +137,7 @@ def _parse(
                    "delimiter, or a closing one is followed by text: double the quotation marks inside the field")
         for at in np.flatnonzero(index.broken).tolist()
     ]  # fmt: skip
-    if not _is_utf8(block[: index.consumed]):
+    if not is_utf8(block[: index.consumed]):
         for at in np.flatnonzero(keep).tolist():
             error = _utf8_error(block[index.starts[at] : index.ends[at]])
             if error:
@@ -240,16 +240,6 @@ def _repeated_headers(
 
 def _raw(block: bytes, index: RowIndex, at: int) -> str:
     return block[index.starts[at] : index.ends[at]].decode("utf-8", errors="backslashreplace")
-
-
-def _is_utf8(data: bytes) -> bool:
-    """Whether bytes are UTF-8, by Arrow's check, which reads them in place."""
-    offsets = pa.py_buffer(np.array([0, len(data)], dtype=np.int64))
-    try:
-        pa.Array.from_buffers(pa.large_string(), 1, [None, offsets, pa.py_buffer(data)]).validate(full=True)
-    except pa.ArrowInvalid:
-        return False
-    return True
 
 
 def _utf8_error(row: bytes) -> str:

@@ -18,9 +18,10 @@ def open_source(content: Content) -> Source:
 
         return open_delimited(content)
     if content.form is Form.JSON:
-        from connectors.exports.json_text import open_json
+        from connectors.exports.json_document import open_document
+        from connectors.exports.json_lines import is_json_lines, open_lines
 
-        return open_json(content)
+        return open_lines(content) if is_json_lines(content.head()) else open_document(content)
     if content.form is Form.PARQUET:
         from connectors.exports.parquet_text import open_parquet
 

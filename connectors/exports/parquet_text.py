@@ -20,7 +20,7 @@ import pyarrow.parquet
 
 from connectors.exports.batches import Source, TextBatch
 from connectors.exports.containers import Content
-from connectors.exports.json_text import compact_json
+from connectors.exports.json_values import compact_json
 from transforms.errors import InputError
 
 BATCH_ROWS = 64 * 1024

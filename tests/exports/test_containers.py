@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from connectors.exports import delimited, gzip_members, json_text
-from connectors.exports.delivery import read_delivery
+from connectors.exports import delimited, gzip_members
+from connectors.exports import json_lines as json_lines_module
+from connectors.exports.delivery import Delivery, read_delivery
 from connectors.exports.identify import identify
 from tests.exports.written import (
     INVOICE,
@@ -252,7 +253,7 @@ def test_row_numbers_hold_across_blocks(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_json_lines_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A column that appears late is still found, and an absent key is no value."""
-    monkeypatch.setattr(json_text, "BLOCK_BYTES", 3000)
+    monkeypatch.setattr(json_lines_module, "BLOCK_BYTES", 3000)
     monkeypatch.setattr("connectors.exports.containers.CHUNK_BYTES", 1000)
     early = {name: value for name, value in RECON_LINE.items() if name != "TermAndBillingCycle"}
     rows: list[dict[str, Any]] = [*[early] * 20, RECON_LINE, {**RECON_LINE, "NewColumn": 0.10}]
@@ -264,3 +265,45 @@ def test_json_lines_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert table.column("extra_columns").to_pylist()[-2:] == [None, '{"NewColumn":"0.1"}']
     assert delivery.rejected.column("source_row").to_pylist() == [6, 7]
     assert delivery.rejected.column("raw_text").to_pylist() == ["{broken", "[1]"]
+
+
+def test_json_lines_read_by_arrow_and_by_python_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks that Arrow can read, and blocks with what it objects to, agree on every value, row number and raw text."""
+    numbers = ("UnitPrice", "Quantity", "Subtotal", "TaxTotal", "Total", "EffectiveUnitPrice", "BillableQuantity")
+    template = json.dumps({**RECON_LINE, "MpnId": 1234567, "IsLast": True, "RateOfCredit": 1})
+    for name in numbers:
+        template = template.replace(f'"{name}": "{RECON_LINE[name]}"', f'"{name}": @{name}@')
+    choice = random.Random(11)
+    odd = ["0E-20", "-3.2e-05", '"\'22.0000"', "1e-40", '"x"', "null", '""', "true"]
+    lines = []
+    for number in range(400):
+        text = template.replace("old1, new1", f"order {number}\\u00e9")
+        for name in numbers:
+            value = choice.choice(odd) if choice.random() < 0.005 else f"{number}.{number % 100:02d}"
+            text = text.replace(f"@{name}@", value)
+        lines.append(text + choice.choice(["\n", "\r\n", "\n", "\n\n"]))
+    data = "".join(lines)
+    by_python = _with(monkeypatch, tmp_path, data, block=4000, arrow=False)
+    by_arrow = _with(monkeypatch, tmp_path, data, block=4000, arrow=True)
+    assert by_arrow.tables["invoice_recon"].to_pylist() == by_python.tables["invoice_recon"].to_pylist()
+    assert by_arrow.rejected.to_pylist() == by_python.rejected.to_pylist()
+    assert 5 < by_python.rejected.num_rows < 40
+    assert recon_rows(by_arrow)[0]["mpn_id"] == "1234567"
+
+
+def _with(monkeypatch: pytest.MonkeyPatch, folder: Path, data: str, *, block: int, arrow: bool) -> Delivery:
+    blocks_by_arrow = []
+    real = json_lines_module._by_arrow
+
+    def by_arrow(*arguments: Any) -> Any:
+        batch = real(*arguments) if arrow else None
+        blocks_by_arrow.append(batch is not None)
+        return batch
+
+    with monkeypatch.context() as patch:
+        patch.setattr(json_lines_module, "BLOCK_BYTES", block)
+        patch.setattr("connectors.exports.containers.CHUNK_BYTES", 1000)
+        patch.setattr(json_lines_module, "_by_arrow", by_arrow)
+        delivery = read(folder, data)
+    assert set(blocks_by_arrow) == ({True, False} if arrow else {False})
+    return delivery

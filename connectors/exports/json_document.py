@@ -1,0 +1,103 @@
+"""JSON documents: the API's answers, saved one by one or several in one file.
+
+A document is one object with `items` (the API's envelope) or `value` (Graph's), an array, a single object, or several
+of these one after the other; the headers of a saved HTTP response may stand before it. A document that is no JSON is
+refused with line and column.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from connectors.exports.batches import Source, TextBatch
+from connectors.exports.containers import Content
+from connectors.exports.json_values import EXACT, NESTED_TOO_DEEP, batch_of, compact_json, envelope, explain
+from transforms.errors import InputError
+from transforms.headers import fold
+
+
+def open_document(content: Content) -> Source:
+    """Open a JSON document.
+
+    Raises:
+        InputError: it is no JSON; tells line, column and what is expected there.
+    """
+    records = _records(_decoded(content))
+    names = tuple(dict.fromkeys(name for record in records for name in record))
+
+    def read(only: Sequence[str] | None) -> Iterator[TextBatch]:
+        rows = 1 + np.arange(len(records), dtype=np.int64)
+        yield batch_of(records, names if only is None else only, rows, lambda at: compact_json(records[at]))
+
+    return Source(names, read)
+
+
+def _records(documents: list[Any]) -> list[dict[str, Any]]:
+    """The records of all documents in order; corrections nested in an invoice follow it as records of their own."""
+    records: list[dict[str, Any]] = []
+    for document in documents:
+        found = envelope(document)
+        if found is None:
+            found = document if isinstance(document, list) else [document]
+        for record in found:
+            if isinstance(record, dict):
+                _unfold(record, records)
+    return records
+
+
+def _unfold(record: dict[str, Any], records: list[dict[str, Any]]) -> None:
+    own = {name: value for name, value in record.items() if fold(name) != "amendments"}
+    records.append(own)
+    amended = next((value for name, value in record.items() if fold(name) == "id"), None)
+    for name, value in record.items():
+        if name in own or not isinstance(value, list):
+            continue
+        for amendment in value:
+            if isinstance(amendment, dict):
+                if amended is not None and not any(fold(key) == "amendsof" for key in amendment):
+                    amendment = {**amendment, "amendsOf": amended}
+                _unfold(amendment, records)
+
+
+def _decoded(content: Content) -> list[Any]:
+    """Every JSON value of the text, one after the other."""
+    name = content.source_file
+    try:
+        text = content.whole().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name}: byte {error.start + 1} is not UTF-8: export it again as UTF-8") from error
+    at = _body_start(text)
+    documents: list[Any] = []
+    try:
+        while at < len(text):
+            document, at = EXACT.raw_decode(text, at)
+            documents.append(document)
+            at = _skip_blanks(text, at)
+            if at < len(text) and text[at] not in "{[":
+                raise json.JSONDecodeError("Extra data", text, at)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{name}: malformed JSON: {explain(error)}") from error
+    except RecursionError as error:
+        raise InputError(f"{name}: {NESTED_TOO_DEEP}") from error
+    except ValueError as error:
+        raise InputError(f"{name}: malformed JSON: {error}") from error
+    return documents
+
+
+def _body_start(text: str) -> int:
+    """Where the JSON begins: after the headers, when an HTTP response was saved with them."""
+    start = _skip_blanks(text, 0)
+    if text.startswith("HTTP/", start):
+        blank_line = re.compile(r"\r?\n[ \t]*\r?\n").search(text, start)
+        start = _skip_blanks(text, blank_line.end()) if blank_line else len(text)
+    return start
+
+
+def _skip_blanks(text: str, at: int) -> int:
+    found = re.compile(r"[\s\ufeff]*").match(text, at)
+    return found.end() if found else at
