@@ -15,6 +15,7 @@ from connectors.halopsa.plan import HaloLoadSettings, LoadPlan, Progress
 from connectors.halopsa.posting import Sender
 from connectors.halopsa.properties import INVOICE
 from connectors.halopsa.tally import Tally
+from transforms.tieout import VOIDED, is_document
 
 Row = dict[str, Any]
 _ID = INVOICE.id_property
@@ -53,11 +54,7 @@ class Documents:
 
 def documents(ledger: Ledger, plan: LoadPlan, settings: HaloLoadSettings) -> Documents:
     """The plan's documents with what the ledger knows of them; sends nothing."""
-    types = zip(
-        plan.invoices.column("invoice_number").to_pylist(), plan.invoices.column("document_type").to_pylist(),
-        strict=True,
-    )  # fmt: skip
-    voided = {number for number, kind in types if (kind or "").lower() == "void_note"}
+    voided = {row["invoice_number"] for row in plan.invoices.to_pylist() if is_document(row, VOIDED)}
     drafts = {draft.key: draft for draft in invoice_drafts(plan.invoices, settings.csp_tenant_id)}
     book = Book(ledger, INVOICE.name, plan.run_id, plan.period)
     live = {number: draft for number, draft in drafts.items() if number not in voided}

@@ -129,7 +129,7 @@ class _Walk:
         """Whether nothing wanted can follow: the whole list was seen, or an ordered one down to the floor."""
         if len(self._seen) >= self._total:
             return True
-        return self._ordered and floor is not None and self._lowest is not None and self._lowest <= floor
+        return self._ordered and floor is not None and self._lowest is not None and self._lowest <= floor + 1
 
     def _all_pages(self, first: Page) -> list[Row]:
         rows, page, number = self._fresh(first.rows), first, 1

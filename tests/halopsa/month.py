@@ -118,12 +118,10 @@ RECON = [
     *(recon_line(number) for number in range(1, 6)),
     # The same charge twice: true duplicates exist, and both are owed.
     recon_line(6),
-    recon_line(7, subscription_id="subscription-6", customer_id="customer-0", **{
-        name: Decimal("6.25") for name in ("unit_price", "effective_unit_price", "subtotal", "total")
-    }),
+    {**recon_line(6), "line_id": "line-7", "source_row": 8},
     recon_line(8, "G2", billable_quantity=None, quantity=Decimal(2), total=Decimal("-3.5"), subtotal=Decimal("-3.5")),
     recon_line(9, "GVOID"),
-]  # fmt: skip
+]
 USAGE = [usage_line(1), usage_line(2)]
 DOCUMENTS = [
     invoice("G1", "29.92"),

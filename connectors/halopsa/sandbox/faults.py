@@ -71,10 +71,12 @@ class FaultPlan:
 
     async def _fail(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
         what, _, when = fault.action.partition("-")
+        # Read first: an application behind a gateway has the body, whether the client waits or not.
+        body = await _read(receive)
         if when == "before" and what == "timeout":
             await asyncio.sleep(fault.seconds)
         applied = when == "after" or fault.action in ("timeout-before", "truncated")
-        answer = await self._apply(scope, receive) if applied else await _drain(receive)
+        answer = await self._apply(scope, body) if applied else []
         if when in ("after", "lost") and what == "timeout":
             await asyncio.sleep(fault.seconds)
         if what in ("reset", "timeout"):
@@ -84,8 +86,11 @@ class FaultPlan:
         else:
             await _answer(int(what), fault.retry_after, send)
 
-    async def _apply(self, scope: Scope, receive: Receive) -> list[Message]:
+    async def _apply(self, scope: Scope, body: bytes) -> list[Message]:
         answer: list[Message] = []
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": body, "more_body": False}
 
         async def keep(message: Message) -> None:
             answer.append(message)
@@ -94,10 +99,13 @@ class FaultPlan:
         return answer
 
 
-async def _drain(receive: Receive) -> list[Message]:
-    while (await receive()).get("more_body"):
-        pass
-    return []
+async def _read(receive: Receive) -> bytes:
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return body
 
 
 async def _answer(status: int, retry_after: int | None, send: Send) -> None:

@@ -21,6 +21,7 @@ class Options:
         count_honoured: `count` gives that many rows of a list that is not paged.
         answer: what a POST answers: `array`, `object` (for a single record), `envelope`, `empty` or `reversed`.
         cascades: marking an invoice marks its lines.
+        refusal_saves_rows_before: a row that a business rule refuses (400) leaves those before it saved.
         token_seconds: life of a token.
     """
 
@@ -32,4 +33,5 @@ class Options:
     count_honoured: bool = False
     answer: str = "array"
     cascades: bool = True
+    refusal_saves_rows_before: bool = False
     token_seconds: int = 3600

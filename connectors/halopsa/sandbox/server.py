@@ -5,8 +5,9 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 
@@ -15,6 +16,8 @@ from connectors.halopsa.sandbox.app import Api
 from connectors.halopsa.sandbox.faults import Fault, FaultPlan
 from connectors.halopsa.sandbox.options import CLIENT_ID, CLIENT_SECRET, Options
 from connectors.halopsa.sandbox.store import Row, Store
+
+Rule = Callable[[Mapping[str, Any]], str]
 
 _START_SECONDS = 10
 
@@ -25,7 +28,6 @@ class Sandbox:
     Attributes:
         base_url: where it listens.
         client_id, client_secret: the only login it takes.
-        faults: failures to come (see `faults.Fault`); may be changed at any time.
     """
 
     client_id = CLIENT_ID
@@ -46,6 +48,15 @@ class Sandbox:
     def requests(self) -> list[str]:
         """Every request so far, as `METHOD path` below `/api`, in lower case."""
         return self._plan.log
+
+    @property
+    def rule(self) -> Rule | None:
+        """A business rule of the sandbox: what is wrong with a row, or an empty text; may be set at any time."""
+        return self._store.rule
+
+    @rule.setter
+    def rule(self, rule: Rule | None) -> None:
+        self._store.rule = rule
 
     def summary(self) -> dict[str, int]:
         """How many prices, invoices and lines there are, and how many are billed."""
@@ -119,7 +130,8 @@ def _config(app: FaultPlan, log_level: str) -> uvicorn.Config:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    # With its protocol named, asyncio turns Nagle's algorithm off: it would cost 40 ms of every answer.
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -31,23 +31,33 @@ class MissingRecordError(Exception):
 
 
 class Store:
-    """The records, by entity and id."""
+    """The records, by entity and id.
+
+    Attributes:
+        rule: a business rule: what is wrong with a row, or an empty text.
+    """
 
     def __init__(self, options: Options) -> None:
         self._options = options
+        self.rule: Callable[[Mapping[str, Any]], str] | None = None
         self._rows: dict[str, dict[int, Row]] = {}
         self._last: dict[str, int] = {}
         self.clear()
 
     def save(self, entity: Entity, rows: Sequence[Mapping[str, Any]]) -> list[Row]:
-        """Create records without an id and update those with one; all of them or none.
+        """Create records without an id and update those with one.
 
         Raises:
-            DatabaseError, MissingRecordError: nothing was saved.
+            DatabaseError, MissingRecordError: none was saved, or those before the bad one (see `Options`).
         """
         table = self._rows[entity.name]
-        for row in rows:
-            self._check(entity, row, table)
+        for number, row in enumerate(rows):
+            try:
+                self._check(entity, row, table)
+            except DatabaseError:
+                if self._options.refusal_saves_rows_before:
+                    self.save(entity, rows[:number])
+                raise
         saved = []
         for row in rows:
             halo_id = row.get(entity.id_property) or self._next_id(entity)
@@ -110,7 +120,7 @@ class Store:
         for name in _NOT_NULL[entity.name]:
             if full.get(name) is None:
                 raise DatabaseError(f"Cannot insert the value NULL into column '{name}'; column does not allow nulls.")
-        message = truncated(entity, row)
+        message = truncated(entity, row) or (self.rule(full) if self.rule else "")
         if message:
             raise DatabaseError(message)
 
