@@ -14,11 +14,11 @@ import pyarrow.compute as pc
 from connectors.exports.delivery import Delivery, SourceFile, read_delivery
 from connectors.exports.landing import land
 from connectors.warehouse.engine import open_warehouse
-from connectors.warehouse.sources import read_price_lists
+from connectors.warehouse.sources import read_price_lists, read_source
 from pipelines.settings import Settings
 from transforms.errors import InputError
 from transforms.line_identity import line_ids
-from transforms.periods import invoice_periods, period_column
+from transforms.periods import invoice_periods, month_before, period_column
 from transforms.reconcile import PeriodRows
 from transforms.tables import EXPORT_TABLES, QUARANTINE, RUN_FILES, SOURCE_FILES
 from transforms.versions import drop_older_versions, latest_documents
@@ -94,7 +94,8 @@ def extract(settings: Settings, period: str) -> Extraction:
     if not any(table.num_rows for table in (*lines.values(), invoices, rejected)):
         raise InputError(_nothing(settings.exports, period, delivery, periods))
     prices = delivery.tables["price_list"]
-    rows = PeriodRows(lines["invoice_recon"], lines["daily_usage"], invoices, _all_lists(settings, prices), rejected)
+    lists, previous = _remembered(settings, prices, month_before(period))
+    rows = PeriodRows(period, lines["invoice_recon"], lines["daily_usage"], invoices, lists, rejected, previous)
     return Extraction(period, rows, prices, delivery.files, notices)
 
 
@@ -122,14 +123,14 @@ def _rejected_of_period(delivery: Delivery, periods: dict[str, str], period: str
     return pa.Table.from_pylist(kept, QUARANTINE.schema)
 
 
-def _all_lists(settings: Settings, delivered: pa.Table) -> pa.Table:
-    """Every price list ever loaded: the delivered ones and those of the warehouse that are not among them."""
+def _remembered(settings: Settings, delivered: pa.Table, before: str) -> tuple[pa.Table, pa.Table]:
+    """What the warehouse adds: price lists that are not among the delivered ones, and the previous period's lines."""
     with open_warehouse(settings.warehouse).read() as connection:
         known = read_price_lists(connection)
-    shas = delivered.column("file_sha256").unique()
-    older = known.filter(pc.invert(pc.is_in(known.column("file_sha256"), shas.combine_chunks() if isinstance(
-        shas, pa.ChunkedArray) else shas)))  # fmt: skip
-    return pa.concat_tables([older, EXPORT_TABLES["price_list"].conform(delivered)])
+        previous = read_source(connection, "invoice_recon", before)
+    shas = delivered.column("file_sha256").combine_chunks()
+    older = known.filter(pc.invert(pc.is_in(known.column("file_sha256"), shas)))
+    return pa.concat_tables([older, EXPORT_TABLES["price_list"].conform(delivered)]), previous
 
 
 def _nothing(exports: str, period: str, delivery: Delivery, periods: dict[str, str]) -> str:

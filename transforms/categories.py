@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 
 from transforms.money import Mask
 
-_FIRST_PARTY = ("microsoft", "microsoft corporation")
+#: Publishers of Microsoft's own products, in lower case.
+FIRST_PARTY = ("microsoft", "microsoft corporation")
 _COMMITMENT = r"(one|three|five|1|3|5)[ -]*(3|5)?[ -]*(month|year)s?[ -]*commitment"
 _LICENCE_PRODUCT = "CFQ7TTC0"
 
@@ -44,7 +45,7 @@ def categorise(recon: pa.Table) -> Categories:
         "publisher_name", "product_name", "sku_name", "product_category", "term_and_billing_cycle",
         "subscription_description", "charge_type", "product_qualifiers",
     )}  # fmt: skip
-    first_party = _mask(pc.is_in(texts["publisher_name"], pa.array(_FIRST_PARTY)))
+    first_party = _mask(pc.is_in(texts["publisher_name"], pa.array(FIRST_PARTY)))
     commitment_discount = _contains(texts, "reservation", "product_category", "product_name", "sku_name") | _contains(
         texts, "savings plan", "product_category", "product_name", "sku_name"
     )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,57 +10,12 @@ import pyarrow.compute as pc
 
 from transforms.categories import Categories
 from transforms.findings import Finding, money_text
-from transforms.money import Fixed, Integers, Mask
+from transforms.line_reader import CONTEXT, LineReader, rows_of
+from transforms.money import Fixed, Integers
 from transforms.policy import Policy
 from transforms.price_match import same_unit_price
 from transforms.pricing import Pricing
 from transforms.rounding import RoundingResult
-
-_CONTEXT = (
-    "line_id", "invoice_number", "customer_id", "customer_name", "subscription_id", "product_id", "sku_id",
-    "source_file", "source_row",
-)  # fmt: skip
-_READ = (*_CONTEXT, "currency", "pricing_currency", "promotion_id")
-
-
-def rows_of(mask: Mask) -> list[int]:
-    """Positions of the rows that a mask holds."""
-    return [int(row) for row in np.flatnonzero(mask)]
-
-
-class LineReader:
-    """Gives the context of single rows, for the few lines that have a finding."""
-
-    def __init__(self, recon: pa.Table) -> None:
-        self._table = recon.select(list(_READ))
-
-    def finding(
-        self,
-        row: int,
-        code: str,
-        message: str,
-        *,
-        expected: Decimal | None = None,
-        actual: Decimal | None = None,
-        priced: bool = False,
-        severity: str | None = None,
-    ) -> Finding:
-        """A finding about one line; `priced` says that its figures are in the pricing currency."""
-        line = self.row(row)
-        currency = (line["pricing_currency"] or line["currency"]) if priced else line["currency"]
-        return Finding(
-            code,
-            message,
-            expected_amount=expected,
-            actual_amount=actual,
-            currency=currency,
-            severity=severity,
-            **{name: line[name] for name in _CONTEXT},
-        )
-
-    def row(self, row: int) -> dict[str, Any]:
-        """The context columns of one line."""
-        return {name: self._table.column(name)[row].as_py() for name in _READ}
 
 
 def check_sums(
@@ -118,7 +71,9 @@ def check_price_found(reader: LineReader, pricing: Pricing) -> list[Finding]:
     return findings
 
 
-def check_unit_price(reader: LineReader, pricing: Pricing, unit_price: Fixed) -> list[Finding]:
+def check_unit_price(
+    reader: LineReader, pricing: Pricing, unit_price: Fixed, promotions: pa.ChunkedArray
+) -> list[Finding]:
     """UNIT_PRICE_MISMATCH where the line's list price is not the price list's per charge cycle."""
     findings = []
     for row in rows_of(pricing.priced & ~pricing.list_price.equals(unit_price)):
@@ -129,7 +84,7 @@ def check_unit_price(reader: LineReader, pricing: Pricing, unit_price: Fixed) ->
         if same_unit_price(billed, listed.unit_price, question.per_term, question.key.currency):
             continue
         expected = pricing.list_price.decimal(row)
-        promotion = reader.row(row)["promotion_id"]
+        promotion = promotions[row].as_py()
         message = (
             f"UnitPrice {money_text(billed)} is not the list price {money_text(expected)} per charge cycle "
             f"({money_text(listed.unit_price)} ÷ {question.per_term}, {listed.segment or 'any segment'}, "
@@ -213,7 +168,7 @@ def billed_line_changes(
             "left as it was billed. Credit or rebill the difference in HaloPSA.",
             actual_amount=row[amount],
             currency=row[currency],
-            **{name: row[name] for name in _CONTEXT},
+            **{name: row[name] for name in CONTEXT},
         )
         for row in rows
     ]

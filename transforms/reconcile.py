@@ -12,29 +12,37 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from transforms.categories import Categories, categorise
+from transforms.charge_checks import check_currencies, check_exchange_rates, check_overlaps, check_terms
+from transforms.continuity import check_continuity
 from transforms.digests import combined_digest, digest_table
 from transforms.findings import Finding, findings_table
-from transforms.line_checks import Floors, LineReader, check_margin, check_price_found, check_sums, check_unit_price
+from transforms.line_checks import Floors, check_margin, check_price_found, check_sums, check_unit_price
+from transforms.line_reader import LineReader
 from transforms.money import Fixed, Integers, currency_exponent
 from transforms.policy import Policy
 from transforms.pricing import Pricing, price_lines
 from transforms.rounding import RoundingResult, explain_subtotals
 from transforms.tables import LINES
 from transforms.tieout import tie_out
+from transforms.usage_checks import check_partner_earned_credit, check_usage
 
 
 @dataclass(frozen=True)
 class PeriodRows:
     """What is known of a period: rows of the source tables, lines with their `line_id`.
 
-    `price_lists` holds every list ever loaded, not only the period's; `rejected` the rows in quarantine.
+    `price_lists` holds every list ever loaded, not only the period's; `rejected` the rows in quarantine; `previous`
+    the reconciliation lines of the period before, no rows where it was never reconciled.
     """
+
+    period: str
 
     recon: pa.Table
     usage: pa.Table
     invoices: pa.Table
     price_lists: pa.Table
     rejected: pa.Table
+    previous: pa.Table
 
 
 @dataclass(frozen=True)
@@ -71,13 +79,28 @@ def reconcile(rows: PeriodRows, policy: Policy) -> Reconciliation:
     tieout, findings = tie_out(recon, rows.usage, rows.invoices, policy)
     findings += check_sums(reader, rounding, numbers.subtotal, numbers.tax, numbers.total)
     findings += check_price_found(reader, pricing)
-    findings += check_unit_price(reader, pricing, numbers.unit_price)
+    findings += check_unit_price(reader, pricing, numbers.unit_price, recon.column("promotion_id"))
     findings += check_margin(reader, pricing, numbers.effective, categories, numbers.subtotal, floors)
+    findings += _check_charges(rows, categories, reader)
+    findings += check_usage(recon, categories, rows.usage) + check_partner_earned_credit(rows.usage)
     findings += _rejected(rows.rejected)
     lines = pa.concat_tables([
         _recon_lines(recon, pricing, rounding, numbers), _usage_lines(rows.usage),
     ])  # fmt: skip
     return Reconciliation(lines, findings_table(findings, policy), tieout)
+
+
+def _check_charges(rows: PeriodRows, categories: Categories, reader: LineReader) -> list[Finding]:
+    """The checks of lines against each other, their invoice, their term, and the previous period."""
+    previous_categories = categorise(rows.previous)
+    return [
+        *check_exchange_rates(reader, rows.recon),
+        *check_currencies(rows.recon, "currency", rows.invoices),
+        *check_currencies(rows.usage, "billing_currency", rows.invoices),
+        *check_terms(reader, rows.recon, categories),
+        *check_overlaps(reader, rows.recon, categories, rows.previous, previous_categories),
+        *check_continuity(rows.recon, categories, rows.previous, previous_categories, rows.period),
+    ]
 
 
 @dataclass(frozen=True)

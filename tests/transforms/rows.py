@@ -140,17 +140,21 @@ def month(
     invoices: pa.Table | None = None,
     prices: pa.Table | None = None,
     rejected: pa.Table | None = None,
+    previous: pa.Table | None = None,
     policy: Policy | None = None,
 ) -> Reconciliation:
     """Reconcile a month that is sound unless told otherwise."""
     lines = recon_rows({}) if recon is None else recon
     total = sum((value for value in lines.column("total").to_pylist() if value is not None), Decimal(0))
+    currency = lines.column("currency")[0].as_py()
     rows = PeriodRows(
+        period="2025-11",
         recon=lines,
         usage=usage_rows() if usage is None else usage,
-        invoices=invoice_rows({"total_charges": total}) if invoices is None else invoices,
+        invoices=invoice_rows({"total_charges": total, "currency_code": currency}) if invoices is None else invoices,
         price_lists=price_rows({}) if prices is None else prices,
         rejected=rejected_rows() if rejected is None else rejected,
+        previous=recon_rows() if previous is None else previous,
     )
     return reconcile(rows, policy or Policy())
 

@@ -28,7 +28,11 @@ YEAR = "one-year commitment for monthly/yearly billing"
     ],
 )  # fmt: skip
 def test_cycles_of_a_term_bought_on_the_last_of_january(
-    text: str, frequency: str, start: tuple[int, int, int], end: tuple[int, int, int], expected: tuple[str, str, int, int, int]
+    text: str,
+    frequency: str,
+    start: tuple[int, int, int],
+    end: tuple[int, int, int],
+    expected: tuple[str, str, int, int, int],
 ) -> None:
     cycle = cycle_of(text, frequency, date(*start), date(*end), date(2025, 1, 31), date(2026, 1, 30))
     assert cycle == Cycle(*expected)

@@ -1,0 +1,205 @@
+"""Lines against each other, their invoice, their term, the previous period and the daily usage; with near misses."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from tests.transforms.rows import codes, invoice_rows, month, recon_rows, usage_rows
+
+Line = dict[str, Any]
+
+GBP: Line = {"currency": "GBP", "pricing_currency": "USD", "subtotal": "140.80", "total": "140.80",
+             "pc_to_bc_exchange_rate": "0.8", "pc_to_bc_exchange_rate_date": date(2025, 10, 30)}  # fmt: skip
+LAST_MONTH: Line = {"charge_start_date": date(2025, 10, 1), "charge_end_date": date(2025, 10, 31)}
+OTHER: Line = {"subscription_id": "s2"}
+REFUND: Line = {"effective_unit_price": "-17.60", "subtotal": "-176", "total": "-176"}
+
+
+def found(*lines: Line, previous: list[Line] | None = None) -> list[str]:
+    return codes(month(recon_rows(*lines), previous=recon_rows(*(previous or []), file="october.csv")))
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        pytest.param({}, [], id="one rate"),
+        pytest.param({"pc_to_bc_exchange_rate": "0.81", "subtotal": "142.50", "total": "142.50"},
+                     ["EXCHANGE_RATE_MISMATCH"], id="two rates"),
+        pytest.param({"pc_to_bc_exchange_rate": "0.81", "subtotal": "142.50", "total": "142.50",
+                      "pc_to_bc_exchange_rate_date": date(2025, 11, 3)}, [], id="of two days"),
+        pytest.param({"pc_to_bc_exchange_rate": "0.80000"}, [], id="the same rate printed longer"),
+        pytest.param({"pricing_currency": "GBP", "pc_to_bc_exchange_rate": "1", "effective_unit_price": "14.08",
+                      "unit_price": "14.08", "customer_country": "GB", "product_id": "third", "publisher_name": "X"},
+                     [], id="of two pricing currencies"),
+    ],
+)  # fmt: skip
+def test_exchange_rates(other: Line, expected: list[str]) -> None:
+    lines = [{**GBP, "subscription_id": f"s{number}"} for number in range(3)]
+    assert found(*lines, {**GBP, "subscription_id": "odd", **other}) == expected
+
+
+def test_the_line_with_the_unusual_rate_is_named() -> None:
+    odd = {**GBP, "subscription_id": "odd", "pc_to_bc_exchange_rate": "0.81", "subtotal": "142.50", "total": "142.50"}
+    finding = month(recon_rows(odd, GBP, {**GBP, **OTHER})).findings.to_pylist()[0]
+    assert (finding["subscription_id"], finding["source_row"]) == ("odd", 2)
+
+
+def test_a_line_in_another_currency_than_its_invoice() -> None:
+    euros = invoice_rows({"currency_code": "EUR", "total_charges": "176"})
+    assert codes(month(invoices=euros)) == ["CURRENCY_MISMATCH"]
+    lower_case = invoice_rows({"currency_code": "usd", "total_charges": "176"})
+    assert codes(month(invoices=lower_case)) == []
+    free = {"effective_unit_price": "0", "billing_pre_tax_total": "0", "billing_currency": "EUR"}
+    assert codes(month(usage=usage_rows(free))) == ["CURRENCY_MISMATCH"]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        pytest.param({"subscription_start_date": date(2025, 11, 1)}, [], id="from the first day"),
+        pytest.param({"subscription_start_date": date(2025, 11, 2)}, ["CHARGE_OUTSIDE_TERM"], id="a day early"),
+        pytest.param({"subscription_end_date": date(2025, 11, 30)}, [], id="to the last day"),
+        pytest.param({"subscription_end_date": date(2025, 11, 29)}, ["CHARGE_OUTSIDE_TERM"], id="a day late"),
+        pytest.param({"subscription_end_date": None}, [], id="an open term"),
+        pytest.param({"subscription_end_date": date(2025, 10, 31), "charge_type": "customerCredit", **REFUND}, [],
+                     id="a credit comes after the fact"),
+    ],
+)  # fmt: skip
+def test_charges_inside_their_term(line: Line, expected: list[str]) -> None:
+    assert found(line) == expected
+
+
+@pytest.mark.parametrize(
+    ("lines", "previous", "expected"),
+    [
+        pytest.param([{}, {}], [], ["OVERLAPPING_CHARGE"], id="charged twice"),
+        pytest.param([{}, {"charge_type": "Renew"}], [], ["OVERLAPPING_CHARGE"], id="charged and renewed"),
+        pytest.param([{}, {"sku_id": "0002", "product_id": "x", "publisher_name": "X"}], [], [], id="of two SKUs"),
+        pytest.param([{}, OTHER], [], [], id="of two subscriptions"),
+        pytest.param([{}], [LAST_MONTH], [], id="adjacent to last month's"),
+        pytest.param([{}], [{**LAST_MONTH, "charge_end_date": date(2025, 11, 1)}], ["OVERLAPPING_CHARGE"],
+                     id="a day of last month's"),
+        pytest.param([{}, {**REFUND, "charge_type": "cancelImmediate"}, {}], [], [], id="refunded in between"),
+        pytest.param([{}, {}, {**REFUND, "charge_type": "customerCredit"}], [], ["OVERLAPPING_CHARGE"],
+                     id="a credit is no refund of a charge"),
+        pytest.param([{}, {}, {}, {**REFUND, "charge_type": "removeQuantity"}], [], ["OVERLAPPING_CHARGE"],
+                     id="one refund undoes one charge"),
+        pytest.param([{}, {"charge_type": "addQuantity"}], [], [], id="an added seat is no cycle charge"),
+        pytest.param([{}, {"subtotal": "0", "total": "0", "unit_price": "0", "effective_unit_price": "0"}], [], [],
+                     id="a free line takes no money twice"),
+    ],
+)  # fmt: skip
+def test_overlapping_cycle_charges(lines: list[Line], previous: list[Line], expected: list[str]) -> None:
+    assert found(*lines, previous=previous) == expected
+
+
+def test_of_two_charges_the_later_one_is_named() -> None:
+    later = {"charge_start_date": date(2025, 11, 15), "charge_type": "new"}
+    findings = month(recon_rows(later, {})).findings.to_pylist()
+    assert [one["source_row"] for one in findings if one["code"] == "OVERLAPPING_CHARGE"] == [2]
+    twins = month(recon_rows({}, {})).findings.to_pylist()
+    assert [finding["source_row"] for finding in twins] == [3]
+
+
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [
+        pytest.param(LAST_MONTH, ["SUBSCRIPTION_DROPPED"], id="due and absent"),
+        pytest.param({**LAST_MONTH, "subscription_end_date": date(2025, 10, 31)}, [], id="its term is over"),
+        pytest.param({"charge_start_date": date(2025, 10, 1), "charge_end_date": date(2026, 9, 30)}, [],
+                     id="paid for the year"),
+        pytest.param({**LAST_MONTH, "charge_end_date": date(2025, 11, 30)}, [], id="next due after this period"),
+        pytest.param({**LAST_MONTH, "charge_end_date": date(2025, 11, 29)}, ["SUBSCRIPTION_DROPPED"],
+                     id="due on the last day"),
+        pytest.param({**LAST_MONTH, "subscription_description": "Azure plan", "product_id": "DZH318Z0",
+                      "term_and_billing_cycle": ""}, [], id="Azure plans have no cycle"),
+    ],
+)  # fmt: skip
+def test_subscriptions_that_are_gone(before: Line, expected: list[str]) -> None:
+    assert found(OTHER, previous=[before, {**OTHER, **LAST_MONTH}]) == expected
+
+
+def test_a_cancelled_subscription_is_not_dropped() -> None:
+    cancel = {**LAST_MONTH, **REFUND, "charge_type": "cancelImmediate", "charge_start_date": date(2025, 10, 5)}
+    assert found(OTHER, previous=[LAST_MONTH, cancel, {**OTHER, **LAST_MONTH}]) == []
+
+
+def test_without_the_previous_period_nothing_is_compared() -> None:
+    assert found(OTHER) == []
+
+
+def seats(count: int, **changes: Any) -> Line:
+    amount = f"{count * 1760 // 100}.{count * 1760 % 100:02}"
+    return {"billable_quantity": count, "quantity": count, "subtotal": amount, "total": amount, **changes}
+
+
+ADDED = {"charge_type": "addQuantity", "charge_start_date": date(2025, 10, 20), "effective_unit_price": "6.81",
+         "order_date": datetime(2025, 10, 20, 9, tzinfo=UTC)}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("lines", "previous", "expected"),
+    [
+        pytest.param([seats(10)], [seats(10, **LAST_MONTH)], [], id="the same"),
+        pytest.param([seats(12)], [seats(10, **LAST_MONTH)], ["QUANTITY_CHANGED"], id="more"),
+        pytest.param([seats(12, charge_type="renew")], [seats(10, **LAST_MONTH)], [], id="more at the renewal"),
+        pytest.param([seats(12), seats(14, **{**ADDED, "subtotal": "95.34", "total": "95.34",
+                                              "charge_start_date": date(2025, 11, 20)})],
+                     [seats(10, **LAST_MONTH)], [], id="more with an event line"),
+        pytest.param([seats(12)], [seats(12, **{**LAST_MONTH, **ADDED}), seats(10, **LAST_MONTH),
+                                   {**LAST_MONTH, **ADDED, **REFUND}], [], id="added last month"),
+        pytest.param([seats(10)], [seats(12, **{**LAST_MONTH, **ADDED}), seats(10, **LAST_MONTH),
+                                   {**LAST_MONTH, **ADDED, **REFUND}], ["QUANTITY_CHANGED"], id="added, then lost"),
+    ],
+)  # fmt: skip
+def test_seats_against_the_previous_period(lines: list[Line], previous: list[Line], expected: list[str]) -> None:
+    assert [code for code in found(*lines, previous=previous) if code != "SUBTOTAL_MISMATCH"] == expected
+
+
+AZURE: Line = {
+    "subscription_description": "Azure plan", "subscription_id": "azure", "product_id": "DZH318Z0BQJM",
+    "sku_id": "0018", "term_and_billing_cycle": "", "charge_type": "new", "effective_unit_price": "0.17",
+    "unit_price": "0.2", "billable_quantity": "7", "quantity": "1", "subtotal": "1.19", "total": "1.19",
+    "publisher_name": "Microsoft", "meter_description": "Standard",
+}  # fmt: skip
+EARNED: Line = {"publisher_name": "Microsoft", "partner_earned_credit_percentage": "15",
+                "credit_type": "Partner Earned Credit Applied"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("subtotal", "expected"),
+    [("1.19", []), ("1.17", []), ("1.21", []), ("1.16", ["USAGE_MISMATCH"]), ("1.22", ["USAGE_MISMATCH"])],
+)
+def test_usage_and_its_lines_may_differ_by_a_cent_for_each_day_and_meter(subtotal: str, expected: list[str]) -> None:
+    usage = usage_rows({**EARNED, "usage_date": date(2025, 11, 5)}, {**EARNED, "usage_date": date(2025, 11, 6)})
+    line = {**AZURE, "subtotal": subtotal, "total": subtotal}
+    result = month(recon_rows({}, line), usage=usage)
+    assert [code for code in codes(result) if code != "SUBTOTAL_MISMATCH"] == expected
+
+
+def test_usage_of_an_invoice_without_lines_of_it_and_lines_without_delivered_usage() -> None:
+    assert codes(month(usage=usage_rows(EARNED))) == ["USAGE_MISMATCH"]
+    assert codes(month(recon_rows({}, AZURE))) == []
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        pytest.param({"partner_earned_credit_percentage": None}, ["PEC_MISSING"], id="eligible"),
+        pytest.param({"partner_earned_credit_percentage": "0"}, ["PEC_MISSING"], id="a credit of nothing"),
+        pytest.param({}, [], id="earned"),
+        pytest.param({"partner_earned_credit_percentage": None, "publisher_name": "Kyndryl, Inc"}, [], id="third party"),
+        pytest.param({"partner_earned_credit_percentage": None, "meter_name": "D4s v5 Spot"}, [], id="spot"),
+        pytest.param({"partner_earned_credit_percentage": None, "benefit_id": "b"}, [], id="covered by a benefit"),
+        pytest.param({"partner_earned_credit_percentage": None, "credit_type": "Azure Credit Applied"}, [],
+                     id="paid by an Azure credit"),
+        pytest.param({"partner_earned_credit_percentage": None, "effective_unit_price": "0",
+                      "billing_pre_tax_total": "0"}, [], id="free"),
+    ],
+)  # fmt: skip
+def test_partner_earned_credit(usage: Line, expected: list[str]) -> None:
+    result = month(recon_rows({}, AZURE), usage=usage_rows({**EARNED, **usage}, {**EARNED, "meter_id": "m2"}))
+    assert [code for code in codes(result) if code != "USAGE_MISMATCH"] == expected

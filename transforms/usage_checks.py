@@ -1,0 +1,132 @@
+"""The checks of daily usage: against the Azure-plan lines it is the detail of, and for partner earned credit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from transforms.categories import FIRST_PARTY, Categories, lowered
+from transforms.findings import Finding, money_text
+from transforms.line_reader import LineReader, rows_of
+from transforms.money import Mask
+
+#: What usage and line may differ by for each day and meter: Microsoft cuts each to the cent (documented).
+PER_DAY_AND_METER = Decimal("0.01")
+
+_GROUP = ["invoice_number", "subscription_id", "product_id", "sku_id"]
+
+
+@dataclass(frozen=True)
+class _Sums:
+    amount: Decimal
+    days_and_meters: int
+
+
+def check_usage(recon: pa.Table, categories: Categories, usage: pa.Table) -> list[Finding]:
+    """USAGE_MISMATCH for each invoice, subscription, product and SKU whose usage is not what its lines charge.
+
+    Only invoices that both exports speak of are compared. A finding names the line where there is only one.
+    """
+    azure = recon.filter(pa.array(categories.azure_plan))
+    billed, used = _billed(azure), _used(usage)
+    invoices = set(recon.column("invoice_number").to_pylist()) & {key[0] for key in used}
+    findings = []
+    for key in sorted(key for key in {*billed, *used} if key[0] in invoices):
+        lines = billed.get(key, _Sums(Decimal(0), 0))
+        detail = used.get(key, _Sums(Decimal(0), 0))
+        tolerance = PER_DAY_AND_METER * detail.days_and_meters
+        if abs(lines.amount - detail.amount) > tolerance:
+            findings.append(_mismatch(key, azure, usage, lines.amount, detail, tolerance))
+    return findings
+
+
+def check_partner_earned_credit(usage: pa.Table) -> list[Finding]:
+    """PEC_MISSING for each usage line that is eligible for partner earned credit and carries none.
+
+    Eligible is what Microsoft itself sells by the meter and charges for: not spot, not what a reservation or a savings
+    plan covers, not what an Azure credit pays for, and not free of charge (reference §2.5).
+    """
+    first_party = _true(pc.is_in(lowered(usage, "publisher_name"), pa.array(FIRST_PARTY)))
+    charged = (_sign(usage, "effective_unit_price") > 0) & (_sign(usage, "quantity") > 0)
+    covered = ~_blank(usage, "benefit_id") | ~_blank(usage, "benefit_order_id")
+    spot = _contains(usage, "spot", "meter_name", "sku_name", "meter_sub_category")
+    credited = _contains(usage, "azure credit", "credit_type")
+    none = (_sign(usage, "partner_earned_credit_percentage") == 0)
+    reader = LineReader(usage, "billing_currency")
+    return [
+        reader.finding(
+            row, "PEC_MISSING",
+            "The usage is eligible for partner earned credit, but carries none: check the access that earns it.",
+        )
+        for row in rows_of(first_party & charged & ~covered & ~spot & ~credited & none)
+    ]  # fmt: skip
+
+
+def _billed(azure: pa.Table) -> dict[tuple[str, ...], _Sums]:
+    grouped = azure.group_by(_GROUP).aggregate([("subtotal", "sum")])
+    return {_key(row): _Sums(row["subtotal_sum"] or Decimal(0), 0) for row in grouped.to_pylist()}
+
+
+def _used(usage: pa.Table) -> dict[tuple[str, ...], _Sums]:
+    names = [*_GROUP, "usage_date", "meter_id"]
+    amounts = usage.select([*names, "billing_pre_tax_total"])
+    daily = amounts.group_by(names).aggregate([("billing_pre_tax_total", "sum")])
+    grouped = daily.group_by(_GROUP).aggregate([("billing_pre_tax_total_sum", "sum"), ([], "count_all")])
+    return {
+        _key(row): _Sums(row["billing_pre_tax_total_sum_sum"] or Decimal(0), row["count_all"])
+        for row in grouped.to_pylist()
+    }
+
+
+def _key(row: dict[str, Any]) -> tuple[str, ...]:
+    return tuple((row[name] or "").lower() if name == "subscription_id" else row[name] or "" for name in _GROUP)
+
+
+def _mismatch(
+    key: tuple[str, ...], azure: pa.Table, usage: pa.Table, billed: Decimal, detail: _Sums, tolerance: Decimal
+) -> Finding:
+    rows = rows_of(_in_group(azure, key))
+    message = (
+        f"The daily usage adds up to {money_text(detail.amount)}, the invoice's Azure-plan lines to "
+        f"{money_text(billed)}: more apart than the {money_text(tolerance)} that cutting {detail.days_and_meters} days "
+        "and meters explains."
+    )
+    if len(rows) == 1:
+        return LineReader(azure).finding(rows[0], "USAGE_MISMATCH", message, expected=detail.amount, actual=billed)
+    table, currency = (azure, "currency") if rows else (usage, "billing_currency")
+    first = table.take(pa.array((rows or rows_of(_in_group(usage, key)))[:1])).to_pylist()[0]
+    names = (*_GROUP, "customer_id", "customer_name")
+    return Finding("USAGE_MISMATCH", message, expected_amount=detail.amount, actual_amount=billed,
+                   currency=first[currency], **{name: first[name] for name in names})  # fmt: skip
+
+
+def _in_group(table: pa.Table, key: tuple[str, ...]) -> Mask:
+    mask: Mask = np.ones(table.num_rows, dtype=np.bool_)
+    for name, value in zip(_GROUP, key, strict=True):
+        column = lowered(table, name) if name == "subscription_id" else pc.fill_null(table.column(name), "")
+        mask &= _true(pc.equal(column, value))
+    return mask
+
+
+def _contains(usage: pa.Table, part: str, *names: str) -> Mask:
+    found: Mask = np.zeros(usage.num_rows, dtype=np.bool_)
+    for name in names:
+        found |= _true(pc.match_substring(lowered(usage, name), part))
+    return found
+
+
+def _blank(usage: pa.Table, name: str) -> Mask:
+    return _true(pc.equal(lowered(usage, name), ""))
+
+
+def _sign(usage: pa.Table, name: str) -> np.ndarray[Any, Any]:
+    return np.asarray(pc.fill_null(pc.sign(usage.column(name)), 0))
+
+
+def _true(array: Any) -> Mask:
+    return np.asarray(pc.fill_null(array, False), dtype=np.bool_)
