@@ -191,7 +191,7 @@ def test_usage_of_an_invoice_without_lines_of_it_and_lines_without_delivered_usa
         pytest.param({"partner_earned_credit_percentage": None}, ["PEC_MISSING"], id="eligible"),
         pytest.param({"partner_earned_credit_percentage": "0"}, ["PEC_MISSING"], id="a credit of nothing"),
         pytest.param({}, [], id="earned"),
-        pytest.param({"partner_earned_credit_percentage": None, "publisher_name": "Kyndryl, Inc"}, [], id="third party"),
+        pytest.param({"partner_earned_credit_percentage": None, "publisher_name": "Fabrikam"}, [], id="third party"),
         pytest.param({"partner_earned_credit_percentage": None, "meter_name": "D4s v5 Spot"}, [], id="spot"),
         pytest.param({"partner_earned_credit_percentage": None, "benefit_id": "b"}, [], id="covered by a benefit"),
         pytest.param({"partner_earned_credit_percentage": None, "credit_type": "Azure Credit Applied"}, [],
