@@ -57,8 +57,8 @@ def ledger(make_ledger: Callable[[], Ledger]) -> Ledger:
 
 @pytest.fixture(scope="session")
 def shared_sandbox() -> Iterator[Sandbox]:
-    # The harder of the two: a flag that is lost on the way to a line stays lost.
-    with serve(options=Options(cascades=False)) as sandbox:
+    # The harder case: no flag comes by itself, neither from the invoice to its lines nor back.
+    with serve(options=Options(cascades=False, invoice_flag="stored")) as sandbox:
         yield sandbox
 
 

@@ -23,7 +23,7 @@ from connectors.halopsa.lock import holding
 from connectors.halopsa.sandbox.faults import Fault
 from connectors.halopsa.sandbox.options import Options
 from connectors.halopsa.sandbox.server import Sandbox, serve
-from connectors.warehouse.engine import open_warehouse
+from connectors.warehouse.engine import Warehouse, open_warehouse
 from tests.halopsa import month
 from tests.halopsa.conftest import connect
 from transforms.errors import RemoteError, WarehouseError
@@ -93,11 +93,11 @@ def test_a_month_is_posted_once_and_marked_once(
     assert not sandbox.requests
 
 
-def test_both_usages_of_the_warehouse(
-    sandbox: Sandbox, client: HaloClient, settings: HaloLoadSettings, warehouse_file: Path
+def test_through_the_real_warehouses(
+    sandbox: Sandbox, client: HaloClient, settings: HaloLoadSettings, warehouse: Warehouse
 ) -> None:
-    """Through the real warehouse, with a real file and its lock, and every row of the price list."""
-    ledger = Ledger(open_warehouse(f"duckdb:///{warehouse_file}"), sandbox.base_url)
+    """On DuckDB's file with its lock and on PostgreSQL; and with every row of the price list."""
+    ledger = Ledger(warehouse, sandbox.base_url)
     counts = until_done(client, ledger, month.plan(), replace(settings, all_prices=True, batch_size=100))
     assert (counts.prices, counts.lines) == (2, 10)
     assert_exactly_once(sandbox)
@@ -111,12 +111,12 @@ def test_both_usages_of_the_warehouse(
 def test_any_fault_at_any_post(action: str, sandbox: Sandbox, make_ledger: MakeLedger) -> None:
     """Each POST of a month fails once, in each way. A late commit is waited for: the grace outlasts it."""
     slow = action.startswith("timeout")
-    settings = HaloLoadSettings(batch_size=5, settle_grace_seconds=0.15 if action == "timeout-before" else 0)
+    settings = HaloLoadSettings(batch_size=5, settle_grace_seconds=0.5 if action == "timeout-before" else 0)
     posts = 7  # prices, invoices, lines 2, marks 2, invoices' mark
     for nth in range(1, posts + 1):
         sandbox.reset()
-        sandbox.faults.append(Fault("POST csp", action, nth=nth, seconds=0.15, retry_after=0))
-        client = connect(sandbox, timeout=(2, 0.1 if slow else 5))
+        sandbox.faults.append(Fault("POST csp", action, nth=nth, seconds=0.3, retry_after=0))
+        client = connect(sandbox, timeout=(2, 0.2 if slow else 5))
         until_done(client, make_ledger(), month.plan(), settings)
         assert_exactly_once(sandbox)
         assert sandbox.faults[0].seen >= min(nth, posts), "the fault never struck"
@@ -215,6 +215,20 @@ def test_killed_at_any_ledger_write(after: bool, sandbox: Sandbox, make_ledger: 
             break
     # Intent and outcome of prices, invoices and lines, and what was marked of both.
     assert dies_at == 9
+
+
+@pytest.mark.parametrize(("match", "dies_at"), [("POST cspinvoice", 4), ("POST cspconsumptiondata", 6)])
+def test_a_request_of_a_dead_load_may_still_take_effect(
+    match: str, dies_at: int, sandbox: Sandbox, ledger: Ledger
+) -> None:
+    """The load dies when its request timed out; the next begins at once, before the request has taken effect."""
+    sandbox.faults.append(Fault(match, "timeout-before", seconds=0.8))
+    client = connect(sandbox, timeout=(2, 0.4))
+    settings = HaloLoadSettings(settle_grace_seconds=1.5)
+    with pytest.raises(KilledError):
+        load(client, DyingLedger(ledger, dies_at, after=True), month.plan(), settings)
+    load(client, ledger, month.plan(), settings)
+    assert_exactly_once(sandbox, billed=False)
 
 
 def test_a_line_that_was_withdrawn_before_it_arrived(
@@ -383,8 +397,8 @@ def test_halopsa_holding_other_lines_is_said(
 def test_a_commit_later_than_the_grace_is_found_before_anything_is_billed(
     sandbox: Sandbox, ledger: Ledger, settings: HaloLoadSettings
 ) -> None:
-    sandbox.faults.append(Fault("POST cspconsumptiondata", "timeout-before", seconds=0.5))
-    client = connect(sandbox, timeout=(2, 0.1))
+    sandbox.faults.append(Fault("POST cspconsumptiondata", "timeout-before", seconds=0.8))
+    client = connect(sandbox, timeout=(2, 0.4))
     load(client, ledger, month.plan(), settings)
     assert _wait_for(lambda: sandbox.summary()["lines"] == 13)
     with pytest.raises(DisagreementError, match=r"12 lines of invoice G1 and should have 9: 3 are too many"):

@@ -21,6 +21,7 @@ class Options:
         count_honoured: `count` gives that many rows of a list that is not paged.
         answer: what a POST answers: `array`, `object` (for a single record), `envelope`, `empty` or `reversed`.
         cascades: marking an invoice marks its lines.
+        invoice_flag: an invoice's flags are `computed` from its lines, or `stored` when it is marked.
         refusal_saves_rows_before: a row that a business rule refuses (400) leaves those before it saved.
         token_seconds: life of a token.
     """
@@ -33,5 +34,6 @@ class Options:
     count_honoured: bool = False
     answer: str = "array"
     cascades: bool = True
+    invoice_flag: str = "computed"
     refusal_saves_rows_before: bool = False
     token_seconds: int = 3600

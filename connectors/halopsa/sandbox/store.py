@@ -63,8 +63,8 @@ class Store:
             halo_id = row.get(entity.id_property) or self._next_id(entity)
             kept = {name: _stored(entity, name, value) for name, value in row.items() if name not in _NOT_KEPT}
             table[halo_id] = {**table.get(halo_id, {}), **kept, entity.id_property: halo_id}
-            if entity is INVOICE and row.get("mark_as_billed") and self._options.cascades:
-                self._mark_lines(halo_id)
+            if entity is INVOICE and row.get("mark_as_billed"):
+                self._mark(halo_id)
             saved.append(halo_id)
         return [self.get(entity, halo_id) for halo_id in saved]
 
@@ -131,12 +131,17 @@ class Store:
     def _lines_of(self, parent_id: int) -> list[Row]:
         return [row for row in self._rows[CONSUMPTION.name].values() if row.get("parentid") == parent_id]
 
-    def _mark_lines(self, parent_id: int) -> None:
-        for row in self._lines_of(parent_id):
-            row["isbilled"] = True
+    def _mark(self, halo_id: int) -> None:
+        self._rows[INVOICE.name][halo_id]["isbilled"] = True
+        if self._options.cascades:
+            for row in self._lines_of(halo_id):
+                row["isbilled"] = True
 
     def _billed_state(self, halo_id: int) -> Row:
         lines = self._lines_of(halo_id)
+        if self._options.invoice_flag == "stored":
+            marked = bool(self._rows[INVOICE.name][halo_id].get("isbilled"))
+            return {"haslines": bool(lines), "isbilled": marked, "isfullybilled": marked}
         billed = [bool(row.get("isbilled")) for row in lines]
         return {"haslines": bool(lines), "isbilled": any(billed), "isfullybilled": bool(lines) and all(billed)}
 
