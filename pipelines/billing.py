@@ -17,6 +17,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from connectors.warehouse.changes import count_changes
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.migrations import ensure_current
 from connectors.warehouse.runs import get_run, read_findings, set_status, write_run
@@ -62,7 +63,11 @@ class Scope:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What a run did, as the contract prints it; `notices` and `error` are sentences for the user."""
+    """What a run did, as the contract prints it.
+
+    `changes` counts lines and findings that are new, gone or changed since the period's last run; `notices` and `error`
+    are sentences for the user.
+    """
 
     run_id: str
     period: str
@@ -75,6 +80,7 @@ class RunSummary:
     marked: dict[str, int] = field(default_factory=lambda: {"invoices": 0, "lines": 0})
     warehouse: str = ""
     seconds: int | float = 0
+    changes: dict[str, dict[str, int]] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
     error: str | None = None
 
@@ -198,9 +204,10 @@ def store(
             _of_run(FINDINGS.conform, findings, run_id, period),
             _of_run(INVOICE_TIEOUT.conform, tieout, run_id, period),
         )
+        changes = count_changes(connection, run_id) if full else {}
     return RunSummary(
         run_id, period, "reconciled", lines.num_rows, own.invoices.num_rows, count_codes(findings), blocking,
-        warehouse=warehouse.url_masked, notices=tuple(extraction.notices),
+        warehouse=warehouse.url_masked, notices=tuple(extraction.notices), changes=changes,
     )  # fmt: skip
 
 

@@ -270,15 +270,28 @@ def _print_summary(document: dict[str, Any]) -> None:
     if document["status"] != "reconciled":
         print(_halo_text(document["loaded"], document["marked"]))
     print(f"warehouse: {document['warehouse']}")
-    if not document["findings"]:
+    if document["findings"]:
+        print_table(["finding", "count"], document["findings"].items())
+    else:
         print("no findings")
-        return
-    print_table(["finding", "count"], document["findings"].items())
+    _print_changes(document)
     if document["status"] == "awaiting_approval":
         print(f"{document['blocking']} findings block: the month is loaded but not marked as billed. Look at them with")
         print(f"  csp-billing findings --run {document['run_id']}")
         print("and, when they are accepted, mark it with")
         print(f"  csp-billing mark-billed {document['run_id']} --approve")
+
+
+def _print_changes(document: dict[str, Any]) -> None:
+    """What is new, gone or changed since the period's last run."""
+    changes = document["changes"]
+    if not changes:
+        return
+    told = [
+        f"{count} {what} {change}" for what, counts in changes.items() for change, count in counts.items()
+    ]
+    print("since the last run of the period: " + ", ".join(told))
+    print(f"  csp-billing warehouse query \"select * from out_period_changes where run_id = '{document['run_id']}'\"")
 
 
 def _halo_text(loaded: dict[str, int], marked: dict[str, int]) -> str:

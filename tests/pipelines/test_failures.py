@@ -77,7 +77,8 @@ def test_wrong_credentials_and_an_unreachable_halopsa(
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("HALO_RATE", "fast"), ("HALO_USAGE", "both"), ("HALO_CSP_TENANT_ID", "x"), ("POLICY", "no.toml")]
+    ("name", "value"),
+    [("HALO_RATE", "fast"), ("HALO_USAGE", "both"), ("HALO_CSP_TENANT_ID", "x"), ("POLICY", "no.toml")],
 )
 def test_a_wrong_setting_is_named(command: Command, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(f"CSP_BILLING_{name}", value)

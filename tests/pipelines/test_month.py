@@ -77,8 +77,8 @@ def test_a_clean_month_is_billed_with_every_amount_exactly_once(
     generate_month(Path("exports"), period="2025-11", plant=False)
     outcome = command("run", "--period", "2025-11", "--json")
     assert (outcome.code, outcome.document["status"], outcome.document["findings"]) == (0, "billed", {})
-    assert set(outcome.document) >= {"run_id", "period", "lines", "invoices", "blocking", "loaded", "marked", "warehouse",
-                                     "seconds"}  # fmt: skip
+    promised = {"run_id", "period", "lines", "invoices", "blocking", "loaded", "marked", "warehouse", "seconds"}
+    assert set(outcome.document) >= promised
     stored = query("select line_id, total_amount, halo_id, is_billed from out_lines where source = 'invoice_recon'")
     in_halo = {line["id"]: line["total"] for line in halo.lines()}
     assert {row["halo_id"]: row["total_amount"] for row in stored} == in_halo

@@ -10,15 +10,23 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from connectors.warehouse.bulk import insert_arrow, read_arrow
+from connectors.warehouse.changes import count_changes
 from connectors.warehouse.engine import Warehouse
 from connectors.warehouse.views import VIEW_NAMES, view_sql
 from tests.warehouse.rows import NOON, rows
 from transforms.columns import Table
 from transforms.tables.invoice_recon import INVOICE_RECON
 from transforms.tables.loading import HALO_POSTINGS
-from transforms.tables.results import LINES, RUNS
+from transforms.tables.results import FINDINGS, LINES, RUNS
 from transforms.tables.sources import PRICE_LIST
-from transforms.tables.views import OUT_CUSTOMER_MARGIN, OUT_LINES, OUT_PRICE_CHANGES, OUT_SUBSCRIPTIONS, VIEWS
+from transforms.tables.views import (
+    OUT_CUSTOMER_MARGIN,
+    OUT_LINES,
+    OUT_PERIOD_CHANGES,
+    OUT_PRICE_CHANGES,
+    OUT_SUBSCRIPTIONS,
+    VIEWS,
+)
 
 #: CONTRACT.md, "Warehouse views", word for word; what it leaves open is not here.
 PROMISED = {
@@ -59,7 +67,7 @@ def test_declared_views_are_the_contract_s() -> None:
     declared = {view.name: view.names for view in VIEWS}
     for name, columns in PROMISED.items():
         assert declared[name] == [column.strip() for column in columns.split(",")]
-    assert set(declared) == {*PROMISED, "out_price_changes", "out_subscriptions"}
+    assert set(declared) == {*PROMISED, "out_price_changes", "out_subscriptions", "out_period_changes"}
 
 
 def test_each_view_says_what_it_is() -> None:
@@ -210,3 +218,49 @@ def test_a_subscription_stands_as_its_last_charge_left_it(warehouse: Warehouse) 
     assert (found["first_period"], found["last_period"]) == ("2026-02", "2026-03")
     assert found["last_charge_type"] == "cancelImmediate"
     assert found["last_charge_end_on"] == dt.date(2026, 4, 19)
+
+
+def test_changes_are_those_between_the_last_two_full_runs(warehouse: Warehouse) -> None:
+    numbers = {"first": 0, "before": 1, "now": 2, "scoped": 3}
+    runs = [
+        {"run_id": run, "period": "2026-03", "status": "reconciled", "started_at": _hour(hour)}
+        for run, hour in numbers.items()
+    ]
+    runs[3]["scope"] = "{}"
+    _insert(warehouse, RUNS, *runs)
+
+    def line(run: str, name: str, total: str) -> dict[str, Any]:
+        return {"run_id": run, "period": "2026-03", "line_id": name, "total_amount": Decimal(total)}
+
+    def finding(run: str, code: str, line_id: str | None, **more: Any) -> dict[str, Any]:
+        return {"run_id": run, "period": "2026-03", "code": code, "severity": "block", "line_id": line_id, **more}
+
+    _insert(
+        warehouse, LINES,
+        line("first", "x", "1"), line("scoped", "y", "1"),
+        *(line("before", name, "5") for name in ("same", "changed", "gone")),
+        line("now", "same", "5"), line("now", "changed", "6"), line("now", "new", "7"),
+    )  # fmt: skip
+    _insert(
+        warehouse, FINDINGS,
+        finding("before", "TOTAL_MISMATCH", "same"), finding("now", "TOTAL_MISMATCH", "same"),
+        finding("before", "ABOVE_ERP", "gone"), finding("now", "ABOVE_ERP", "new"),
+        finding("before", "ROW_REJECTED", None, source_file="a.csv", source_row=2),
+        finding("now", "ROW_REJECTED", None, source_file="a.csv", source_row=3),
+        finding("before", "MARGIN_BELOW_FLOOR", "same", severity="warn"),
+        finding("now", "MARGIN_BELOW_FLOOR", "same", severity="block"),
+    )  # fmt: skip
+    changes = _read(warehouse, OUT_PERIOD_CHANGES)
+    assert {(change["run_id"], change["previous_run_id"]) for change in changes} == {("now", "before")}
+    assert sorted((row["what"], row["change"], row["code"] or row["line_id"]) for row in changes) == [
+        ("finding", "changed", "MARGIN_BELOW_FLOOR"), ("finding", "gone", "ABOVE_ERP"),
+        ("finding", "gone", "ROW_REJECTED"), ("finding", "new", "ABOVE_ERP"), ("finding", "new", "ROW_REJECTED"),
+        ("line", "changed", "changed"), ("line", "gone", "gone"), ("line", "new", "new"),
+    ]  # fmt: skip
+    amounts = {row["line_id"]: (row["previous_amount"], row["amount"]) for row in changes if row["what"] == "line"}
+    assert amounts["changed"] == (Decimal(5), Decimal(6))
+    with warehouse.read() as connection:
+        assert count_changes(connection, "now") == {
+            "findings": {"changed": 1, "gone": 2, "new": 2}, "lines": {"changed": 1, "gone": 1, "new": 1}
+        }  # fmt: skip
+        assert count_changes(connection, "first") == {}

@@ -125,6 +125,24 @@ OUT_HALO_LOAD = Table(
     _of(HALO_POSTINGS, "run_id", "entity", "natural_key", "halo_id", "state", "attempts", "last_error"),
 )
 
+OUT_PERIOD_CHANGES = Table(
+    "out_period_changes",
+    "What the latest full run of a period concluded otherwise than the full run before it: lines and findings that are "
+    "new, gone or changed.",
+    (
+        *_of(RUNS, "period", "run_id"),
+        Column("previous_run_id", TEXT, "The run it is compared with.", nullable=False),
+        Column("what", TEXT, "line or finding.", nullable=False),
+        Column("change", TEXT, "new, gone or changed.", nullable=False),
+        Column("code", TEXT, "Code of a finding."),
+        *_of(FINDINGS, "line_id", "invoice_number", "customer_id", "customer_name", "subscription_id"),
+        Column("previous_amount", USAGE_AMOUNT, "A line's total, or what a finding said there is, before.",
+               unit="currency"),
+        Column("amount", USAGE_AMOUNT, "The same now.", unit="currency"),
+        Column("currency", TEXT, "Currency of both."),
+    ),
+)  # fmt: skip
+
 #: In the order in which they are created.
 VIEWS: tuple[Table, ...] = (
     OUT_RUNS,
@@ -135,4 +153,5 @@ VIEWS: tuple[Table, ...] = (
     OUT_PRICE_CHANGES,
     OUT_SUBSCRIPTIONS,
     OUT_HALO_LOAD,
+    OUT_PERIOD_CHANGES,
 )
