@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -16,92 +15,18 @@ from pathlib import Path
 import pytest
 
 from connectors.halopsa.client import HaloClient
-from connectors.halopsa.errors import DisagreementError, HaloError
+from connectors.halopsa.errors import DisagreementError
 from connectors.halopsa.ledger import Ledger, Posting
-from connectors.halopsa.load import HaloLoadSettings, LoadCounts, LoadPlan, MarkCounts, load, mark_billed
-from connectors.halopsa.lock import holding
+from connectors.halopsa.load import HaloLoadSettings, LoadCounts, MarkCounts, load, mark_billed
 from connectors.halopsa.sandbox.faults import Fault
 from connectors.halopsa.sandbox.options import Options
 from connectors.halopsa.sandbox.server import Sandbox, serve
-from connectors.warehouse.engine import Warehouse, open_warehouse
+from connectors.warehouse.engine import open_warehouse
 from tests.halopsa import month
 from tests.halopsa.conftest import connect
-from transforms.errors import RemoteError, WarehouseError
+from tests.halopsa.landing import assert_exactly_once, until_done
 
 MakeLedger = Callable[[], Ledger]
-
-#: What the month leaves in HaloPSA: subscription (or usage day), invoice, total.
-EXPECTED_LINES = Counter(
-    [
-        *((f"subscription-{number}", "G1", Decimal(number) + Decimal("0.25")) for number in range(1, 6)),
-        ("subscription-6", "G1", Decimal("6.25")),
-        ("subscription-6", "G1", Decimal("6.25")),
-        ("subscription-8", "G2", Decimal("-3.5")),
-        ("2025-11-01", "G1", Decimal("0.0861")),
-        ("2025-11-02", "G1", Decimal("0.0861")),
-    ]
-)
-
-
-def landed(sandbox: Sandbox) -> Counter[tuple[str, str, Decimal]]:
-    """The sandbox's lines, each below the invoice that its parentid says."""
-    numbers = {row["haloid"]: row["id"] for row in sandbox.invoices()}
-    return Counter(
-        (str(row.get("usagedate", row["subscriptionid"])).partition("T")[0], numbers[row["parentid"]], row["total"])
-        for row in sandbox.lines()
-    )
-
-
-def assert_exactly_once(sandbox: Sandbox, billed: bool = True) -> None:
-    assert landed(sandbox) == EXPECTED_LINES
-    assert Counter(row["id"] for row in sandbox.invoices()) == {"G1": 1, "G2": 1}
-    assert {row.get("isbilled", False) for row in sandbox.lines()} == {billed}
-    assert {row["isfullybilled"] for row in sandbox.invoices()} == {billed}
-
-
-def until_done(
-    client: HaloClient, ledger: Ledger, plan: LoadPlan, settings: HaloLoadSettings, most: int = 10
-) -> LoadCounts:
-    """Load and mark as a user would repeat it, until nothing fails any more."""
-    for _ in range(most):
-        try:
-            counts = load(client, ledger, plan, settings)
-            mark_billed(client, ledger, plan, settings)
-        except RemoteError:
-            continue
-        return counts
-    raise AssertionError("the load never ends")
-
-
-def test_a_month_is_posted_once_and_marked_once(
-    sandbox: Sandbox, client: HaloClient, ledger: Ledger, settings: HaloLoadSettings
-) -> None:
-    counts = load(client, ledger, month.plan(), settings)
-    assert counts == LoadCounts(prices=1, invoices=2, lines=10, cut=2, rounded=12)
-    assert_exactly_once(sandbox, billed=False)
-    assert [row["productid"] for row in sandbox.prices()] == ["CFQ7TTC0LF8Q"]
-
-    sandbox.requests.clear()
-    assert load(client, ledger, month.plan(run_id="run-2"), settings) == LoadCounts()
-    assert not [request for request in sandbox.requests if request.startswith("POST")]
-
-    assert mark_billed(client, ledger, month.plan(), settings) == MarkCounts(invoices=2, lines=10)
-    assert_exactly_once(sandbox)
-    sandbox.requests.clear()
-    assert mark_billed(client, ledger, month.plan(), settings) == MarkCounts()
-    assert load(client, ledger, month.plan(), settings) == LoadCounts()
-    assert not sandbox.requests
-
-
-def test_through_the_real_warehouses(
-    sandbox: Sandbox, client: HaloClient, settings: HaloLoadSettings, warehouse: Warehouse
-) -> None:
-    """On DuckDB's file with its lock and on PostgreSQL; and with every row of the price list."""
-    ledger = Ledger(warehouse, sandbox.base_url)
-    counts = until_done(client, ledger, month.plan(), replace(settings, all_prices=True, batch_size=100))
-    assert (counts.prices, counts.lines) == (2, 10)
-    assert_exactly_once(sandbox)
-    assert sandbox.summary()["prices"] == 2
 
 
 @pytest.mark.parametrize("action", [
@@ -120,7 +45,8 @@ def test_any_fault_at_any_post(action: str, sandbox: Sandbox, make_ledger: MakeL
         until_done(client, make_ledger(), month.plan(), settings)
         assert_exactly_once(sandbox)
         assert sandbox.faults[0].seen >= min(nth, posts), "the fault never struck"
-        # A price cannot be read back: an outcome in doubt is reported, not repeated.
+        # A price cannot be read back: an outcome in doubt is reported, not repeated. It may still be on its way.
+        assert action != "timeout-before" or _wait_for(lambda: sandbox.summary()["prices"] == 1)
         assert sandbox.summary()["prices"] <= 1
 
 
@@ -277,123 +203,6 @@ def test_work_of_another_machine_is_not_repeated(
     assert_exactly_once(sandbox, billed=False)
 
 
-def test_changes_are_updated_until_they_are_billed(
-    sandbox: Sandbox, client: HaloClient, ledger: Ledger, settings: HaloLoadSettings
-) -> None:
-    load(client, ledger, month.plan(), settings)
-    before = {row["id"] for row in sandbox.lines()}
-    renamed = month.with_line(month.plan(), "line-3", customer_name="Fabrikam", total=Decimal("4"))
-    assert load(client, ledger, renamed, settings) == LoadCounts(lines=1)
-    assert {row["id"] for row in sandbox.lines()} == before
-    assert [row["total"] for row in sandbox.lines() if row.get("customername") == "Fabrikam"] == [Decimal("4")]
-
-    mark_billed(client, ledger, renamed, settings)
-    lines = sandbox.lines()
-    counts = load(client, ledger, month.with_line(renamed, "line-4", total=Decimal("5")), settings)
-    assert counts == LoadCounts(billed_changed=("line-4",))
-    assert sandbox.lines() == lines
-
-
-def test_a_line_billed_by_somebody_in_halopsa_is_left_alone(
-    sandbox: Sandbox, client: HaloClient, ledger: Ledger, settings: HaloLoadSettings
-) -> None:
-    load(client, ledger, month.plan(), settings)
-    halo_id = ledger.postings("line")["line-3"].halo_id
-    client.post("CSPConsumptionData/manage", [{"id": halo_id, "isbilled": True}])
-    changed = month.with_line(month.plan(), "line-3", total=Decimal("4"))
-    assert load(client, ledger, changed, settings) == LoadCounts(billed_changed=("line-3",))
-    assert Decimal("3.25") in [row["total"] for row in sandbox.lines()]
-
-
-def test_what_cannot_be_sent_is_named_and_the_rest_lands(
-    sandbox: Sandbox, client: HaloClient, ledger: Ledger, settings: HaloLoadSettings
-) -> None:
-    """A text over HaloPSA's limit, an invoice over its column, and a line without a document."""
-    recon = [*month.RECON[:4], month.recon_line(5, sku_name="x" * 501), month.recon_line(7, "GNONE")]
-    documents = [*month.DOCUMENTS, month.invoice("G3", "1.00", currency_symbol="a symbol of 24 letters")]
-    plan = month.plan(recon=recon, documents=documents)
-    counts = load(client, ledger, plan, settings)
-    assert (counts.lines, counts.invoices, counts.rejected, counts.held) == (6, 2, 2, 1)
-    rejected = ledger.postings("line")["line-5"]
-    assert rejected.state == "rejected"
-    assert rejected.last_error == "export.csv row 6: skuname has 501 characters, and HaloPSA takes 500"
-    with pytest.raises(HaloError, match=r"invoice G3 is not in HaloPSA as the run has it \(export.csv row 1: currency"):
-        mark_billed(client, ledger, plan, settings)
-    assert sandbox.summary()["lines_billed"] == 0
-
-    # Mended, the row lands; nothing else is sent again.
-    mended = month.plan(recon=[*recon[:4], month.recon_line(5)])
-    assert load(client, ledger, mended, settings) == LoadCounts(lines=1)
-    assert mark_billed(client, ledger, mended, settings) == MarkCounts(invoices=2, lines=7)
-
-
-@pytest.mark.parametrize("partial", [False, True])
-def test_a_refused_batch_is_bisected(partial: bool, make_ledger: MakeLedger) -> None:
-    """HaloPSA names no row, and may even have saved those before the bad one: the bad one is found, the rest lands."""
-    recon = [month.recon_line(number) for number in range(1, 17)]
-    with serve(options=Options(refusal_saves_rows_before=partial)) as sandbox:
-        for bad in (1, 7, 16):
-            sandbox.reset()
-            sandbox.rule = lambda row, bad=bad: (
-                "This customer is on hold." if row.get("subscriptionid") == f"subscription-{bad}" else ""
-            )
-            ledger, settings = make_ledger(), HaloLoadSettings(settle_grace_seconds=0)
-            plan = month.plan(recon=recon, usage=[])
-            counts = load(connect(sandbox), ledger, plan, settings)
-            assert (counts.lines, counts.rejected) == (15, 1)
-            assert Counter(row["subscriptionid"] for row in sandbox.lines()) == Counter(
-                f"subscription-{number}" for number in range(1, 17) if number != bad
-            )
-            posting = ledger.postings("line")[f"line-{bad}"]
-            assert posting.state == "rejected"
-            assert posting.last_error is not None
-            assert posting.last_error.startswith(f"export.csv row {bad + 1}: ")
-            assert "This customer is on hold." in posting.last_error
-            sandbox.rule = None
-            assert load(connect(sandbox), ledger, plan, settings).lines == 1
-            assert sandbox.summary()["lines"] == 16
-
-
-def test_prices_in_doubt_are_reported_and_not_repeated(
-    sandbox: Sandbox, client: HaloClient, ledger: Ledger, settings: HaloLoadSettings
-) -> None:
-    sandbox.faults.append(Fault("POST cspsubscriptionpricing", "reset-after"))
-    counts = load(client, ledger, month.plan(), settings)
-    assert (counts.prices, counts.unknown_prices, counts.lines) == (0, 1, 10)
-    assert load(client, ledger, month.plan(), settings).unknown_prices == 1
-    assert sandbox.summary()["prices"] == 1
-
-    # A price that is known to be refused is not in doubt, and a changed one is updated by its id.
-    other = month.price("CFQ7TTC0LF8Q", "1.00", segment="Education")
-    sandbox.faults[:] = [Fault("POST cspsubscriptionpricing", "403-before")]
-    with pytest.raises(HaloError, match="lacks a permission"):
-        load(client, ledger, month.plan(prices=[*month.PRICES, other]), settings)
-    assert load(client, ledger, month.plan(prices=[*month.PRICES, other]), settings).prices == 1
-    assert load(client, ledger, month.plan(prices=[{**other, "erp_price": Decimal(2)}]), settings).prices == 1
-    assert [row["erp_price"] for row in sandbox.prices()] == [Decimal("144"), Decimal("2")]
-
-
-def test_halopsa_holding_other_lines_is_said(
-    sandbox: Sandbox, client: HaloClient, ledger: Ledger, settings: HaloLoadSettings
-) -> None:
-    load(client, ledger, month.plan(), settings)
-    first = sandbox.lines()[0]
-    client.post("CSPConsumptionData", [{name: value for name, value in first.items() if name != "id"}])
-    with pytest.raises(DisagreementError, match=r"10 lines of invoice G1 and should have 9: 1 are too many \(ids 11\)"):
-        load(client, ledger, month.plan(), settings)
-    with pytest.raises(DisagreementError, match="too many"):
-        mark_billed(client, ledger, month.plan(), settings)
-    client.delete("CSPConsumptionData/11")
-    client.post("CSPConsumptionData", [{"id": first["id"], "total": Decimal("9.99")}])
-    with pytest.raises(DisagreementError, match=r"a difference of 8\.74"):
-        load(client, ledger, month.plan(), settings)
-    client.delete(f"CSPConsumptionData/{first['id']}")
-    with pytest.raises(DisagreementError, match="were removed there"):
-        load(client, ledger, month.plan(), settings)
-    with pytest.raises(DisagreementError, match="no longer in the exports"):
-        load(client, ledger, month.plan(usage=[]), settings)
-
-
 def test_a_commit_later_than_the_grace_is_found_before_anything_is_billed(
     sandbox: Sandbox, ledger: Ledger, settings: HaloLoadSettings
 ) -> None:
@@ -408,29 +217,6 @@ def test_a_commit_later_than_the_grace_is_found_before_anything_is_billed(
         client.delete(f"CSPConsumptionData/{row['id']}")
     until_done(client, ledger, month.plan(), settings)
     assert_exactly_once(sandbox)
-
-
-def test_an_invoice_twice_in_halopsa_is_said(
-    sandbox: Sandbox, client: HaloClient, ledger: Ledger, settings: HaloLoadSettings
-) -> None:
-    for _ in range(2):
-        client.post("cspinvoice", [{"id": "G1", "tenantid": 1}])
-    with pytest.raises(DisagreementError, match=r"invoice G1 more than once \(haloid 1 and 2\)"):
-        load(client, ledger, month.plan(), settings)
-    assert not sandbox.lines()
-
-
-def test_two_loads_at_once(
-    sandbox: Sandbox, client: HaloClient, ledger: Ledger, settings: HaloLoadSettings
-) -> None:
-    with (
-        holding(ledger, "run-0"),
-        pytest.raises(WarehouseError, match=rf"process {os.getpid()} on .*, run run-0, since"),
-    ):
-        load(client, ledger, month.plan(), settings)
-    assert not sandbox.requests
-    load(client, ledger, month.plan(), settings)
-    assert_exactly_once(sandbox, billed=False)
 
 
 def _posts(requests: list[str]) -> int:
