@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from transforms.categories import Categories, categorise
 from transforms.charge_checks import check_currencies, check_exchange_rates, check_overlaps, check_terms
+from transforms.conservation import check_conservation
 from transforms.continuity import check_continuity
 from transforms.digests import combined_digest, digest_table
 from transforms.findings import Finding, findings_table
@@ -21,7 +22,7 @@ from transforms.line_reader import LineReader
 from transforms.money import Fixed, Integers, currency_exponent
 from transforms.policy import Policy
 from transforms.pricing import Pricing, price_lines
-from transforms.rounding import RoundingResult, explain_subtotals
+from transforms.rounding import RoundingResult, explain_subtotals, explain_usage
 from transforms.tables import LINES
 from transforms.tieout import tie_out
 from transforms.usage_checks import check_partner_earned_credit, check_usage
@@ -84,9 +85,8 @@ def reconcile(rows: PeriodRows, policy: Policy) -> Reconciliation:
     findings += _check_charges(rows, categories, reader)
     findings += check_usage(recon, categories, rows.usage) + check_partner_earned_credit(rows.usage)
     findings += _rejected(rows.rejected)
-    lines = pa.concat_tables([
-        _recon_lines(recon, pricing, rounding, numbers), _usage_lines(rows.usage),
-    ])  # fmt: skip
+    lines = pa.concat_tables([_recon_lines(recon, pricing, rounding, numbers), _usage_lines(rows.usage)])
+    check_conservation(recon, rows.usage, lines)
     return Reconciliation(lines, findings_table(findings, policy), tieout)
 
 
@@ -198,23 +198,41 @@ def _recon_lines(recon: pa.Table, pricing: Pricing, rounding: RoundingResult, nu
         "erp_amount": erp.to_arrow(amount),
         "margin_amount": (erp - numbers.subtotal).to_arrow(amount),
         **pricing.price_rows(),
-        "rounding_rule": pc.replace_with_mask(
-            pa.array(rounding.rule, pa.string()), pa.array(rounding.rule == ""), pa.scalar(None, pa.string())
-        ),
+        **_recomputed(rounding, numbers.subtotal),
     }
     return _as_lines(columns)
 
 
+def _recomputed(rounding: RoundingResult, charge: Fixed) -> dict[str, pa.Array]:
+    """What a line should cost and the difference; the whole charge is the difference where nothing was recomputed."""
+    expected = rounding.nearest
+    difference = (charge - expected).where(expected.valid, charge)
+    kind = LINES["difference_amount"].kind
+    return {
+        "expected_subtotal_amount": expected.to_arrow(kind),
+        "difference_amount": difference.to_arrow(kind),
+        "rounding_rule": pa.array([rule or None for rule in rounding.rule], pa.string()),
+    }
+
+
 def _usage_lines(usage: pa.Table) -> pa.Table:
     """Usage lines as rows of the lines table: charged on the usage date, before tax."""
+    rate, charge = Fixed.from_arrow(usage.column("pc_to_bc_exchange_rate")), usage.column("billing_pre_tax_total")
+    rounding = explain_usage(
+        Fixed.from_arrow(usage.column("effective_unit_price")),
+        Fixed.from_arrow(usage.column("quantity")),
+        rate.where(rate.valid, Fixed.constant(1, len(rate))),
+        Fixed.from_arrow(charge),
+    )
     columns = {
         **_common(usage, "daily_usage"),
         "charge_start_on": usage.column("usage_date"),
         "charge_end_on": usage.column("usage_date"),
         "quantity": usage.column("quantity"),
-        "subtotal_amount": usage.column("billing_pre_tax_total"),
-        "total_amount": usage.column("billing_pre_tax_total"),
+        "subtotal_amount": charge,
+        "total_amount": charge,
         "currency": usage.column("billing_currency"),
+        **_recomputed(rounding, Fixed.from_arrow(charge)),
     }
     return _as_lines(columns)
 

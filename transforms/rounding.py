@@ -6,6 +6,9 @@ Documented (invoice reconciliation file) and measured on Microsoft's 23 worked e
 - B cuts the unit price first: ROUNDDOWN(unit price × rate) × quantity, the documented licence rule;
 - C rounds half up at the end: unit price × quantity × rate.
 
+Daily usage is not rounded to coins: U is unit price × quantity × rate within 0.000001 (measured on every row of three
+real months).
+
 The unit price is the effective one. It is printed rounded, so a rule also explains what some unit price that prints
 the same would give; with two decimals printed the tolerance is the one the examples show, 0.01 + |quantity| × 0.005.
 Cents stand for the smallest coin of the billing currency.
@@ -15,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -37,6 +41,10 @@ def _rule_b(price: Fixed, quantity: Fixed, rate: Fixed, places: Integers) -> Fix
 def _rule_c(price: Fixed, quantity: Fixed, rate: Fixed, places: Integers) -> Fixed:
     return (price * quantity * rate).round_half_up(places)
 
+
+#: What a usage line may differ by, and how many decimals its recomputed charge is kept to.
+USAGE_TOLERANCE = Decimal("0.000001")
+USAGE_DECIMALS = 18
 
 RULES: dict[str, Rule] = {"A": _rule_a, "B": _rule_b, "C": _rule_c}
 
@@ -84,6 +92,21 @@ def explain_subtotals(
         )  # fmt: skip
         rule[rows[within]] = best[rows[within]]
     return RoundingResult(rule, nearest)
+
+
+def explain_usage(price: Fixed, quantity: Fixed, rate: Fixed, total: Fixed) -> RoundingResult:
+    """Whether usage lines are price × quantity × rate; the product is kept to eighteen decimals.
+
+    Args:
+        price: effective unit price, pricing currency.
+        quantity: units used.
+        rate: exchange rate from pricing to billing currency, 1 where there is none.
+        total: the line's charge before tax, billing currency.
+    """
+    expected = (price * quantity * rate).round_half_up(np.full(len(price), USAGE_DECIMALS))
+    close = (expected - total).abs().compare(Fixed.constant(USAGE_TOLERANCE, len(price))) <= 0
+    explained = close & expected.valid & total.valid
+    return RoundingResult(np.where(explained, "U", "").astype(object), expected)
 
 
 def _within_print(

@@ -93,7 +93,11 @@ LINES = Table(
         Column("price_file_sha256", TEXT, "Price list that the line was priced by."),
         Column("price_source_file", TEXT, "Its name."),
         Column("price_source_row", INTEGER, "Its row."),
-        Column("rounding_rule", TEXT, "Rounding rule that explains the subtotal: A, B or C."),
+        Column("expected_subtotal_amount", Kind.USAGE_AMOUNT, "Charge before tax as recomputed by the nearest rounding "
+               "rule; empty where it cannot be.", unit="currency"),
+        Column("difference_amount", Kind.USAGE_AMOUNT, "Charge before tax less the recomputed one.", unit="currency"),
+        Column("rounding_rule", TEXT, "Rounding rule that explains the charge: A, B or C; U for usage that is price × "
+               "quantity × rate; empty where none does."),
         Column("source_file", TEXT, "File the line came from.", nullable=False),
         Column("source_row", INTEGER, "Row in that file.", nullable=False),
     ),

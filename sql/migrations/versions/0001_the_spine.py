@@ -294,6 +294,8 @@ def upgrade() -> None:
         sa.Column("price_file_sha256", sa.Text()),
         sa.Column("price_source_file", sa.Text()),
         sa.Column("price_source_row", sa.BigInteger()),
+        sa.Column("expected_subtotal_amount", sa.Numeric(38, 18)),
+        sa.Column("difference_amount", sa.Numeric(38, 18)),
         sa.Column("rounding_rule", sa.Text()),
         sa.Column("source_file", sa.Text(), nullable=False),
         sa.Column("source_row", sa.BigInteger(), nullable=False),
