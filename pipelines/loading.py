@@ -25,6 +25,8 @@ from transforms.findings import findings_table
 from transforms.line_checks import billed_line_changes
 from transforms.tieout import VOIDED, is_document
 
+_NO_START = datetime.min.replace(tzinfo=UTC)
+
 
 @dataclass(frozen=True)
 class StepCounts:
@@ -149,7 +151,18 @@ def build_plan(warehouse: Warehouse, settings: Settings, run_id: str) -> LoadPla
     else:
         usage = usage.slice(0, 0)
     own_prices = prices.filter(pc.is_in(prices.column("file_sha256"), pa.array(shas, pa.string())))
-    return LoadPlan(run_id, run["period"], own_prices, documents, recon, usage)
+    return LoadPlan(run_id, run["period"], _oldest_first(own_prices), documents, recon, usage)
+
+
+def _oldest_first(prices: pa.Table) -> pa.Table:
+    """Price lists by age, which the newest effective start in each tells: of equal rows the last is posted."""
+    newest = prices.group_by("file_sha256").aggregate([("effective_start_date", "max")])
+    age = dict(zip(newest.column("file_sha256").to_pylist(), newest.column("effective_start_date_max").to_pylist(),
+                   strict=True))  # fmt: skip
+    ranks = {sha: rank for rank, sha in enumerate(sorted(age, key=lambda sha: (age[sha] or _NO_START, sha)))}
+    column = pa.array([ranks[sha] for sha in prices.column("file_sha256").to_pylist()], pa.int64())
+    ordered = prices.append_column("age", column).sort_by([("age", "ascending"), ("source_row", "ascending")])
+    return ordered.drop_columns("age")
 
 
 def _price_files(connection: Any, run_id: str) -> list[str]:

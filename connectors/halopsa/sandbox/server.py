@@ -1,4 +1,4 @@
-"""Running the sandbox: inside a program and its tests, or on its own."""
+"""Running the sandbox, for the length of a `with`."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def serve(
     plan = FaultPlan(api.app())
     plan.faults.extend(faults)
     listener = _listen(host, port)
-    server = uvicorn.Server(_config(plan, "critical"))
+    server = uvicorn.Server(_config(plan))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True, name="halopsa-sandbox")
     thread.start()
     try:
@@ -113,19 +113,11 @@ def serve(
         listener.close()
 
 
-def run_forever(port: int, host: str = "127.0.0.1", options: Options | None = None) -> None:
-    """Run a sandbox until it is interrupted; raises OSError when the port is taken."""
-    options = options or Options()
-    plan = FaultPlan(Api(Store(options), options).app())
-    with _listen(host, port) as listener:
-        uvicorn.Server(_config(plan, "warning")).run(sockets=[listener])
-
-
-def _config(app: FaultPlan, log_level: str) -> uvicorn.Config:
+def _config(app: FaultPlan) -> uvicorn.Config:
     # h11: the fault plan needs its transport. No lifespan, proxy headers or websockets: there are none.
     return uvicorn.Config(
         app, http="h11", ws="none", lifespan="off", proxy_headers=False, access_log=False, log_config=None,
-        log_level=log_level, server_header=False,
+        log_level="critical", server_header=False,
     )  # fmt: skip
 
 
