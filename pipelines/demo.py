@@ -148,7 +148,7 @@ def _tell(
     comparisons: list[Comparison],
     inside: dict[str, int],
 ) -> None:
-    print(f"\nBilled {document['period']} in {document['seconds']} s: {document['lines']} lines, "
+    print(f"\nRan {document['period']} in {document['seconds']} s: {document['lines']} lines, "
           f"{document['invoices']} invoice documents.\n")  # fmt: skip
     output.print_table(
         ["finding", "planted", "found", "the same ones"],
@@ -162,10 +162,17 @@ def _tell(
     else:
         print(f"Status: {document['status']}.")
     print("In the local HaloPSA: " + ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in inside.items()))
+    command = _command()
     if flow_run:
-        print(f"Prefect flow run: {flow_run} (see it with `prefect flow-run inspect {flow_run}`)")
+        prefect = command.with_name("prefect")
+        print(f"Prefect flow run: {flow_run} (see it with `{prefect} flow-run inspect {flow_run}`)")
     print(f"\nExports:   {directory / 'exports'}\nPlanted:   {directory / 'truth.csv'}")
     print(f"Warehouse: {document['warehouse']}")
-    print(f"\nLook at it:  CSP_BILLING_HOME={directory / 'home'} csp-billing findings --period {PERIOD}")
-    print(f"             CSP_BILLING_HOME={directory / 'home'} csp-billing warehouse query "
-          "'select * from out_customer_margin'")  # fmt: skip
+    home = f"CSP_BILLING_HOME={directory / 'home'}"
+    print(f"\nLook at it:  {home} {command} findings --period {PERIOD}")
+    print(f"             {home} {command} warehouse query 'select * from out_customer_margin'")
+
+
+def _command() -> Path:
+    """The command as the user can type it: its name where the shell finds it, else as it was called."""
+    return Path("csp-billing") if shutil.which("csp-billing") else Path(sys.argv[0])

@@ -19,6 +19,7 @@ TERM_MONTHS = {"P1M": 1, "P1Y": 12, "P3Y": 36, "P5Y": 60}
 PLAN_MONTHS = {"Monthly": 1, "Annual": 12, "Triennial": 36}
 
 _TERM_TEXTS = (
+    *((re.compile(rf"\b{term.lower()}\b"), term) for term in TERM_MONTHS),
     (re.compile(r"\b(three|3)\b[ -]*(3 )?[ -]*year"), "P3Y"),
     (re.compile(r"\b(five|5)\b[ -]*(5 )?[ -]*year"), "P5Y"),
     (re.compile(r"\b(one|1)\b[ -]*year"), "P1Y"),
@@ -27,6 +28,7 @@ _TERM_TEXTS = (
 _FREQUENCIES = {
     "monthly": "Monthly",
     "annual": "Annual",
+    "annually": "Annual",
     "yearly": "Annual",
     "triennial": "Triennial",
     "3 years": "Triennial",
