@@ -126,6 +126,23 @@ def findings(
 
 
 @app.command()
+def explain(
+    line_id: Annotated[str, typer.Argument(help="Id of the line, as findings and out_lines print it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say why a line was judged as it was: source, price row, every rule with its figures."""
+    from pipelines.inspection import explain as explain_stored
+    from pipelines.output import print_json
+    from pipelines.settings import load_settings
+
+    document = explain_stored(load_settings(), line_id)
+    if as_json:
+        print_json(document)
+    else:
+        _print_explanation(document)
+
+
+@app.command()
 def identify(
     paths: Annotated[list[Path], typer.Argument(help="Files or folders.")], as_json: AsJson = False
 ) -> None:
@@ -280,6 +297,24 @@ def _print_summary(document: dict[str, Any]) -> None:
         print(f"  csp-billing findings --run {document['run_id']}")
         print("and, when they are accepted, mark it with")
         print(f"  csp-billing mark-billed {document['run_id']} --approve")
+
+
+def _print_explanation(document: dict[str, Any]) -> None:
+    line = document["line"]
+    print(f"line {document['line_id']} of run {document['run_id']}, {document['source']}")
+    print(f"{line['customer_name']}: {line['sku_name']}, {line['charge_type']} {line['charge_start_on']} to "
+          f"{line['charge_end_on'] or 'no end'}, invoice {line['invoice_number'] or 'none'}\n")  # fmt: skip
+    marks = {True: "holds", False: "no", None: ""}
+    for rule in document["rules"]:
+        mark = marks[rule["holds"]]
+        print(f"{rule['rule']}: {rule['figures']}" + (f" [{mark}]" if mark else ""))
+    print()
+    for finding in document["findings"]:
+        print(f"{finding['code']} ({finding['severity']}): {finding['message']}")
+    if not document["findings"]:
+        print("no findings")
+    for posting in document["halopsa"]:
+        print(f"HaloPSA {posting['halo_url']}: {posting['state']}, id {posting['halo_id'] or 'not known'}")
 
 
 def _print_changes(document: dict[str, Any]) -> None:

@@ -8,12 +8,15 @@ from typing import Any
 
 from connectors.exports.identify import Identity, identify
 from connectors.warehouse.engine import Warehouse, open_warehouse
+from connectors.warehouse.lines import read_stored_line
 from connectors.warehouse.migrations import ensure_current, status
 from connectors.warehouse.runs import get_run, last_run, latest_run, read_findings
 from pipelines.loading import open_halo
 from pipelines.settings import Settings, load_settings
 from transforms.errors import BillingError, InputError
+from transforms.explanation import explain_line
 from transforms.periods import parse_period
+from transforms.policy import parse_policy
 
 IDENTITY_COLUMNS = ["path", "kind", "rows", "period", "invoices", "currency", "problem"]
 
@@ -60,6 +63,30 @@ def list_findings(
             raise InputError(f"there is no run {wanted}yet: make one with `csp-billing reconcile --period YYYY-MM`")
         found: list[dict[str, Any]] = read_findings(connection, run["run_id"], codes).to_pylist()
     return found
+
+
+def explain(settings: Settings, line_id: str) -> dict[str, Any]:
+    """A line with its source row, price row, every rule with its figures, findings and postings.
+
+    Raises:
+        InputError: there is no such line.
+    """
+    warehouse = open_warehouse(settings.warehouse)
+    ensure_current(warehouse)
+    with warehouse.read() as connection:
+        stored = read_stored_line(connection, line_id)
+    policy = parse_policy(stored.run["policy"], "of the run")
+    return {
+        "line_id": line_id,
+        "run_id": stored.run["run_id"],
+        "period": stored.run["period"],
+        "source": f"{stored.line['source_file']} row {stored.line['source_row']}",
+        "rules": [vars(rule) for rule in explain_line(stored.line, stored.source, stored.price, policy)],
+        "findings": stored.findings,
+        "halopsa": stored.postings,
+        "line": stored.line,
+        "price": stored.price,
+    }
 
 
 @dataclass(frozen=True)

@@ -153,3 +153,27 @@ def test_an_upgraded_postgresql_is_used_as_it_is(
     generate_month(Path("exports"), period="2025-11", plant=False)
     assert command("reconcile", "--period", "2025-11").code == 0
     assert "password" not in command("doctor").out
+
+
+def test_every_line_of_a_month_can_be_explained(command: Command) -> None:
+    generate_month(Path("exports"), period="2025-11")
+    command("reconcile", "--period", "2025-11")
+    for code, rule in (("SUBTOTAL_MISMATCH", "subtotal"), ("TOTAL_MISMATCH", "total"), ("ABOVE_ERP", "ERP price"),
+                       ("UNIT_PRICE_MISMATCH", "list price"), ("MARGIN_BELOW_FLOOR", "margin")):  # fmt: skip
+        for row in query(f"select line_id from out_findings where code = '{code}'"):
+            document = command("explain", str(row["line_id"]), "--json").document
+            broken = {one["rule"].partition(",")[0] for one in document["rules"] if one["holds"] is False}
+            assert rule in broken
+            assert code in {finding["code"] for finding in document["findings"]}
+    clean = query(
+        "select line_id, source from out_lines where line_id not in "
+        "(select line_id from findings where line_id is not null) order by line_id"
+    )
+    for row in clean[:: max(1, len(clean) // 40)]:
+        rules = command("explain", str(row["line_id"]), "--json").document["rules"]
+        assert all(one["holds"] is not False for one in rules)
+        if row["source"] == "invoice_recon":
+            assert any(one["holds"] for one in rules if one["rule"].startswith("subtotal"))
+    text = command("explain", str(clean[0]["line_id"]))
+    assert "no findings" in text.out
+    assert command("explain", "nothing").code == 2
