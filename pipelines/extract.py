@@ -21,7 +21,7 @@ from transforms.line_identity import line_ids
 from transforms.periods import invoice_periods, month_before, period_column
 from transforms.reconcile import PeriodRows
 from transforms.tables import EXPORT_TABLES, QUARANTINE, RUN_FILES, SOURCE_FILES
-from transforms.versions import drop_older_versions, latest_documents
+from transforms.versions import drop_older_versions, drop_superseded_unbilled, latest_documents
 
 
 @dataclass(frozen=True)
@@ -83,10 +83,10 @@ def extract(settings: Settings, period: str) -> Extraction:
                       strict=True))  # fmt: skip
     notices = [f"{item.path} is left out: {item.problem or 'it is not a partner export'}" for item in delivery.skipped]
     lines = {}
-    for kind, table in (("invoice_recon", recon), ("daily_usage", usage)):
-        own = _of_period(table, periods, period)
+    for kind, table, currency in (("invoice_recon", recon, "currency"), ("daily_usage", usage, "billing_currency")):
+        own, superseded = drop_superseded_unbilled(_of_period(table, periods, period), currency)
         kept, left_out = drop_older_versions(own, kind, delivered_at, totals)
-        notices += left_out
+        notices += superseded + left_out
         identified = kept.append_column("line_id", line_ids(kept, kind))
         lines[kind] = EXPORT_TABLES[kind].conform(identified)
     invoices = EXPORT_TABLES["invoices"].conform(_of_period(documents, periods, period))

@@ -72,6 +72,29 @@ def _repeated(subset: pa.Table, kind: str, ordered: list[str]) -> list[tuple[str
     return pairs
 
 
+def drop_superseded_unbilled(table: pa.Table, currency: str) -> tuple[pa.Table, list[str]]:
+    """Leave out the unbilled lines of a currency in which the period is billed.
+
+    Unbilled rows of a closed period come again as billed rows with an invoice number (documented, reference §2.9).
+
+    Args:
+        table: typed lines of one period with invoice_number.
+        currency: the column with the billing currency.
+
+    Returns:
+        The lines that count, and a sentence for each currency that lost unbilled lines.
+    """
+    unbilled = pc.is_null(table.column("invoice_number"))
+    billed_in = table.filter(pc.invert(unbilled)).column(currency).combine_chunks().unique()
+    superseded = pc.and_(unbilled, pc.is_in(table.column(currency), billed_in))
+    lost = table.filter(superseded).column(currency).value_counts().to_pylist()
+    notices = [
+        f"{count['counts']} unbilled lines in {count['values']} are left out: the period is billed in that currency"
+        for count in lost
+    ]
+    return table.filter(pc.invert(superseded)), notices
+
+
 def latest_documents(invoices: pa.Table, delivered_at: Mapping[str, datetime]) -> pa.Table:
     """One row for each invoice document: the one of the file that was written last, there the last row."""
     order = sorted(

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from tests.transforms.rows import invoice_rows, recon_rows, usage_rows
 from transforms.line_identity import line_ids
-from transforms.versions import drop_older_versions, latest_documents
+from transforms.versions import drop_older_versions, drop_superseded_unbilled, latest_documents
 
 DELIVERED = {name: datetime(2025, 12, day, tzinfo=UTC) for day, name in enumerate(("old.csv", "new.csv"), start=8)}
 LINES: list[dict[str, Any]] = [{"subscription_id": f"s{number}"} for number in range(6)]
@@ -39,6 +39,15 @@ def test_files_that_add_up_to_the_invoice_are_parts_whatever_they_repeat() -> No
     one, other = (recon_rows(LINES[0], file=name) for name in DELIVERED)
     assert kept(one, other, totals={"G1": Decimal("352")})[0] == ["new.csv", "old.csv"]
     assert kept(one, other, totals={"G1": Decimal("176")})[0] == ["new.csv"]
+
+
+def test_billed_lines_supersede_the_unbilled_ones_of_their_currency_only() -> None:
+    lines = recon_rows({}, {"invoice_number": None}, {"invoice_number": None, "currency": "EUR"})
+    table, notices = drop_superseded_unbilled(lines, "currency")
+    assert table.column("source_row").to_pylist() == [2, 4]
+    assert notices == ["1 unbilled lines in USD are left out: the period is billed in that currency"]
+    open_month = lines.slice(1)
+    assert drop_superseded_unbilled(open_month, "currency") == (open_month, [])
 
 
 def test_the_latest_document_of_an_invoice_counts() -> None:
