@@ -76,12 +76,13 @@ def explain(settings: Settings, line_id: str) -> dict[str, Any]:
     with warehouse.read() as connection:
         stored = read_stored_line(connection, line_id)
     policy = parse_policy(stored.run["policy"], "of the run")
+    codes = {finding["code"] for finding in stored.findings}
     return {
         "line_id": line_id,
         "run_id": stored.run["run_id"],
         "period": stored.run["period"],
         "source": f"{stored.line['source_file']} row {stored.line['source_row']}",
-        "rules": [vars(rule) for rule in explain_line(stored.line, stored.source, stored.price, policy)],
+        "rules": [vars(rule) for rule in explain_line(stored.line, stored.source, stored.price, policy, codes)],
         "findings": stored.findings,
         "halopsa": stored.postings,
         "line": stored.line,

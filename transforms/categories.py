@@ -63,6 +63,19 @@ def categorise(recon: pa.Table) -> Categories:
     return Categories(first_party, licence, azure_plan, credit, credit | trial | free)
 
 
+def metered_usage(usage: pa.Table) -> Mask:
+    """Daily usage of Microsoft's own meters that is charged for by the meter.
+
+    Not what a reservation or a savings plan covers, what an Azure credit pays for, or what is free of charge
+    (columns of the daily usage table; reference §2.5).
+    """
+    first_party = _mask(pc.is_in(lowered(usage, "publisher_name"), pa.array(FIRST_PARTY)))
+    covered = _filled(usage, "benefit_id") | _filled(usage, "benefit_order_id")
+    credited = _mask(pc.match_substring(lowered(usage, "credit_type"), "azure credit"))
+    prices = [_mask(pc.not_equal(pc.sign(usage.column(name)), 0)) for name in ("unit_price", "effective_unit_price")]
+    return first_party & ~covered & ~credited & (prices[0] | prices[1])
+
+
 def lowered(table: pa.Table, name: str) -> pa.Array:
     """A text column in lower case, stripped, empty instead of null."""
     column = pc.utf8_lower(pc.utf8_trim_whitespace(pc.coalesce(table.column(name), pa.scalar(""))))
@@ -74,6 +87,10 @@ def _contains(texts: dict[str, pa.Array], part: str, *names: str) -> Mask:
     for name in names:
         found |= _mask(pc.match_substring(texts[name], part))
     return found
+
+
+def _filled(table: pa.Table, name: str) -> Mask:
+    return _mask(pc.not_equal(lowered(table, name), ""))
 
 
 def _mask(array: Any) -> Mask:

@@ -1,8 +1,8 @@
-"""The checks of reconciliation lines against each other and their invoice: rates, currencies, charge periods."""
+"""The checks of what a charge is for: the days of its term, and that no day is charged twice."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -14,74 +14,20 @@ import pyarrow.compute as pc
 
 from transforms.categories import Categories, lowered
 from transforms.findings import Finding, money_text
+from transforms.line_identity import reference_of
 from transforms.line_reader import LineReader, rows_of
-from transforms.money import Mask, tidy
+from transforms.money import Mask
 
 #: Charge types that bill a whole charge cycle.
 CYCLE_CHARGES = ("new", "renew", "cyclecharge")
+_SEAT_CHANGES = ("addquantity", "removequantity", "movequantity")
 
-_SPAN = ("subscription_id", "product_id", "sku_id", "charge_type", "charge_start_date", "charge_end_date", "subtotal",
-         "order_date", "source_file", "source_row")  # fmt: skip
+_SPAN = (
+    "subscription_id", "product_id", "sku_id", "charge_type", "charge_start_date", "charge_end_date", "subtotal",
+    "order_date", "order_id", "reference_id", "billable_quantity", "availability_id", "product_qualifiers",
+    "sku_name", "product_name", "source_file", "source_row",
+)  # fmt: skip
 _NEVER = datetime.min.replace(tzinfo=UTC)
-
-
-def check_exchange_rates(reader: LineReader, recon: pa.Table) -> list[Finding]:
-    """EXCHANGE_RATE_MISMATCH for each line whose rate is not the usual one of its invoice, currency and rate date.
-
-    The usual rate is the one that most lines carry; of equally common ones the one that stands first in the file.
-    """
-    keys = ["invoice_number", "pricing_currency", "pc_to_bc_exchange_rate_date"]
-    rated = recon.select([*keys, "pc_to_bc_exchange_rate"])
-    two_rates = (
-        rated.filter(pc.is_valid(rated.column("pc_to_bc_exchange_rate")))
-        .group_by(keys)
-        .aggregate([("pc_to_bc_exchange_rate", "count_distinct")])
-    )
-    groups = two_rates.filter(pc.greater(two_rates.column("pc_to_bc_exchange_rate_count_distinct"), 1))
-    findings = []
-    for group in groups.select(keys).to_pylist():
-        rows = rows_of(_all_equal(rated, group))
-        rates = [rated.column("pc_to_bc_exchange_rate")[row].as_py() for row in rows]
-        usual = Counter(rate for rate in rates if rate is not None).most_common(1)[0][0]
-        findings += [
-            reader.finding(
-                row, "EXCHANGE_RATE_MISMATCH",
-                f"The line is exchanged at {tidy(rate):f}, but {group['pricing_currency']} lines of invoice "
-                f"{group['invoice_number']} with the rate of {group['pc_to_bc_exchange_rate_date']} are at "
-                f"{tidy(usual):f}.",
-                expected=usual, actual=rate,
-            )
-            for row, rate in zip(rows, rates, strict=True)
-            if rate is not None and rate != usual
-        ]  # fmt: skip
-    return findings
-
-
-def check_currencies(lines: pa.Table, currency: str, invoices: pa.Table) -> list[Finding]:
-    """CURRENCY_MISMATCH for each line whose billing currency is not its invoice document's.
-
-    Args:
-        lines: reconciliation or usage lines.
-        currency: their column with the billing currency.
-        invoices: invoice documents.
-    """
-    documents = dict(
-        zip(invoices.column("invoice_number").to_pylist(), invoices.column("currency_code").to_pylist(), strict=True)
-    )
-    pairs = lines.group_by(["invoice_number", currency]).aggregate([]).to_pylist()
-    wrong = [
-        pair for pair in pairs
-        if pair["invoice_number"] in documents
-        and (pair[currency] or "").upper() != documents[pair["invoice_number"]].upper()
-    ]  # fmt: skip
-    reader = LineReader(lines, currency)
-    findings = []
-    for pair in wrong:
-        expected = documents[pair["invoice_number"]]
-        for row in rows_of(_all_equal(lines, pair)):
-            message = f"The line is billed in {pair[currency]}, its invoice {pair['invoice_number']} in {expected}."
-            findings.append(reader.finding(row, "CURRENCY_MISMATCH", message))
-    return findings
 
 
 def check_terms(reader: LineReader, recon: pa.Table, categories: Categories) -> list[Finding]:
@@ -106,12 +52,18 @@ def check_terms(reader: LineReader, recon: pa.Table, categories: Categories) -> 
 
 @dataclass(frozen=True)
 class _Charge:
-    """A charge or refund with its days; `row` is its row in this period's lines, None for the previous period."""
+    """A charge or refund with its days; `row` is its row in this period's lines, None for the previous period.
+
+    `event` names the event that it is a line of, `part` what tells the parts of a product that is billed in several
+    lines from each other.
+    """
 
     first: date
     last: date
     amount: Decimal
     ordered: datetime
+    event: tuple[Any, ...]
+    part: tuple[Any, ...]
     place: tuple[str, int]
     row: int | None
 
@@ -121,8 +73,44 @@ class _Charge:
         return self.first, self.row is not None, self.ordered, self.place
 
     def overlap(self, other: _Charge) -> tuple[date, date] | None:
+        """The days that both charge for; None for two parts of one charge."""
+        if self.event == other.event and self.part != other.part:
+            return None
         first, last = max(self.first, other.first), min(self.last, other.last)
         return (first, last) if first <= last else None
+
+
+class _Subscriptions:
+    """Cycle charges and refunds by subscription, product and SKU."""
+
+    def __init__(self) -> None:
+        self.charges: dict[tuple[str, str, str], list[_Charge]] = defaultdict(list)
+        self.refunds: dict[tuple[str, str, str], list[_Charge]] = defaultdict(list)
+
+    def collect(self, table: pa.Table, categories: Categories, *, is_current: bool) -> None:
+        """Add the seat charges of a period."""
+        rows = np.flatnonzero(seat_lines(table, categories))
+        subset = table.select(list(_SPAN)).take(pa.array(rows))
+        subset = subset.set_column(_SPAN.index("charge_type"), "charge_type", lowered(subset, "charge_type"))
+        lines = [
+            (int(row) if is_current else None, line)
+            for row, line in zip(rows, subset.to_pylist(), strict=True)
+            if line["subscription_id"] is not None and line["charge_start_date"] is not None and line["subtotal"]
+        ]
+        charged_anew = {
+            (line["subscription_id"].lower(), *_event(line))
+            for _, line in lines
+            if line["subtotal"] > 0 and line["charge_type"] in _SEAT_CHANGES
+        }
+        for row, line in lines:
+            subscription = line["subscription_id"].lower()
+            key = (subscription, line["product_id"] or "", line["sku_id"] or "")
+            if line["subtotal"] < 0:
+                # The refund of a change of seats is made good by the charge for the new seats of the same event.
+                if line["charge_type"] not in _SEAT_CHANGES or (subscription, *_event(line)) not in charged_anew:
+                    self.refunds[key].append(_charge(line, row))
+            elif line["charge_type"] in CYCLE_CHARGES:
+                self.charges[key].append(_charge(line, row))
 
 
 def check_overlaps(
@@ -132,24 +120,24 @@ def check_overlaps(
 
     Of two charges the one that starts later is named, of two that start together the one that was ordered later, else
     the one that stands later in the files. A refund of the same subscription and SKU whose days include the overlap
-    undoes one charge. The previous period's charges count too. Azure-plan charges have one line a meter and are not
-    cycle charges.
+    undoes one charge, unless its event charges the same days anew. The previous period's charges count too. Azure-plan
+    charges have one line a meter and are not cycle charges; lines of one event for several parts of a product (taxed
+    differently, say) are one charge.
     """
-    charges: dict[tuple[str, str, str], list[_Charge]] = defaultdict(list)
-    refunds: dict[tuple[str, str, str], list[_Charge]] = defaultdict(list)
-    for table, sorts, current in ((previous, previous_categories, False), (recon, categories, True)):
-        _collect(table, sorts, current, charges, refunds)
+    subscriptions = _Subscriptions()
+    subscriptions.collect(previous, previous_categories, is_current=False)
+    subscriptions.collect(recon, categories, is_current=True)
     findings = []
-    for key in sorted(charges):
-        ordered = sorted(charges[key], key=lambda charge: charge.order)
-        open_refunds = sorted(refunds[key], key=lambda refund: refund.first)
+    for key in sorted(subscriptions.charges):
+        ordered = sorted(subscriptions.charges[key], key=lambda charge: charge.order)
+        open_refunds = sorted(subscriptions.refunds[key], key=lambda refund: refund.first)
         for place, later in enumerate(ordered):
             if later.row is None:
                 continue
             earlier = next((one for one in ordered[:place] if one.overlap(later)), None)
-            if earlier is None or _undone(earlier.overlap(later), open_refunds):
+            shared = earlier.overlap(later) if earlier else None
+            if earlier is None or shared is None or _undone(shared, open_refunds):
                 continue
-            shared = earlier.overlap(later) or (later.first, later.last)
             findings.append(
                 reader.finding(
                     later.row, "OVERLAPPING_CHARGE",
@@ -161,39 +149,30 @@ def check_overlaps(
     return findings
 
 
-def _collect(
-    table: pa.Table,
-    categories: Categories,
-    current: bool,
-    charges: dict[tuple[str, str, str], list[_Charge]],
-    refunds: dict[tuple[str, str, str], list[_Charge]],
-) -> None:
-    """Sort the seat charges of a period into cycle charges and refunds, by subscription and SKU."""
-    seats = seat_lines(table, categories)
-    signs = np.asarray(pc.fill_null(pc.sign(table.column("subtotal")), 0))
-    cycle = _true(pc.is_in(lowered(table, "charge_type"), pa.array(CYCLE_CHARGES)))
-    for mask, into in ((seats & cycle & (signs > 0), charges), (seats & (signs < 0), refunds)):
-        rows = np.flatnonzero(mask)
-        for row, line in zip(rows, table.select(list(_SPAN)).take(pa.array(rows)).to_pylist(), strict=True):
-            if line["subscription_id"] is None or line["charge_start_date"] is None:
-                continue
-            key = (line["subscription_id"].lower(), line["product_id"] or "", line["sku_id"] or "")
-            into[key].append(
-                _Charge(
-                    line["charge_start_date"],
-                    line["charge_end_date"] or date.max,
-                    line["subtotal"],
-                    line["order_date"] or _NEVER,
-                    (line["source_file"], line["source_row"]),
-                    int(row) if current else None,
-                )
-            )
+def _charge(line: dict[str, Any], row: int | None) -> _Charge:
+    return _Charge(
+        line["charge_start_date"],
+        line["charge_end_date"] or date.max,
+        line["subtotal"],
+        line["order_date"] or _NEVER,
+        (*_event(line), line["charge_type"], line["billable_quantity"]),
+        tuple(line[name] for name in ("availability_id", "product_qualifiers", "sku_name", "product_name")),
+        (line["source_file"], line["source_row"]),
+        row,
+    )
 
 
-def _undone(overlap: tuple[date, date] | None, refunds: list[_Charge]) -> bool:
+def _event(line: dict[str, Any]) -> tuple[Any, ...]:
+    """What the lines of one event share: their reference or, without one, their order; and the days."""
+    reference = reference_of(line["reference_id"]) if line["reference_id"] else None
+    named = (reference,) if reference else (line["order_id"], line["order_date"])
+    return (*named, line["charge_start_date"], line["charge_end_date"])
+
+
+def _undone(overlap: tuple[date, date], refunds: list[_Charge]) -> bool:
     """Whether a refund covers the overlap; a refund undoes one charge and is used up."""
     for refund in refunds:
-        if overlap and refund.first <= overlap[0] and refund.last >= overlap[1]:
+        if refund.first <= overlap[0] and refund.last >= overlap[1]:
             refunds.remove(refund)
             return True
     return False
@@ -205,17 +184,5 @@ def seat_lines(table: pa.Table, categories: Categories) -> Mask:
     return ~categories.azure_plan & ~metered & ~categories.credit
 
 
-def _all_equal(table: pa.Table, values: dict[str, Any]) -> Mask:
-    """Rows that have these values, null being a value."""
-    mask: Mask = np.ones(table.num_rows, dtype=np.bool_)
-    for name, value in values.items():
-        column = table.column(name)
-        same = pc.is_null(column) if value is None else pc.equal(column, pa.scalar(value, column.type))
-        mask &= _true(same)
-    return mask
-
-
 def _true(array: Any) -> Mask:
     return np.asarray(pc.fill_null(array, False), dtype=np.bool_)
-
-

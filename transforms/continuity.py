@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -18,6 +17,7 @@ from transforms.charge_checks import CYCLE_CHARGES, seat_lines
 from transforms.findings import Finding
 from transforms.line_reader import LineReader
 from transforms.money import tidy
+from transforms.periods import last_day
 
 #: Events that end a subscription or move it to another one.
 _ENDS = ("cancelimmediate", "convert", "cancel")
@@ -44,6 +44,14 @@ class _Subscription:
         """Lines that charge, first event first; the file is not in chronological order."""
         charged = [(row, line) for row, line in self.lines if (line["subtotal"] or 0) > 0]
         return sorted(charged, key=lambda item: _event(item[1]))
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether it was cancelled, moved to another subscription, or only refunded by its last event."""
+        if self.has(*_ENDS):
+            return True
+        latest = max((_event(line) for _, line in self.lines), default=None)
+        return all((line["subtotal"] or 0) < 0 for _, line in self.lines if _event(line) == latest)
 
     @property
     def seats_at_end(self) -> Decimal | None:
@@ -84,7 +92,7 @@ def check_continuity(
 
 def _dropped(before: _Subscription, period: str) -> list[Finding]:
     paid_until, charges = before.paid_until, before.charges
-    if not charges or paid_until is None or before.has(*_ENDS):
+    if not charges or paid_until is None or before.is_ended:
         return []
     last = charges[-1][1]
     term_end = last["subscription_end_date"]
@@ -114,12 +122,6 @@ def _changed(before: _Subscription, now: _Subscription, reader: LineReader) -> l
     )
     finding = reader.finding(together[0][0], "QUANTITY_CHANGED", message, expected=seats_before, actual=seats_now)
     return [finding]
-
-
-def last_day(period: str) -> date:
-    """The last day of a period."""
-    year, month = int(period[:4]), int(period[5:])
-    return date(year, month, calendar.monthrange(year, month)[1])
 
 
 def _subscriptions(table: pa.Table, categories: Categories) -> dict[str, _Subscription]:

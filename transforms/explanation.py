@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -11,12 +11,14 @@ import numpy as np
 import pyarrow as pa
 
 from transforms.columns import Kind
-from transforms.findings import money_text
+from transforms.findings import money_text, plain_number
 from transforms.money import Fixed, currency_exponent, divide, tidy
 from transforms.policy import Policy
-from transforms.price_match import same_unit_price
+from transforms.price_match import with_fee
+from transforms.price_rows import per_cycle
+from transforms.pricing import extended_term_fee
 from transforms.rounding import RULES
-from transforms.terms import Cycle, cycle_of
+from transforms.terms import ChargeDates, Cycle, cycles_of
 
 Row = Mapping[str, Any]
 
@@ -45,7 +47,7 @@ class Rule:
     holds: bool | None = None
 
 
-def explain_line(line: Row, source: Row, price: Row | None, policy: Policy) -> list[Rule]:
+def explain_line(line: Row, source: Row, price: Row | None, policy: Policy, codes: Collection[str]) -> list[Rule]:
     """Recompute what was concluded of a line.
 
     Args:
@@ -53,21 +55,23 @@ def explain_line(line: Row, source: Row, price: Row | None, policy: Policy) -> l
         source: the row it came from, of the reconciliation or usage table.
         price: the price list row it was priced by, None where there is none.
         policy: the policy its run was judged by.
+        codes: codes of the findings about it.
     """
-    if line["source"] == "daily_usage":
-        return [_usage(line)]
-    rules = [*_subtotals(line, source), _total(line)]
-    cycle = _cycle(source)
-    if price is None or cycle is None:
+    is_usage = line["source"] == "daily_usage"
+    rules = [_usage(line)] if is_usage else [*_subtotals(line, source), _total(line)]
+    if price is None:
         return [*rules, Rule("price", "no price list row was applied to this line")]
-    priced = [_applied(line, source, price), _unit_price(line, price, cycle)]
-    return [*rules, *priced, *_retail(line, price, cycle, policy)]
+    cycle = _cycle(source, line, price)
+    if cycle is None:
+        return [*rules, _applied(source, price), _metered_price(line, codes)]
+    priced = [_applied(source, price, _SEGMENTS[line["segment_source"]]), _unit_price(line, price, cycle, codes)]
+    return [*rules, *priced, *_retail(line, cycle, policy, codes)]
 
 
 def _usage(line: Row) -> Rule:
     figures = (
-        f"effective unit price {_number(line['effective_unit_price'])} × quantity {_number(line['quantity'])} × rate = "
-        f"{_number(line['expected_subtotal_amount'])}; charged {_number(line['subtotal_amount'])}"
+        f"effective unit price {plain_number(line['effective_unit_price'])} × quantity {plain_number(line['quantity'])}"
+        f" × rate = {plain_number(line['expected_subtotal_amount'])}; charged {plain_number(line['subtotal_amount'])}"
     )
     return Rule("usage charge", figures, line["rounding_rule"] == "U")
 
@@ -84,8 +88,8 @@ def _subtotals(line: Row, source: Row) -> list[Rule]:
     for name, formula in _FORMULAS.items():
         result = RULES[name](*columns, places).decimal(0)
         figures = (
-            f"{formula} with {_number(price)}, {_number(quantity)}, {_number(rate)} = {money_text(result)}; "
-            f"Subtotal {money_text(line['subtotal_amount'], line['currency'])}"
+            f"{formula} with {plain_number(price)}, {plain_number(quantity)}, {plain_number(rate)} = "
+            f"{money_text(result)}; Subtotal {money_text(line['subtotal_amount'], line['currency'])}"
         )
         if line["rounding_rule"] is None:
             rules.append(Rule(f"subtotal, rounding {name}", figures, False))
@@ -107,62 +111,80 @@ def _total(line: Row) -> Rule:
     return Rule("total", figures, total == line["total_amount"])
 
 
-def _applied(line: Row, source: Row, price: Row) -> Rule:
-    on = source["subscription_start_date"] or source["charge_start_date"]
+def _applied(source: Row, price: Row, segment: str = "") -> Rule:
+    on = source.get("usage_date") or source.get("subscription_start_date") or source["charge_start_date"]
+    plan = f"{price['term_duration']}/{price['billing_plan']} " if price["billing_plan"] else ""
     figures = (
-        f"{price['source_file']} row {price['source_row']}: {price['term_duration']}/{price['billing_plan']} "
-        f"{price['market']} {price['currency']} {price['segment'] or ''} at {money_text(price['unit_price'])}, ERP "
-        f"{money_text(price['erp_price'])}, valid {_day(price['effective_start_date'])} to "
-        f"{_day(price['effective_end_date'])}; the term started on {on}; segment: {_SEGMENTS[line['segment_source']]}"
+        f"{price['source_file']} row {price['source_row']}: {plan}{price['market']} {price['currency']} "
+        f"{price['segment'] or ''} at {money_text(price['unit_price'])}, ERP {money_text(price['erp_price'])}, valid "
+        f"{_day(price['effective_start_date'])} to {_day(price['effective_end_date'])}; the price of {on}"
     )
-    return Rule("price list row", figures)
+    return Rule("price list row", f"{figures}; segment: {segment}" if segment else figures)
 
 
-def _unit_price(line: Row, price: Row, cycle: Cycle) -> Rule:
+def _metered_price(line: Row, codes: Collection[str]) -> Rule:
+    figures = f"listed {plain_number(line['list_unit_price'])}; UnitPrice {plain_number(line['unit_price'])}"
+    return Rule("list price", figures, "UNIT_PRICE_MISMATCH" not in codes)
+
+
+def _unit_price(line: Row, price: Row, cycle: Cycle, codes: Collection[str]) -> Rule:
+    fee = f" × {plain_number(1 + cycle.fee)} in an Extended Service Term" if cycle.fee else ""
     figures = (
-        f"{money_text(price['unit_price'])} ÷ {cycle.per_term} charge cycles = {money_text(line['list_unit_price'])}; "
-        f"UnitPrice {money_text(line['unit_price'])}"
+        f"{money_text(price['unit_price'])}{fee} ÷ {cycle.per_term} charge cycles = "
+        f"{money_text(line['list_unit_price'])}; UnitPrice {money_text(line['unit_price'])}"
     )
-    same = same_unit_price(line["unit_price"], tidy(price["unit_price"]), cycle.per_term, price["currency"])
-    return Rule("list price", figures, same)
+    holds = "UNIT_PRICE_MISMATCH" not in codes
+    if holds and tidy(line["unit_price"] or Decimal(0)) != tidy(line["list_unit_price"]):
+        figures += ", which is that price as printed, or the list's of the day while the term's is charged"
+    return Rule("list price", figures, holds)
 
 
-def _retail(line: Row, price: Row, cycle: Cycle, policy: Policy) -> list[Rule]:
+def _retail(line: Row, cycle: Cycle, policy: Policy, codes: Collection[str]) -> list[Rule]:
     """The full cycle's price against the ERP price, and the margin against the floor; nothing for a refund."""
     erp, effective = line["erp_unit_price"], line["effective_unit_price"]
     if not erp or not effective or line["subtotal_amount"] < 0:
         return []
     full = divide(effective * cycle.cycle_days, cycle.billed_days, 10, ROUND_HALF_UP)
-    scaled = f"{_number(effective)} ÷ {cycle.billed_days} × {cycle.cycle_days} days = "
+    scaled = f"{plain_number(effective)} ÷ {cycle.billed_days} × {cycle.cycle_days} days = "
     prorated = scaled if cycle.billed_days != cycle.cycle_days else ""
-    own = policy.customers.get((line["customer_id"] or "").lower())
-    floor = own.margin_floor if own and own.margin_floor is not None else policy.margin_floor
-    share = (erp - full) / erp
-    percent = divide(share * 100, 1, 2, ROUND_HALF_UP)
+    floor = policy.of(line["customer_id"]).margin_floor
+    percent = divide((erp - full) / erp * 100, 1, 2, ROUND_HALF_UP)
+    above, below = "ABOVE_ERP" in codes, "MARGIN_BELOW_FLOOR" in codes
     return [
-        Rule("ERP price", f"{prorated}{money_text(full)} for a full cycle; ERP {money_text(erp)}", full <= erp),
+        Rule("ERP price", f"{prorated}{money_text(full)} for a full cycle; ERP {money_text(erp)}", not above),
         Rule("margin", f"({money_text(erp)} - {money_text(full)}) ÷ {money_text(erp)} = {percent} %; floor "
-             f"{_number(floor * 100)} %", share >= floor),
+             f"{plain_number(floor * 100)} %", not above and not below),
     ]  # fmt: skip
 
 
-def _cycle(source: Row) -> Cycle | None:
-    return cycle_of(
+def _cycle(source: Row, line: Row, price: Row) -> Cycle | None:
+    """The cycle that the price row was applied to: of its term and plan, at the listed price per cycle."""
+    if not price["billing_plan"]:
+        return None
+    adjustment = (source["price_adjustment_description"] or "").strip().lower()
+    dates = ChargeDates(
+        source["charge_start_date"], source["charge_end_date"], source["subscription_start_date"],
+        source["subscription_end_date"],
+    )  # fmt: skip
+    cycles = cycles_of(
         (source["term_and_billing_cycle"] or "").strip().lower(),
         (source["billing_frequency"] or "").strip().lower(),
-        source["charge_start_date"],
-        source["charge_end_date"],
-        source["subscription_start_date"],
-        source["subscription_end_date"],
+        dates,
+        extended_term_fee(adjustment),
     )
+    listed = tidy(line["list_unit_price"])
+    return next(
+        (
+            cycle for cycle in cycles
+            if (cycle.term, cycle.plan) == (price["term_duration"], price["billing_plan"])
+            and per_cycle(with_fee(price["unit_price"], cycle), cycle.per_term) == listed
+        ),
+        None,
+    )  # fmt: skip
 
 
 def _one(value: Decimal, kind: Kind) -> Fixed:
     return Fixed.from_arrow(pa.array([value], kind.arrow_type))
-
-
-def _number(value: Decimal | None) -> str:
-    return "nothing" if value is None else f"{tidy(value):f}"
 
 
 def _day(at: Any) -> str:

@@ -77,5 +77,10 @@ def money_text(amount: Decimal | None, currency: str | None = None) -> str:
     return f"{text} {currency}" if currency else text
 
 
+def plain_number(number: Decimal | None) -> str:
+    """A price, rate or quantity for a message: all its decimals, no trailing zeros."""
+    return "nothing" if number is None else f"{tidy(number):f}"
+
+
 def _order(finding: Finding) -> tuple[str, str, str, str]:
     return (finding.code, finding.invoice_number or "", finding.line_id or "", finding.message)

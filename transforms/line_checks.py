@@ -9,38 +9,41 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from transforms.categories import Categories
-from transforms.findings import Finding, money_text
+from transforms.customer_rules import LineRules
+from transforms.findings import Finding, money_text, plain_number
+from transforms.line_numbers import LineNumbers
 from transforms.line_reader import CONTEXT, LineReader, rows_of
 from transforms.money import Fixed, Integers
-from transforms.policy import Policy
-from transforms.price_match import same_unit_price
 from transforms.pricing import Pricing
 from transforms.rounding import RoundingResult
 
 
 def check_sums(
-    reader: LineReader, rounding: RoundingResult, subtotal: Fixed, tax: Fixed, total: Fixed
+    reader: LineReader, rounding: RoundingResult, numbers: LineNumbers
 ) -> list[Finding]:
     """SUBTOTAL_MISMATCH where no rounding rule explains the subtotal; TOTAL_MISMATCH where total ≠ subtotal + tax."""
     findings = []
     for row in rows_of(rounding.rule == ""):
-        expected, actual = rounding.nearest.decimal(row), subtotal.decimal(row)
+        expected, actual = rounding.nearest.decimal(row), numbers.subtotal.decimal(row)
+        factors = (numbers.effective, numbers.quantity, numbers.rate)
+        price, quantity, rate = (plain_number(column.decimal(row)) for column in factors)
         findings.append(
             reader.finding(
                 row, "SUBTOTAL_MISMATCH",
-                f"Subtotal {money_text(actual)} is not effective unit price × billable quantity × exchange rate: the "
-                f"nearest of the three documented roundings gives {money_text(expected)}.",
+                f"Subtotal {money_text(actual)} is not EffectiveUnitPrice {price} × BillableQuantity {quantity} × "
+                f"PCToBCExchangeRate {rate}: the nearest of the three documented roundings gives "
+                f"{money_text(expected)}.",
                 expected=expected, actual=actual,
             )
         )  # fmt: skip
-    sums = subtotal + tax
-    for row in rows_of(~total.equals(sums)):
-        expected, actual = sums.decimal(row), total.decimal(row)
+    sums = numbers.subtotal + numbers.tax
+    for row in rows_of(~numbers.total.equals(sums)):
+        expected, actual = sums.decimal(row), numbers.total.decimal(row)
         findings.append(
             reader.finding(
                 row, "TOTAL_MISMATCH",
-                f"Total {money_text(actual)} is not Subtotal {money_text(subtotal.decimal(row))} + TaxTotal "
-                f"{money_text(tax.decimal(row))} = {money_text(expected)}.",
+                f"Total {money_text(actual)} is not Subtotal {money_text(numbers.subtotal.decimal(row))} + TaxTotal "
+                f"{money_text(numbers.tax.decimal(row))} = {money_text(expected)}.",
                 expected=expected, actual=actual,
             )
         )  # fmt: skip
@@ -51,45 +54,35 @@ def check_price_found(reader: LineReader, pricing: Pricing) -> list[Finding]:
     """PRICE_NOT_FOUND and PRICE_NOT_EFFECTIVE of the lines that ought to have a list price."""
     findings = []
     for row in rows_of(pricing.outcome == "not_found"):
-        key = pricing.question(row).key
-        wanted = f"{key.product_id}:{key.sku_id} {key.term}/{key.plan} {key.market} {key.currency}"
-        findings.append(
-            reader.finding(row, "PRICE_NOT_FOUND", f"No price list has a row for {wanted}.", priced=True)
-        )
+        message = f"No price list has a row for {pricing.question(row).wanted}."
+        findings.append(reader.finding(row, "PRICE_NOT_FOUND", message, priced=True))
     for row in rows_of(pricing.outcome == "not_effective"):
-        question, answer = pricing.question(row), pricing.answer(row)
-        nearest = answer.nearest
-        span = f"{nearest.starts:%Y-%m-%d} to {nearest.ends:%Y-%m-%d}" if nearest else "other dates"
-        findings.append(
-            reader.finding(
-                row, "PRICE_NOT_EFFECTIVE",
-                f"The term started on {question.on}, but no price list row of this product, term and plan covers "
-                f"that day; the latest is valid {span}.",
-                priced=True,
-            )
-        )  # fmt: skip
+        question, nearest = pricing.question(row), pricing.answer(row).nearest
+        latest = f"; the latest is {nearest.origin}" if nearest else ""
+        message = f"No price list row for {question.wanted} covers it: {question.moment}{latest}."
+        findings.append(reader.finding(row, "PRICE_NOT_EFFECTIVE", message, priced=True))
     return findings
 
 
 def check_unit_price(
-    reader: LineReader, pricing: Pricing, unit_price: Fixed, promotions: pa.ChunkedArray
+    reader: LineReader, pricing: Pricing, numbers: LineNumbers, promotions: pa.ChunkedArray | None
 ) -> list[Finding]:
-    """UNIT_PRICE_MISMATCH where the line's list price is not the price list's per charge cycle."""
+    """UNIT_PRICE_MISMATCH where the line's list price is not the price list's per charge cycle.
+
+    In mid-term a line may show the list's new price, as long as the term's own is what is charged (documented).
+    """
     findings = []
-    for row in rows_of(pricing.priced & ~pricing.list_price.equals(unit_price)):
-        billed, question, answer = unit_price.decimal(row), pricing.question(row), pricing.answer(row)
-        listed = answer.row
-        if billed is None or listed is None:
+    for row in rows_of(pricing.priced & ~pricing.list_price.equals(numbers.unit_price)):
+        billed, question, answer = numbers.unit_price.decimal(row), pricing.question(row), pricing.answer(row)
+        tolerance = question.tolerance
+        if billed is None or answer.matches(billed, question.currency, tolerance):
             continue
-        if same_unit_price(billed, listed.unit_price, question.per_term, question.key.currency):
+        shows_current = answer.matches_current(billed, question.currency, tolerance)
+        if shows_current and _charged_at_list_price(row, pricing, numbers):
             continue
+        promotion = promotions[row].as_py() if promotions is not None else None
         expected = pricing.list_price.decimal(row)
-        promotion = promotions[row].as_py()
-        message = (
-            f"UnitPrice {money_text(billed)} is not the list price {money_text(expected)} per charge cycle "
-            f"({money_text(listed.unit_price)} ÷ {question.per_term}, {listed.segment or 'any segment'}, "
-            f"{listed.source_file} row {listed.source_row})."
-        )
+        message = f"UnitPrice {money_text(billed)} is not the list price {_list_price(row, pricing)}."
         if promotion:
             message += f" Promotion {promotion} is applied."
         findings.append(
@@ -101,8 +94,32 @@ def check_unit_price(
     return findings
 
 
+def _list_price(row: int, pricing: Pricing) -> str:
+    """A line's list price per charge cycle and how it comes about, for a message."""
+    expected, answer = money_text(pricing.list_price.decimal(row)), pricing.answer(row)
+    listed, cycle = answer.row, answer.cycle
+    if listed is None or cycle is None or not cycle.term:
+        return f"{expected} ({listed.origin})" if listed else expected
+    fee = f" × {plain_number(1 + cycle.fee)} (Extended Service Term)" if cycle.fee else ""
+    segment = f"{listed.segment}, " if listed.segment else ""
+    return (
+        f"{expected} per charge cycle ({money_text(listed.unit_price)}{fee} ÷ {cycle.per_term} of "
+        f"{cycle.term}/{cycle.plan}, {segment}{listed.origin}; {pricing.question(row).moment})"
+    )
+
+
+def _charged_at_list_price(row: int, pricing: Pricing, numbers: LineNumbers) -> bool:
+    """Whether a full cycle of the line costs the term's list price, as far as its unit price is printed."""
+    charged = numbers.effective.take(np.array([row])).abs()
+    listed = pricing.list_price.take(np.array([row])).times(pricing.billed_days[[row]])
+    days = pricing.cycle_days[[row]]
+    half = half_of_last_decimal(charged)
+    ends = [price.times(days).compare(listed)[0] for price in (charged - half, charged + half)]
+    return bool(ends[0] <= 0 <= ends[1])
+
+
 def check_margin(
-    reader: LineReader, pricing: Pricing, effective: Fixed, categories: Categories, subtotal: Fixed, floors: Floors
+    reader: LineReader, pricing: Pricing, numbers: LineNumbers, categories: Categories, rules: LineRules
 ) -> list[Finding]:
     """ABOVE_ERP and MARGIN_BELOW_FLOOR of charges, by the effective unit price of a full charge cycle.
 
@@ -110,21 +127,20 @@ def check_margin(
     that prints the same is taken, so that rounding alone raises no finding.
     """
     rows = np.flatnonzero(
-        pricing.priced & pricing.erp_price.valid & (pricing.erp_price.sign() > 0) & (subtotal.sign() >= 0)
-        & (effective.sign() > 0) & ~categories.unpriced
+        pricing.priced & pricing.erp_price.valid & (pricing.erp_price.sign() > 0) & (numbers.subtotal.sign() >= 0)
+        & (numbers.effective.sign() > 0) & ~categories.unpriced
     )  # fmt: skip
     if not len(rows):
         return []
     erp = pricing.erp_term_price.take(rows)
-    price = effective.take(rows)
+    price = numbers.effective.take(rows)
     prorated = pricing.billed_days[rows] < pricing.cycle_days[rows]
     lowest = price - half_of_last_decimal(price).where(prorated, Fixed.constant(0, len(rows)))
     weight = pricing.cycle_days[rows] * pricing.per_term[rows]
     cost = lowest.times(weight)
     retail = erp.times(pricing.billed_days[rows])
     above = cost.compare(retail) > 0
-    floor = floors.fractions(rows)
-    allowed = retail * (Fixed.constant(1, len(rows)) - floor)
+    allowed = retail * (Fixed.constant(1, len(rows)) - rules.column("margin_floor", rows))
     below = (cost.compare(allowed) > 0) & ~above
     findings = []
     for place in rows_of(above | below):
@@ -132,21 +148,21 @@ def check_margin(
         full = pricing.full_cycle_price(row, price.decimal(place))
         expected = pricing.erp_price.decimal(row)
         listed = pricing.answer(row).row
-        origin = f"{listed.source_file} row {listed.source_row}" if listed else "the price list"
+        charged = f"A full charge cycle costs {money_text(full)} a unit{_scaled(row, pricing)}"
+        retail_price = f"the ERP price {money_text(expected)} ({listed.origin if listed else 'price list'})"
         if above[place]:
-            code = "ABOVE_ERP"
-            message = (
-                f"A full charge cycle costs {money_text(full)} a unit, more than the ERP price {money_text(expected)} "
-                f"({origin})."
-            )
+            code, message = "ABOVE_ERP", f"{charged}, more than {retail_price}."
         else:
             code = "MARGIN_BELOW_FLOOR"
-            message = (
-                f"A full charge cycle costs {money_text(full)} a unit; at the ERP price {money_text(expected)} "
-                f"({origin}) less than {floors.percent(row)} % remains."
-            )
+            floor = plain_number(rules.of(row).margin_floor * 100)
+            message = f"{charged}; at {retail_price} less than {floor} % remains."
         findings.append(reader.finding(row, code, message, expected=expected, actual=full, priced=True))
     return findings
+
+
+def _scaled(row: int, pricing: Pricing) -> str:
+    billed, whole = int(pricing.billed_days[row]), int(pricing.cycle_days[row])
+    return f" ({billed} of {whole} days are charged)" if billed != whole else ""
 
 
 def billed_line_changes(
@@ -178,28 +194,3 @@ def half_of_last_decimal(price: Fixed) -> Fixed:
     """Half a unit of the last decimal that each price prints, but never more than half a hundredth."""
     places: Integers = np.clip(price.decimals_needed(), 2, 17)
     return Fixed.constant(5, len(price)).divide(10 ** (places + 1), places + 1, half_up=True)
-
-
-class Floors:
-    """The margin floor of each line: the policy's, or the customer's own."""
-
-    def __init__(self, policy: Policy, customers: pa.Array) -> None:
-        encoded = customers.dictionary_encode()
-        self._by_code = [
-            own.margin_floor if (own := policy.customers.get((name or "").lower())) and own.margin_floor is not None
-            else policy.margin_floor
-            for name in encoded.dictionary.to_pylist()
-        ]  # fmt: skip
-        self._codes: Integers = np.asarray(encoded.indices.fill_null(0))
-        self._default = policy.margin_floor
-
-    def fractions(self, rows: Integers) -> Fixed:
-        """Floors of these rows."""
-        scaled = Fixed.from_arrow(pa.array(self._by_code, pa.decimal128(38, 12)))
-        return scaled.take(self._codes[rows])
-
-    def percent(self, row: int) -> str:
-        """One row's floor in percent, for a message."""
-        floor = self._by_code[int(self._codes[row])]
-        return f"{(floor * 100).normalize():f}"
-

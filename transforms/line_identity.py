@@ -78,12 +78,12 @@ def _canonical(table: pa.Table, name: str) -> pa.Array:
     column = table.column(name).combine_chunks()
     if name == "reference_id":
         encoded = column.dictionary_encode()
-        ids = pa.array([_reference(text) for text in encoded.dictionary.to_pylist()], pa.string())
+        ids = pa.array([reference_of(text) for text in encoded.dictionary.to_pylist()], pa.string())
         return ids.take(encoded.indices)
     return pc.utf8_lower(column) if name in _FOLDED else column
 
 
-def _reference(text: str) -> str:
+def reference_of(text: str) -> str:
     """A reference id is a GUID or, since 2026, a JSON object whose `id` is the reference."""
     if text.startswith("{"):
         try:

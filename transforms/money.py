@@ -23,8 +23,8 @@ Integers = np.ndarray[Any, Any]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 _INT64_MAX = 2**63 - 1
-#: Wide enough that moving a decimal point never rounds.
-_WIDE = Context(prec=200)
+#: Wide enough that sums, products and moves of the decimal point never round.
+EXACT = Context(prec=200)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 
 #: Decimals of a currency's smallest coin where ISO 4217 gives other than two.
@@ -46,13 +46,13 @@ def currency_exponent(currency: str | None) -> int:
 
 def tidy(value: Decimal) -> Decimal:
     """The same number without trailing zeros, and never in scientific notation."""
-    short = _WIDE.normalize(value)
-    return short if int(short.as_tuple().exponent) <= 0 else short.quantize(Decimal(1), context=_WIDE)
+    short = EXACT.normalize(value)
+    return short if int(short.as_tuple().exponent) <= 0 else short.quantize(Decimal(1), context=EXACT)
 
 
 def divide(value: Decimal, divisor: int, places: int, rounding: str) -> Decimal:
     """One quotient, rounded to `places` decimals by one of the decimal module's roundings."""
-    return _WIDE.divide(value, Decimal(divisor)).quantize(Decimal(1).scaleb(-places), rounding, _WIDE)
+    return EXACT.divide(value, Decimal(divisor)).quantize(Decimal(1).scaleb(-places), rounding, EXACT)
 
 
 def decimals_of(value: Decimal) -> int:
@@ -146,7 +146,7 @@ class Fixed:
         """A column of one value."""
         exponent = Decimal(value).as_tuple().exponent
         scale = max(0, -exponent) if isinstance(exponent, int) else 0
-        units = int(Decimal(value).scaleb(scale, _WIDE))
+        units = int(Decimal(value).scaleb(scale, EXACT))
         dtype = np.int64 if abs(units) <= _INT64_MAX else object
         return cls(np.full(length, units, dtype=dtype), scale, np.ones(length, dtype=np.bool_))
 
@@ -158,7 +158,7 @@ class Fixed:
         """
         mask = ~self.valid
         if self.units.dtype == object:
-            values = [Decimal(int(u)).scaleb(-self.scale, _WIDE) if ok else None
+            values = [Decimal(int(u)).scaleb(-self.scale, EXACT) if ok else None
                       for u, ok in zip(self.units, self.valid, strict=True)]  # fmt: skip
             return pa.array(values, kind.arrow_type)
         words = np.empty((len(self.units), 2), dtype=np.int64)
@@ -262,7 +262,7 @@ class Fixed:
 
     def decimal(self, row: int) -> Decimal | None:
         """One row as a Decimal, for a message."""
-        return Decimal(int(self.units[row])).scaleb(-self.scale, _WIDE) if self.valid[row] else None
+        return Decimal(int(self.units[row])).scaleb(-self.scale, EXACT) if self.valid[row] else None
 
     def decimals_needed(self) -> Integers:
         """How many decimals each row has once its trailing zeros are dropped."""

@@ -6,6 +6,7 @@ else the month before its invoice date, else (no document) the most common month
 
 from __future__ import annotations
 
+import calendar
 import re
 from collections import Counter
 from datetime import date, datetime
@@ -36,6 +37,12 @@ def month_before(period: str) -> str:
     """The month before a period."""
     year, month = int(period[:4]), int(period[5:])
     return f"{year - (month == 1):04d}-{(month - 2) % 12 + 1:02d}"
+
+
+def last_day(period: str) -> date:
+    """The last day of a period."""
+    year, month = int(period[:4]), int(period[5:])
+    return date(year, month, calendar.monthrange(year, month)[1])
 
 
 def invoice_periods(invoices: pa.Table, *lines: pa.Table) -> dict[str, str]:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import tomllib
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -39,6 +39,7 @@ SEVERITIES: dict[str, Severity] = {
     "OVERLAPPING_CHARGE": "block",
     "SUBSCRIPTION_DROPPED": "warn",
     "QUANTITY_CHANGED": "warn",
+    "CUSTOMER_UNMAPPED": "warn",
     "BILLED_LINE_CHANGED": "block",
     "ROW_REJECTED": "block",
 }
@@ -49,10 +50,23 @@ class _Frozen(BaseModel):
 
 
 class CustomerPolicy(_Frozen):
-    """What differs for one customer (by customer id)."""
+    """What differs for one customer (by customer id); what is left out is the policy's."""
 
     segment: Segment | None = None
     margin_floor: Decimal | None = Field(default=None, ge=0, lt=1)
+    print_tolerance: Decimal | None = Field(default=None, ge=0)
+    print_tolerance_per_unit: Decimal | None = Field(default=None, ge=0)
+    price_tolerance: Decimal | None = Field(default=None, ge=0, lt=1)
+
+
+class CustomerRules(NamedTuple):
+    """What one customer's lines are judged by; the segment is None where the policy does not know it."""
+
+    segment: str | None
+    margin_floor: Decimal
+    print_tolerance: Decimal
+    print_tolerance_per_unit: Decimal
+    price_tolerance: Decimal
 
 
 class Policy(_Frozen):
@@ -63,6 +77,8 @@ class Policy(_Frozen):
         print_tolerance: what a subtotal may differ by when its unit price is printed with two decimals, in
             hundredths of the currency (documented examples; reference §2.1).
         print_tolerance_per_unit: what is added to it for each billed unit.
+        price_tolerance: what a UnitPrice may differ by from the list price, as a fraction of it; European markets
+            differ by up to 0.001 (documented as a known limitation; reference §1e).
         tax_rates: tax rates as fractions; a remainder of an invoice that equals one of them is not a mismatch.
         default_segment: segment of a customer that names none and whose prices do not tell it.
         severities: severity of a finding code, where it differs from the contract's.
@@ -72,6 +88,7 @@ class Policy(_Frozen):
     margin_floor: Decimal = Field(default=Decimal("0.05"), ge=0, lt=1)
     print_tolerance: Decimal = Field(default=Decimal("0.01"), ge=0)
     print_tolerance_per_unit: Decimal = Field(default=Decimal("0.005"), ge=0)
+    price_tolerance: Decimal = Field(default=Decimal(0), ge=0, lt=1)
     tax_rates: tuple[Decimal, ...] = ()
     default_segment: Segment = "Commercial"
     severities: dict[str, Severity] = Field(default_factory=dict)
@@ -94,6 +111,13 @@ class Policy(_Frozen):
         """Severity of a finding code."""
         return self.severities.get(code, SEVERITIES[code])
 
+    def of(self, customer_id: str | None) -> CustomerRules:
+        """What a customer's lines are judged by."""
+        own = self.customers.get((customer_id or "").lower(), _NOTHING_OWN)
+        values = {name: getattr(own, name) for name in CustomerRules._fields}
+        common = {name: getattr(self, name) for name in CustomerRules._fields if name != "segment"}
+        return CustomerRules(**{**values, **{name: value for name, value in common.items() if values[name] is None}})
+
     def to_json(self) -> str:
         """The policy as JSON with sorted keys, what the digest is taken of."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True)
@@ -102,6 +126,9 @@ class Policy(_Frozen):
     def digest(self) -> str:
         """SHA-256 of the policy."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+
+_NOTHING_OWN = CustomerPolicy()
 
 
 def parse_policy(text: str, name: str) -> Policy:

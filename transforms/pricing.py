@@ -1,29 +1,40 @@
-"""The list price of every licence line: asks the price book and lays the answers beside the lines."""
+"""The list price of every line: asks the price books and lays the answers beside the lines."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from transforms.categories import Categories, lowered
-from transforms.money import Fixed, Integers, Mask, decimals_of, divide
+from transforms.azure_prices import AzureLists, AzurePriceBook, AzureQuestion
+from transforms.categories import Categories, lowered, metered_usage
+from transforms.money import EXACT, Fixed, Integers, Mask, decimals_of, divide
 from transforms.policy import Policy
-from transforms.price_match import PriceAnswer, PriceBook, PriceKey, PriceQuestion, per_cycle
+from transforms.price_match import PriceAnswer, PriceBook, PriceQuestion, with_fee
+from transforms.price_rows import PriceRow, per_cycle, price_rows
 from transforms.tables.sources import PRICE_LIST
-from transforms.terms import Cycle, cycle_of
+from transforms.terms import ChargeDates, cycles_of
 
-_ASKED = (
+Question = PriceQuestion | AzureQuestion
+
+_LICENCE = (
     "product_id", "sku_id", "customer_country", "pricing_currency", "currency", "customer_id", "unit_price",
     "billing_frequency", "term_and_billing_cycle", "charge_start_date", "charge_end_date", "subscription_start_date",
-    "subscription_end_date",
+    "subscription_end_date", "price_adjustment_description", "billable_quantity",
 )  # fmt: skip
+_AZURE_LINE = (
+    "product_id", "sku_id", "customer_country", "pricing_currency", "unit_price", "charge_start_date",
+    "charge_end_date",
+)  # fmt: skip
+_AZURE_USAGE = ("product_id", "sku_id", "customer_country", "pricing_currency", "meter_id", "unit_price", "usage_date")
+_LOWERED = ("term_and_billing_cycle", "billing_frequency", "customer_id", "price_adjustment_description")
+_EXTENDED = re.compile(r"extended service terms? *[:-]? *([0-9]+(?:\.[0-9]+)?) *%")
 
 
 @dataclass(frozen=True)
@@ -48,7 +59,7 @@ class Pricing:
     billed_days: Integers
     cycle_days: Integers
     _asked: Integers
-    _questions: list[PriceQuestion]
+    _questions: list[Question]
     _answers: list[PriceAnswer]
 
     @property
@@ -57,7 +68,7 @@ class Pricing:
         found: Mask = self.outcome == "priced"
         return found
 
-    def question(self, row: int) -> PriceQuestion:
+    def question(self, row: int) -> Question:
         """What was asked for a line that a list ought to price."""
         return self._questions[int(self._asked[row])]
 
@@ -86,38 +97,74 @@ class Pricing:
         return {name: pa.array(values, kind).take(codes) for name, (values, kind) in columns.items()}
 
 
-def price_lines(recon: pa.Table, categories: Categories, price_lists: pa.Table, policy: Policy) -> Pricing:
-    """Price every licence line that is not free, trial or credit.
+def price_lines(
+    recon: pa.Table, categories: Categories, price_lists: pa.Table, lists: AzureLists, policy: Policy
+) -> Pricing:
+    """Price every licence line and every Azure-plan line that is not free, trial or credit.
 
     Args:
         recon: reconciliation lines.
         categories: their categories.
         price_lists: rows of every price list loaded.
-        policy: segments by customer and the default one.
+        lists: the Azure plan lists of the lines' month.
+        policy: segments and tolerances by customer and the default ones.
     """
-    rows = np.flatnonzero(categories.licence & ~categories.unpriced)
-    count = recon.num_rows
+    rows = price_rows(price_lists, recon.column("product_id").unique())
+    licences = np.flatnonzero(categories.licence & ~categories.unpriced)
+    metered = categories.azure_plan & categories.first_party & ~categories.unpriced
+    return _pricing(
+        recon.num_rows,
+        _ask_licences(recon, licences, rows, policy),
+        _ask_azure(recon, np.flatnonzero(metered & _listed(recon, lists)), _AZURE_LINE, AzurePriceBook(rows, lists)),
+    )
+
+
+def price_usage(usage: pa.Table, price_lists: pa.Table, lists: AzureLists) -> Pricing:
+    """Price every daily usage line of Microsoft's own meters that is neither free nor paid by a credit or benefit.
+
+    Args:
+        usage: usage lines.
+        price_lists: rows of every price list loaded.
+        lists: the Azure plan lists of the lines' month.
+    """
+    rows = price_rows(price_lists, usage.column("product_id").unique()) if lists.files else []
+    asked = np.flatnonzero(metered_usage(usage) & _listed(usage, lists))
+    return _pricing(usage.num_rows, _ask_azure(usage, asked, _AZURE_USAGE, AzurePriceBook(rows, lists)))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What was asked for which rows, and the answers; `codes` number the questions."""
+
+    rows: Integers
+    codes: Integers
+    questions: list[Question]
+    answers: list[PriceAnswer]
+
+
+def _pricing(count: int, *parts: _Asked) -> Pricing:
     asked = np.full(count, -1, dtype=np.int64)
-    codes, distinct = _distinct(recon, rows)
-    asked[rows] = codes
-    cycles = [_cycle(case) for case in distinct]
-    questions = [_question(case, cycle, policy) for case, cycle in zip(distinct, cycles, strict=True)]
-    products = pa.array({question.key.product_id for question in questions}, pa.string())
-    book = PriceBook(price_lists.filter(pc.is_in(price_lists.column("product_id"), products)))
-    answers = [book.answer(question, policy.default_segment) for question in questions]
+    questions: list[Question] = []
+    answers: list[PriceAnswer] = []
+    for part in parts:
+        asked[part.rows] = part.codes + len(answers)
+        questions += part.questions
+        answers += part.answers
+    cycles = [answer.cycle for answer in answers]
+    per_term = [cycle.per_term if cycle else 1 for cycle in cycles]
+    unit_prices = [_term_price(answer, answer.row.unit_price if answer.row else None) for answer in answers]
+    erp_prices = [_term_price(answer, answer.row.erp_price if answer.row else None) for answer in answers]
 
     def spread(values: list[Any], default: Any, dtype: Any) -> np.ndarray[Any, Any]:
         table = np.array([*values, default], dtype=dtype)
         spread_out: np.ndarray[Any, Any] = table[asked]
         return spread_out
 
-    found = [answer.row for answer in answers]
-    per_term = [question.per_term for question in questions]
     return Pricing(
         outcome=spread([answer.outcome for answer in answers], "", object),
-        list_price=_prices(_shares([row.unit_price if row else None for row in found], per_term), asked),
-        erp_price=_prices(_shares([row.erp_price if row else None for row in found], per_term), asked),
-        erp_term_price=_prices([row.erp_price if row else None for row in found], asked),
+        list_price=_prices(_shares(unit_prices, per_term), asked),
+        erp_price=_prices(_shares(erp_prices, per_term), asked),
+        erp_term_price=_prices(erp_prices, asked),
         per_term=spread(per_term, 1, np.int64),
         billed_days=spread([cycle.billed_days if cycle else 1 for cycle in cycles], 1, np.int64),
         cycle_days=spread([cycle.cycle_days if cycle else 1 for cycle in cycles], 1, np.int64),
@@ -127,42 +174,87 @@ def price_lines(recon: pa.Table, categories: Categories, price_lists: pa.Table, 
     )
 
 
-def _distinct(recon: pa.Table, rows: Integers) -> tuple[Integers, list[dict[str, Any]]]:
-    """Number the distinct pricing cases among these rows, and give one of each."""
-    subset = recon.take(pa.array(rows)).select(list(_ASKED))
-    for name in ("term_and_billing_cycle", "billing_frequency", "customer_id"):
+def _ask_licences(recon: pa.Table, rows: Integers, price_list: list[PriceRow], policy: Policy) -> _Asked:
+    tiered = {row.product_id for row in price_list if row.billing_plan and row.tier != (None, None)}
+    subset = recon.select(list(_LICENCE)).take(pa.array(rows))
+    for name in _LOWERED:
         subset = subset.set_column(subset.column_names.index(name), name, lowered(subset, name))
-    codes = {name: subset.column(name).combine_chunks().dictionary_encode("encode").indices for name in _ASKED}
+    codes, cases = _distinct(subset, [name for name in _LICENCE if tiered or name != "billable_quantity"])
+    questions = [_licence_question(case, tiered, policy) for case in cases]
+    book = PriceBook(price_list)
+    answers = [book.answer(question, policy.default_segment) for question in questions]
+    return _Asked(rows, codes, list(questions), answers)
+
+
+def _ask_azure(table: pa.Table, rows: Integers, names: Sequence[str], book: AzurePriceBook) -> _Asked:
+    codes, cases = _distinct(table.select(list(names)).take(pa.array(rows)), names)
+    questions = [_azure_question(case) for case in cases]
+    return _Asked(rows, codes, list(questions), [book.answer(question) for question in questions])
+
+
+def _distinct(subset: pa.Table, names: Sequence[str]) -> tuple[Integers, list[dict[str, Any]]]:
+    """Number the distinct pricing cases among these rows, and give one of each."""
+    codes = {name: subset.column(name).combine_chunks().dictionary_encode("encode").indices for name in names}
     frame = pd.DataFrame({name: np.asarray(column) for name, column in codes.items()})
-    numbers = frame.groupby(list(_ASKED), sort=False).ngroup().to_numpy()
+    numbers = frame.groupby(list(names), sort=False).ngroup().to_numpy()
     _, first = np.unique(numbers, return_index=True)
     return numbers, subset.take(pa.array(first)).to_pylist()
 
 
-def _cycle(case: dict[str, Any]) -> Cycle | None:
-    return cycle_of(
-        case["term_and_billing_cycle"],
-        case["billing_frequency"],
-        case["charge_start_date"],
-        case["charge_end_date"],
-        case["subscription_start_date"],
+def _licence_question(case: dict[str, Any], tiered: set[str], policy: Policy) -> PriceQuestion:
+    customer = policy.of(case["customer_id"])
+    dates = ChargeDates(
+        case["charge_start_date"], case["charge_end_date"], case["subscription_start_date"],
         case["subscription_end_date"],
-    )
-
-
-def _question(case: dict[str, Any], cycle: Cycle | None, policy: Policy) -> PriceQuestion:
-    customer = policy.customers.get(case["customer_id"])
-    segment = customer.segment if customer else None
-    key = PriceKey(
+    )  # fmt: skip
+    fee = extended_term_fee(case["price_adjustment_description"])
+    return PriceQuestion(
         case["product_id"],
-        case["sku_id"],
-        cycle.term if cycle else "",
-        cycle.plan if cycle else "",
+        case["sku_id"] or "",
         case["customer_country"] or "",
         case["pricing_currency"] or case["currency"] or "",
+        cycles_of(case["term_and_billing_cycle"], case["billing_frequency"], dates, fee),
+        dates.term_start or dates.charge_start,
+        dates.charge_start,
+        case["unit_price"],
+        case["billable_quantity"] if case["product_id"].upper() in tiered else None,
+        customer.segment,
+        customer.price_tolerance,
     )
-    on: date | None = case["subscription_start_date"] or case["charge_start_date"]
-    return PriceQuestion(key, on, cycle.per_term if cycle else 1, case["unit_price"], segment)
+
+
+def _azure_question(case: dict[str, Any]) -> AzureQuestion:
+    used = case.get("usage_date")
+    return AzureQuestion(
+        case["product_id"],
+        case["sku_id"] or "",
+        case["customer_country"] or "",
+        case["pricing_currency"] or "",
+        case.get("meter_id") or "",
+        used or case.get("charge_start_date"),
+        used or case.get("charge_end_date"),
+        case["unit_price"],
+    )
+
+
+def extended_term_fee(price_adjustment: str) -> Decimal:
+    """Fee of an Extended Service Term as a fraction, told by the price adjustment in lower case; 0 where none is."""
+    found = _EXTENDED.search(price_adjustment)
+    return EXACT.divide(Decimal(found[1]), Decimal(100)) if found else Decimal(0)
+
+
+def _listed(table: pa.Table, lists: AzureLists) -> Mask:
+    """Lines for whose market and pricing currency an Azure plan list of the month is loaded."""
+    if not lists.files:
+        return np.zeros(table.num_rows, dtype=np.bool_)
+    codes, cases = _distinct(table, ("customer_country", "pricing_currency"))
+    known = [lists.speak_of(case["customer_country"] or "", case["pricing_currency"] or "") for case in cases]
+    listed: Mask = np.array([*known, False])[codes]
+    return listed
+
+
+def _term_price(answer: PriceAnswer, price: Decimal | None) -> Decimal | None:
+    return None if answer.cycle is None or price is None else with_fee(price, answer.cycle)
 
 
 def _shares(prices: list[Decimal | None], per_term: list[int]) -> list[Decimal | None]:
@@ -174,4 +266,3 @@ def _shares(prices: list[Decimal | None], per_term: list[int]) -> list[Decimal |
 def _prices(values: list[Decimal | None], asked: Integers) -> Fixed:
     column = Fixed.from_arrow(pa.array([*values, None], PRICE_LIST["unit_price"].kind.arrow_type))
     return column.take(asked)
-

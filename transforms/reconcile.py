@@ -7,24 +7,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from transforms.azure_prices import azure_lists_of
 from transforms.categories import Categories, categorise
-from transforms.charge_checks import check_currencies, check_exchange_rates, check_overlaps, check_terms
+from transforms.charge_checks import check_overlaps, check_terms
 from transforms.conservation import check_conservation
 from transforms.continuity import check_continuity
+from transforms.currency_checks import check_currencies, check_exchange_rates
+from transforms.customer_checks import check_mapping
+from transforms.customer_rules import LineRules
 from transforms.digests import combined_digest, digest_table
 from transforms.findings import Finding, findings_table
-from transforms.line_checks import Floors, check_margin, check_price_found, check_sums, check_unit_price
+from transforms.line_checks import check_margin, check_price_found, check_sums, check_unit_price
+from transforms.line_numbers import LineNumbers
 from transforms.line_reader import LineReader
-from transforms.money import Fixed, Integers, currency_exponent
+from transforms.money import Fixed
 from transforms.policy import Policy
-from transforms.pricing import Pricing, price_lines
+from transforms.pricing import Pricing, price_lines, price_usage
 from transforms.rounding import RoundingResult, explain_subtotals, explain_usage
 from transforms.tables import LINES
-from transforms.tieout import tie_out
+from transforms.tieout import tie_out, voided_invoices, without_voided
 from transforms.usage_checks import check_partner_earned_credit, check_usage
 
 
@@ -32,18 +36,23 @@ from transforms.usage_checks import check_partner_earned_credit, check_usage
 class PeriodRows:
     """What is known of a period: rows of the source tables, lines with their `line_id`.
 
-    `price_lists` holds every list ever loaded, not only the period's; `rejected` the rows in quarantine; `previous`
-    the reconciliation lines of the period before, no rows where it was never reconciled.
+    Attributes:
+        price_lists: every list ever loaded, not only the period's.
+        delivered_lists: SHA-256 of the lists that came with the period's exports.
+        rejected: the rows in quarantine.
+        previous: the reconciliation lines of the period before that stand, no rows where it was never reconciled.
+        mapped_customers: tenants (customer ids in lower case) that a HaloPSA client is known for.
     """
 
     period: str
-
     recon: pa.Table
     usage: pa.Table
     invoices: pa.Table
     price_lists: pa.Table
     rejected: pa.Table
     previous: pa.Table
+    delivered_lists: frozenset[str] = frozenset()
+    mapped_customers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -70,82 +79,51 @@ class Reconciliation:
 
 def reconcile(rows: PeriodRows, policy: Policy) -> Reconciliation:
     """Match, recompute, classify and tie out the lines of a period."""
-    recon = rows.recon
+    recon, usage = rows.recon, rows.usage
     categories = categorise(recon)
-    pricing = price_lines(recon, categories, rows.price_lists, policy)
-    numbers = _Numbers.of(recon)
-    rounding = _explain(recon, categories, numbers, policy)
-    reader = LineReader(recon)
-    floors = Floors(policy, recon.column("customer_id").combine_chunks())
-    tieout, findings = tie_out(recon, rows.usage, rows.invoices, policy)
-    findings += check_sums(reader, rounding, numbers.subtotal, numbers.tax, numbers.total)
-    findings += check_price_found(reader, pricing)
-    findings += check_unit_price(reader, pricing, numbers.unit_price, recon.column("promotion_id"))
-    findings += check_margin(reader, pricing, numbers.effective, categories, numbers.subtotal, floors)
-    findings += _check_charges(rows, categories, reader)
-    findings += check_usage(recon, categories, rows.usage) + check_partner_earned_credit(rows.usage)
+    lists = azure_lists_of(rows.period, rows.price_lists, rows.delivered_lists)
+    pricing = price_lines(recon, categories, rows.price_lists, lists, policy)
+    usage_pricing = price_usage(usage, rows.price_lists, lists)
+    numbers, usage_numbers = LineNumbers.of_recon(recon), LineNumbers.of_usage(usage)
+    rules = LineRules(policy, recon.column("customer_id"))
+    rounding, usage_rounding = _explain(categories, numbers, rules), explain_usage(usage_numbers)
+    reader, usage_reader = LineReader(recon), LineReader(usage, "billing_currency")
+    tieout, findings = tie_out(recon, usage, rows.invoices, policy)
+    findings += check_sums(reader, rounding, numbers)
+    findings += check_price_found(reader, pricing) + check_price_found(usage_reader, usage_pricing)
+    findings += check_unit_price(reader, pricing, numbers, recon.column("promotion_id"))
+    findings += check_unit_price(usage_reader, usage_pricing, usage_numbers, None)
+    findings += check_margin(reader, pricing, numbers, categories, rules)
+    findings += check_terms(reader, recon, categories)
+    findings += check_exchange_rates(recon, usage)
+    findings += check_currencies(recon, "currency", rows.invoices)
+    findings += check_currencies(usage, "billing_currency", rows.invoices)
+    findings += check_partner_earned_credit(usage)
+    findings += _check_standing(rows)
+    findings += check_mapping(recon, usage, rows.mapped_customers)
     findings += _rejected(rows.rejected)
-    lines = pa.concat_tables([_recon_lines(recon, pricing, rounding, numbers), _usage_lines(rows.usage)])
-    check_conservation(recon, rows.usage, lines)
+    own_lines = _recon_lines(recon, pricing, rounding, numbers)
+    lines = pa.concat_tables([own_lines, _usage_lines(usage, usage_pricing, usage_rounding, usage_numbers)])
+    check_conservation(recon, usage, lines)
     return Reconciliation(lines, findings_table(findings, policy), tieout)
 
 
-def _check_charges(rows: PeriodRows, categories: Categories, reader: LineReader) -> list[Finding]:
-    """The checks of lines against each other, their invoice, their term, and the previous period."""
-    previous_categories = categorise(rows.previous)
+def _check_standing(rows: PeriodRows) -> list[Finding]:
+    """The checks of what is charged in all: against other lines, the previous period and the daily usage.
+
+    Lines of a voided invoice are left out; its rebill charges them again.
+    """
+    voided = voided_invoices(rows.invoices)
+    recon, usage = without_voided(rows.recon, voided), without_voided(rows.usage, voided)
+    categories, previous_categories = categorise(recon), categorise(rows.previous)
     return [
-        *check_exchange_rates(reader, rows.recon),
-        *check_currencies(rows.recon, "currency", rows.invoices),
-        *check_currencies(rows.usage, "billing_currency", rows.invoices),
-        *check_terms(reader, rows.recon, categories),
-        *check_overlaps(reader, rows.recon, categories, rows.previous, previous_categories),
-        *check_continuity(rows.recon, categories, rows.previous, previous_categories, rows.period),
+        *check_overlaps(LineReader(recon), recon, categories, rows.previous, previous_categories),
+        *check_continuity(recon, categories, rows.previous, previous_categories, rows.period),
+        *check_usage(recon, categories, usage),
     ]
 
 
-@dataclass(frozen=True)
-class _Numbers:
-    """The numeric columns of the reconciliation lines; an absent tax is none, an absent rate 1."""
-
-    unit_price: Fixed
-    effective: Fixed
-    quantity: Fixed
-    rate: Fixed
-    subtotal: Fixed
-    tax: Fixed
-    total: Fixed
-    places: Integers
-
-    @classmethod
-    def of(cls, recon: pa.Table) -> _Numbers:
-        def column(name: str) -> Fixed:
-            return Fixed.from_arrow(recon.column(name))
-
-        def filled(name: str, value: int) -> Fixed:
-            there = column(name)
-            return there.where(there.valid, Fixed.constant(value, len(there)))
-
-        quantity = column("billable_quantity")
-        return cls(
-            unit_price=column("unit_price"),
-            effective=column("effective_unit_price"),
-            quantity=quantity.where(quantity.valid, column("quantity")),
-            rate=filled("pc_to_bc_exchange_rate", 1),
-            subtotal=column("subtotal"),
-            tax=filled("tax_total", 0),
-            total=column("total"),
-            places=_places(recon.column("currency").combine_chunks()),
-        )
-
-
-def _places(currencies: pa.Array) -> Integers:
-    encoded = currencies.dictionary_encode()
-    exponents = np.array([*(currency_exponent(name) for name in encoded.dictionary.to_pylist()), 2], dtype=np.int64)
-    places: Integers = exponents[np.asarray(encoded.indices.fill_null(len(exponents) - 1))]
-    return places
-
-
-def _explain(recon: pa.Table, categories: Categories, numbers: _Numbers, policy: Policy) -> RoundingResult:
+def _explain(categories: Categories, numbers: LineNumbers, rules: LineRules) -> RoundingResult:
     """Rounding rules of the subtotals; a customer credit is explained by its magnitude.
 
     A credit carries the quantity of the charge it credits and may print its unit price without the sign.
@@ -155,7 +133,7 @@ def _explain(recon: pa.Table, categories: Categories, numbers: _Numbers, policy:
     magnitude = price.abs().where(~negative, -price.abs())
     price = magnitude.where(categories.credit, price)
     quantity = quantity.abs().where(categories.credit, quantity)
-    return explain_subtotals(price, quantity, numbers.rate, numbers.subtotal, numbers.places, policy)
+    return explain_subtotals(price, quantity, numbers.rate, numbers.subtotal, numbers.places, rules)
 
 
 def _rejected(rejected: pa.Table) -> list[Finding]:
@@ -173,7 +151,7 @@ def _rejected(rejected: pa.Table) -> list[Finding]:
     ]
 
 
-def _recon_lines(recon: pa.Table, pricing: Pricing, rounding: RoundingResult, numbers: _Numbers) -> pa.Table:
+def _recon_lines(recon: pa.Table, pricing: Pricing, rounding: RoundingResult, numbers: LineNumbers) -> pa.Table:
     """Reconciliation lines as rows of the lines table.
 
     The ERP amount is the ERP price per charge cycle × quantity × the billed share of the cycle × exchange rate,
@@ -215,24 +193,20 @@ def _recomputed(rounding: RoundingResult, charge: Fixed) -> dict[str, pa.Array]:
     }
 
 
-def _usage_lines(usage: pa.Table) -> pa.Table:
+def _usage_lines(usage: pa.Table, pricing: Pricing, rounding: RoundingResult, numbers: LineNumbers) -> pa.Table:
     """Usage lines as rows of the lines table: charged on the usage date, before tax."""
-    rate, charge = Fixed.from_arrow(usage.column("pc_to_bc_exchange_rate")), usage.column("billing_pre_tax_total")
-    rounding = explain_usage(
-        Fixed.from_arrow(usage.column("effective_unit_price")),
-        Fixed.from_arrow(usage.column("quantity")),
-        rate.where(rate.valid, Fixed.constant(1, len(rate))),
-        Fixed.from_arrow(charge),
-    )
+    charge = usage.column("billing_pre_tax_total")
     columns = {
         **_common(usage, "daily_usage"),
         "charge_start_on": usage.column("usage_date"),
         "charge_end_on": usage.column("usage_date"),
         "quantity": usage.column("quantity"),
+        "list_unit_price": pricing.list_price.to_arrow(LINES["list_unit_price"].kind),
         "subtotal_amount": charge,
         "total_amount": charge,
         "currency": usage.column("billing_currency"),
-        **_recomputed(rounding, Fixed.from_arrow(charge)),
+        **pricing.price_rows(),
+        **_recomputed(rounding, numbers.subtotal),
     }
     return _as_lines(columns)
 

@@ -23,8 +23,9 @@ from typing import Any
 
 import numpy as np
 
+from transforms.customer_rules import LineRules
+from transforms.line_numbers import LineNumbers
 from transforms.money import Fixed, Integers, Mask
-from transforms.policy import Policy
 
 Rule = Callable[[Fixed, Fixed, Fixed, Integers], Fixed]
 Names = np.ndarray[Any, Any]
@@ -58,7 +59,7 @@ class RoundingResult:
 
 
 def explain_subtotals(
-    price: Fixed, quantity: Fixed, rate: Fixed, subtotal: Fixed, places: Integers, policy: Policy
+    price: Fixed, quantity: Fixed, rate: Fixed, subtotal: Fixed, places: Integers, rules: LineRules
 ) -> RoundingResult:
     """Find for each line the rule that explains its subtotal.
 
@@ -68,7 +69,7 @@ def explain_subtotals(
         rate: exchange rate from pricing to billing currency, 1 where there is none.
         subtotal: the line's subtotal, billing currency.
         places: decimals of the billing currency's smallest coin.
-        policy: gives the print tolerance.
+        rules: give the print tolerance of each line's customer.
 
     Returns:
         The first of A, B, C that gives the subtotal exactly; else the one nearest to it that explains it within the
@@ -88,37 +89,32 @@ def explain_subtotals(
     if len(rows):
         within = _within_print(
             price.take(rows), quantity.take(rows), rate.take(rows), subtotal.take(rows), distance.take(rows),
-            places[rows], policy,
+            places[rows], rules.column("print_tolerance", rows), rules.column("print_tolerance_per_unit", rows),
         )  # fmt: skip
         rule[rows[within]] = best[rows[within]]
     return RoundingResult(rule, nearest)
 
 
-def explain_usage(price: Fixed, quantity: Fixed, rate: Fixed, total: Fixed) -> RoundingResult:
-    """Whether usage lines are price × quantity × rate; the product is kept to eighteen decimals.
-
-    Args:
-        price: effective unit price, pricing currency.
-        quantity: units used.
-        rate: exchange rate from pricing to billing currency, 1 where there is none.
-        total: the line's charge before tax, billing currency.
-    """
-    expected = (price * quantity * rate).round_half_up(np.full(len(price), USAGE_DECIMALS))
-    close = (expected - total).abs().compare(Fixed.constant(USAGE_TOLERANCE, len(price))) <= 0
-    explained = close & expected.valid & total.valid
+def explain_usage(numbers: LineNumbers) -> RoundingResult:
+    """Whether usage lines are price × quantity × rate; the product is kept to eighteen decimals."""
+    rows = len(numbers.subtotal)
+    expected = (numbers.effective * numbers.quantity * numbers.rate).round_half_up(np.full(rows, USAGE_DECIMALS))
+    close = (expected - numbers.subtotal).abs().compare(Fixed.constant(USAGE_TOLERANCE, rows)) <= 0
+    explained = close & expected.valid & numbers.subtotal.valid
     return RoundingResult(np.where(explained, "U", "").astype(object), expected)
 
 
 def _within_print(
-    price: Fixed, quantity: Fixed, rate: Fixed, subtotal: Fixed, distance: Fixed, places: Integers, policy: Policy
-) -> Mask:
+    price: Fixed, quantity: Fixed, rate: Fixed, subtotal: Fixed, distance: Fixed, places: Integers,
+    tolerance: Fixed, per_unit: Fixed,
+) -> Mask:  # fmt: skip
     """Whether a unit price that prints the same explains the subtotal."""
     printed = price.decimals_needed()
     rows = len(price)
-    coin = Fixed.constant(policy.print_tolerance * 100, rows).divide(10**places, places + 4, half_up=True)
+    coin = tolerance.times(np.full(rows, 100)).divide(10**places, places + 12, half_up=True)
     one = Fixed.constant(1, rows)
     widened = rate.where(rate.compare(one) > 0, one)
-    share = Fixed.constant(policy.print_tolerance_per_unit, rows) * quantity.abs() * widened
+    share = per_unit * quantity.abs() * widened
     coarse = distance.compare(coin + share) <= 0
     half = Fixed.constant(5, rows).divide(10 ** np.minimum(printed + 1, 18), printed + 1, half_up=True)
     fine = np.zeros(rows, dtype=np.bool_)

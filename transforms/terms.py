@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import calendar
 import re
-from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 from functools import lru_cache
+from typing import NamedTuple
 
 #: Months of a term and of a billing plan.
 TERM_MONTHS = {"P1M": 1, "P1Y": 12, "P3Y": 36, "P5Y": 60}
@@ -36,9 +37,8 @@ _FREQUENCIES = {
 }
 
 
-@dataclass(frozen=True)
-class Cycle:
-    """Term and charge cycle of a line.
+class Cycle(NamedTuple):
+    """Term and charge cycle of a line, as a price list row would be for it.
 
     Attributes:
         term: term duration as the price list writes it.
@@ -46,6 +46,7 @@ class Cycle:
         per_term: charge cycles in a whole term; the price list's price covers all of them.
         billed_days: days charged for, both ends included.
         cycle_days: days of the whole charge cycle; more than `billed_days` where the charge is prorated.
+        fee: what is added to the list price, as a fraction of it.
     """
 
     term: str
@@ -53,71 +54,91 @@ class Cycle:
     per_term: int
     billed_days: int
     cycle_days: int
+    fee: Decimal = Decimal(0)
+
+
+class ChargeDates(NamedTuple):
+    """The dates of a line: the days charged for and the term, ends inclusive."""
+
+    charge_start: date | None
+    charge_end: date | None
+    term_start: date | None
+    term_end: date | None
 
 
 @lru_cache(maxsize=200_000)
-def cycle_of(
-    text: str,
-    frequency: str,
-    charge_start: date | None,
-    charge_end: date | None,
-    term_start: date | None,
-    term_end: date | None,
-) -> Cycle | None:
-    """Work out term, plan and cycle of a licence line; None where text and dates name no term.
+def cycles_of(text: str, frequency: str, dates: ChargeDates, fee: Decimal = Decimal(0)) -> tuple[Cycle, ...]:
+    """Work out term, plan and cycle of a licence line; empty where text and dates name no term.
+
+    Where nothing names the billing plan every plan of the term is possible; the likeliest, by the length of the charge,
+    stands first.
 
     Args:
         text: TermAndBillingCycle in lower case.
         frequency: BillingFrequency in lower case, may be empty.
-        charge_start: first day charged for.
-        charge_end: last day charged for, inclusive.
-        term_start: SubscriptionStartDate.
-        term_end: SubscriptionEndDate, inclusive.
+        dates: the line's dates.
+        fee: fee of an Extended Service Term as a fraction, 0 where the line is in none. Such a term goes on month by
+            month at the monthly price with the fee on it; where no monthly term is listed, at a month's share of the
+            annual one (documented by resellers only, reference §2.7). Whether the list price already has the fee on
+            it, as an Extended Service Term's own SKU does, is for the price to tell.
     """
-    term = _term(text, term_start, term_end)
+    term = _term(text, dates)
+    if fee:
+        own = [(term, plan) for plan in _plans(text, frequency, term, dates)] if term else []
+        offers = [("P1M", "Monthly"), *own, ("P1Y", "Monthly"), ("P1Y", "Annual")]
+        return tuple(_cycle(offer, 1, dates, share) for share in (fee, Decimal(0)) for offer in dict.fromkeys(offers))
     if term is None:
-        return None
-    plan = _plan(text, frequency, term, charge_start, charge_end)
-    months = PLAN_MONTHS[plan]
+        return ()
+    return tuple(
+        _cycle((term, plan), PLAN_MONTHS[plan], dates, fee) for plan in _plans(text, frequency, term, dates)
+    )
+
+
+def _cycle(offer: tuple[str, str], months: int, dates: ChargeDates, fee: Decimal) -> Cycle:
+    term, plan = offer
+    start, end = dates.charge_start, dates.charge_end
     billed, whole = 1, 1
-    if charge_start and charge_end and charge_end >= charge_start:
-        billed = (charge_end - charge_start).days + 1
-        whole = max(billed, _cycle_days(charge_start, charge_end, term_start, term_end, months))
-    return Cycle(term, plan, max(1, TERM_MONTHS[term] // months), billed, whole)
+    if start and end and end >= start:
+        billed = (end - start).days + 1
+        whole = max(billed, _cycle_days(start, end, dates, months))
+    return Cycle(term, plan, max(1, TERM_MONTHS[term] // months), billed, whole, fee)
 
 
-def _term(text: str, start: date | None, end: date | None) -> str | None:
+def _term(text: str, dates: ChargeDates) -> str | None:
     for pattern, term in _TERM_TEXTS:
         if pattern.search(text):
             return term
+    start, end = dates.term_start, dates.term_end
     if start is None or end is None or end < start:
         return None
     days = (end - start).days + 1
     return "P1M" if days <= 31 else "P1Y" if days <= 366 else "P3Y" if days <= 3 * 366 else "P5Y"
 
 
-def _plan(text: str, frequency: str, term: str, start: date | None, end: date | None) -> str:
+def _plans(text: str, frequency: str, term: str, dates: ChargeDates) -> list[str]:
+    """The billing plan that is named, else all that the term can have, the likeliest first."""
     if term == "P1M":
-        return "Monthly"
+        return ["Monthly"]
     named = _FREQUENCIES.get(frequency)
     if named is None and "/" not in text:
         named = next((plan for word, plan in _FREQUENCIES.items() if f"for {word} billing" in text), None)
-    if named is None:
-        days = (end - start).days + 1 if start and end else 31
-        named = "Monthly" if days <= 31 else "Annual" if days <= 366 else "Triennial"
-    return "Annual" if term == "P1Y" and named == "Triennial" else named
+    possible = [plan for plan in PLAN_MONTHS if PLAN_MONTHS[plan] <= TERM_MONTHS[term]]
+    if named is not None:
+        return [named if named in possible else "Annual"]
+    start, end = dates.charge_start, dates.charge_end
+    days = (end - start).days + 1 if start and end else 31
+    likeliest = "Monthly" if days <= 31 else "Annual" if days <= 366 else "Triennial"
+    return sorted(possible, key=lambda plan: (plan != likeliest, PLAN_MONTHS[plan]))
 
 
-def _cycle_days(
-    charge_start: date, charge_end: date, term_start: date | None, term_end: date | None, months: int
-) -> int:
+def _cycle_days(charge_start: date, charge_end: date, dates: ChargeDates, months: int) -> int:
     """Days of the cycle that the charge ends with.
 
     Cycles are counted from the term's start; where the charge does not end with one of them the term is coterminous
     with another and its cycles are counted back from its end; where the dates tell neither, the cycle is the month
     (or years) up to the charge's end.
     """
-    after = charge_end + timedelta(days=1)
+    after, (term_start, term_end) = charge_end + timedelta(days=1), dates[2:]
     if term_start is not None and term_start <= charge_start:
         count = _months_between(term_start, after) // months
         for steps in (count, count + 1):

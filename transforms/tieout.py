@@ -24,6 +24,7 @@ from transforms.tables.results import INVOICE_TIEOUT
 
 VOIDED = "void_note"
 CREDIT_NOTE = "adjustment_note"
+_VOID_STATES = ("void", "voided")
 
 
 @dataclass
@@ -37,10 +38,7 @@ class _Family:
     total: Decimal = Decimal(0)
     subtotal: Decimal = Decimal(0)
     currencies: set[str] = field(default_factory=set)
-
-    @property
-    def voided(self) -> bool:
-        return self.document is not None and is_document(self.document, VOIDED)
+    voided: bool = False
 
     @property
     def currency(self) -> str | None:
@@ -50,6 +48,25 @@ class _Family:
 def is_document(document: Mapping[str, Any], kind: str) -> bool:
     """Whether an invoice document is of that type; Microsoft's spelling varies in case and spacing."""
     return str(document["document_type"] or "").strip().lower().replace(" ", "_") == kind
+
+
+def voided_invoices(invoices: pa.Table) -> frozenset[str]:
+    """Numbers of the invoices that are void: by their own document's type or state, or by a void note for them."""
+    voided: set[str] = set()
+    for document in invoices.select(["invoice_number", "document_type", "state", "amends_of"]).to_pylist():
+        is_note = is_document(document, VOIDED)
+        if is_note or str(document["state"] or "").strip().lower() in _VOID_STATES:
+            voided.add(document["invoice_number"])
+        if is_note and document["amends_of"]:
+            voided.add(document["amends_of"])
+    return frozenset(voided)
+
+
+def without_voided(lines: pa.Table, voided: frozenset[str]) -> pa.Table:
+    """The lines whose invoice is not void; the rebill charges them again."""
+    if not voided:
+        return lines
+    return lines.filter(pc.invert(pc.is_in(lines.column("invoice_number"), pa.array(sorted(voided), pa.string()))))
 
 
 def tie_out(
@@ -85,18 +102,19 @@ def _families(recon: pa.Table, usage: pa.Table, invoices: pa.Table) -> dict[str,
     amended = {
         number: document["amends_of"]
         for number, document in documents.items()
-        if is_document(document, CREDIT_NOTE) and document["amends_of"]
+        if document["amends_of"] and (is_document(document, CREDIT_NOTE) or is_document(document, VOIDED))
     }
+    voided = voided_invoices(invoices)
     families: dict[str, _Family] = {}
 
     def family(number: str) -> _Family:
         number = amended.get(number, number)
-        return families.setdefault(number, _Family(number))
+        return families.setdefault(number, _Family(number, voided=number in voided))
 
     for number, document in documents.items():
-        if number in amended:
+        if number in amended and number not in voided:
             family(number).credits += abs(document["total_charges"])
-        else:
+        elif number not in amended:
             family(number).document = document
     for number, sums in _sums(recon).items():
         one = family(number)

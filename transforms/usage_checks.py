@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.categories import FIRST_PARTY, Categories, lowered
+from transforms.categories import Categories, lowered, metered_usage
 from transforms.findings import Finding, money_text
 from transforms.line_reader import LineReader, rows_of
 from transforms.money import Mask
@@ -32,7 +32,9 @@ def check_usage(recon: pa.Table, categories: Categories, usage: pa.Table) -> lis
 
     Only invoices that both exports speak of are compared. A finding names the line where there is only one.
     """
-    azure = recon.filter(pa.array(categories.azure_plan))
+    # What Microsoft credits for another reason than an Azure credit, an outage say, is not in the usage.
+    azure_credit = _contains(recon, "azure credit", "credit_reason_code")
+    azure = recon.filter(pa.array(categories.azure_plan & (~categories.credit | azure_credit)))
     billed, used = _billed(azure), _used(usage)
     invoices = set(recon.column("invoice_number").to_pylist()) & {key[0] for key in used}
     findings = []
@@ -51,19 +53,16 @@ def check_partner_earned_credit(usage: pa.Table) -> list[Finding]:
     Eligible is what Microsoft itself sells by the meter and charges for: not spot, not what a reservation or a savings
     plan covers, not what an Azure credit pays for, and not free of charge (reference §2.5).
     """
-    first_party = _true(pc.is_in(lowered(usage, "publisher_name"), pa.array(FIRST_PARTY)))
     charged = (_sign(usage, "effective_unit_price") > 0) & (_sign(usage, "quantity") > 0)
-    covered = ~_blank(usage, "benefit_id") | ~_blank(usage, "benefit_order_id")
     spot = _contains(usage, "spot", "meter_name", "sku_name", "meter_sub_category")
-    credited = _contains(usage, "azure credit", "credit_type")
-    none = (_sign(usage, "partner_earned_credit_percentage") == 0)
+    none = _sign(usage, "partner_earned_credit_percentage") == 0
     reader = LineReader(usage, "billing_currency")
     return [
         reader.finding(
             row, "PEC_MISSING",
             "The usage is eligible for partner earned credit, but carries none: check the access that earns it.",
         )
-        for row in rows_of(first_party & charged & ~covered & ~spot & ~credited & none)
+        for row in rows_of(metered_usage(usage) & charged & ~spot & none)
     ]  # fmt: skip
 
 
@@ -113,15 +112,11 @@ def _in_group(table: pa.Table, key: tuple[str, ...]) -> Mask:
     return mask
 
 
-def _contains(usage: pa.Table, part: str, *names: str) -> Mask:
-    found: Mask = np.zeros(usage.num_rows, dtype=np.bool_)
+def _contains(table: pa.Table, part: str, *names: str) -> Mask:
+    found: Mask = np.zeros(table.num_rows, dtype=np.bool_)
     for name in names:
-        found |= _true(pc.match_substring(lowered(usage, name), part))
+        found |= _true(pc.match_substring(lowered(table, name), part))
     return found
-
-
-def _blank(usage: pa.Table, name: str) -> Mask:
-    return _true(pc.equal(lowered(usage, name), ""))
 
 
 def _sign(usage: pa.Table, name: str) -> np.ndarray[Any, Any]:

@@ -24,6 +24,7 @@ from tests.transforms.rows import (
     usage_rows,
 )
 from transforms.columns import Kind
+from transforms.customer_rules import LineRules
 from transforms.money import Fixed, parse_decimals
 from transforms.policy import CustomerPolicy, Policy
 from transforms.rounding import explain_subtotals
@@ -218,7 +219,8 @@ def test_microsofts_worked_examples_are_all_explained() -> None:
     for printed in ("EUP_printed", "EUP_computed"):
         rules = explain_subtotals(
             column(printed, Kind.PRICE), column("BillableQuantity", Kind.QUANTITY), Fixed.constant(1, len(rows)),
-            column("Total_printed", Kind.AMOUNT), np.full(len(rows), 2), Policy(),
+            column("Total_printed", Kind.AMOUNT), np.full(len(rows), 2),
+            LineRules(Policy(), pa.nulls(len(rows), pa.string())),
         ).rule  # fmt: skip
         assert all(rules)
     assert all(rule in row["reproduced_by"] for rule, row in zip(rules, rows, strict=True))

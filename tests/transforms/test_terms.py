@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from transforms.terms import Cycle, add_months, cycle_of
+from transforms.terms import ChargeDates, Cycle, add_months, cycles_of
 
 YEAR = "one-year commitment for monthly/yearly billing"
 
@@ -34,25 +34,25 @@ def test_cycles_of_a_term_bought_on_the_last_of_january(
     end: tuple[int, int, int],
     expected: tuple[str, str, int, int, int],
 ) -> None:
-    cycle = cycle_of(text, frequency, date(*start), date(*end), date(2025, 1, 31), date(2026, 1, 30))
-    assert cycle == Cycle(*expected)
+    dates = ChargeDates(date(*start), date(*end), date(2025, 1, 31), date(2026, 1, 30))
+    assert cycles_of(text, frequency, dates)[0] == Cycle(*expected)
 
 
 def test_a_monthly_term_ends_before_the_anniversary_day_of_a_short_month() -> None:
     start, end = date(2025, 1, 31), date(2025, 2, 27)
-    cycle = cycle_of("one-month commitment for monthly billing", "monthly", start, end, start, end)
-    assert cycle == Cycle("P1M", "Monthly", 1, 28, 28)
+    cycles = cycles_of("one-month commitment for monthly billing", "monthly", ChargeDates(start, end, start, end))
+    assert cycles == (Cycle("P1M", "Monthly", 1, 28, 28),)
 
 
 def test_a_coterminous_first_cycle_is_prorated_to_the_common_end() -> None:
     start, term_end = date(2025, 11, 12), date(2026, 10, 31)
-    first = cycle_of(YEAR, "monthly", start, date(2025, 11, 30), start, term_end)
-    second = cycle_of(YEAR, "monthly", date(2025, 12, 1), date(2025, 12, 31), start, term_end)
-    assert (first, second) == (Cycle("P1Y", "Monthly", 12, 19, 30), Cycle("P1Y", "Monthly", 12, 31, 31))
+    first = cycles_of(YEAR, "monthly", ChargeDates(start, date(2025, 11, 30), start, term_end))
+    second = cycles_of(YEAR, "monthly", ChargeDates(date(2025, 12, 1), date(2025, 12, 31), start, term_end))
+    assert first + second == (Cycle("P1Y", "Monthly", 12, 19, 30), Cycle("P1Y", "Monthly", 12, 31, 31))
 
 
 def test_no_term_is_guessed_from_nothing() -> None:
-    assert cycle_of("1 cache instance hour", "", date(2025, 1, 1), None, None, None) is None
+    assert cycles_of("1 cache instance hour", "", ChargeDates(date(2025, 1, 1), None, None, None)) == ()
 
 
 def test_months_are_clipped_to_their_end_and_leap_years_hold() -> None:

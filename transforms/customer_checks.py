@@ -1,0 +1,33 @@
+"""The check of customers: does HaloPSA know whom to bill?"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from transforms.findings import Finding
+
+
+def check_mapping(recon: pa.Table, usage: pa.Table, mapped: frozenset[str]) -> list[Finding]:
+    """CUSTOMER_UNMAPPED for each customer with lines whose tenant no HaloPSA client is known for.
+
+    Only where a mapping is kept at all: without one nothing is billed by client, and every customer would be named.
+
+    Args:
+        recon: reconciliation lines.
+        usage: usage lines.
+        mapped: tenants (customer ids, in lower case) that a HaloPSA client is known for.
+    """
+    if not mapped:
+        return []
+    names: dict[str, str] = {}
+    for table in (recon, usage):
+        customers = table.select(["customer_id", "customer_name"]).group_by(["customer_id", "customer_name"])
+        for row in customers.aggregate([]).to_pylist():
+            customer_id = row["customer_id"] or ""
+            if customer_id.lower() not in mapped:
+                names[customer_id] = max(names.get(customer_id, ""), row["customer_name"] or "")
+    message = "No HaloPSA client is known for the tenant: add it with `csp-billing customers import`."
+    return [
+        Finding("CUSTOMER_UNMAPPED", message, customer_id=customer_id, customer_name=name)
+        for customer_id, name in sorted(names.items())
+    ]
