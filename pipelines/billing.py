@@ -6,7 +6,6 @@ simply calls it, and inside a flow runs it as a Prefect task (`pipelines.flows`)
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from collections.abc import Callable
@@ -15,14 +14,14 @@ from datetime import UTC, datetime
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from connectors.warehouse.changes import count_changes
+from connectors.warehouse.changes import count_changes, first_changes
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.migrations import ensure_current
 from connectors.warehouse.runs import get_run, read_findings, set_status, write_run
-from pipelines.extract import Extraction, extract, scoped
+from pipelines.extract import Extraction, extract
 from pipelines.loading import load_run, mark_run, open_halo
+from pipelines.scope import Scope
 from pipelines.settings import Settings
 from pipelines.version import code_version
 from transforms.errors import InputError, RemoteError
@@ -34,6 +33,10 @@ from transforms.tables import FINDINGS, INVOICE_TIEOUT, LINES
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+#: How many changes a summary names; the view has them all.
+SHOWN_CHANGES = 20
 
 
 class Step(Protocol):
@@ -50,23 +53,11 @@ def call(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
 
 
 @dataclass(frozen=True)
-class Scope:
-    """What an ad hoc reconciliation is limited to; empty lists mean everything."""
-
-    customers: tuple[str, ...] = ()
-    invoices: tuple[str, ...] = ()
-
-    def to_json(self) -> str | None:
-        """The scope as JSON; None for a full run."""
-        return json.dumps(asdict(self)) if self.customers or self.invoices else None
-
-
-@dataclass(frozen=True)
 class RunSummary:
     """What a run did, as the contract prints it.
 
-    `changes` counts lines and findings that are new, gone or changed since the period's last run; `notices` and `error`
-    are sentences for the user.
+    `changes` counts lines and findings that are new, gone or changed since the period's last run, `changed` has the
+    first of them; `notices` and `error` are sentences for the user.
     """
 
     run_id: str
@@ -81,6 +72,7 @@ class RunSummary:
     warehouse: str = ""
     seconds: int | float = 0
     changes: dict[str, dict[str, int]] = field(default_factory=dict)
+    changed: tuple[dict[str, Any], ...] = ()
     notices: tuple[str, ...] = ()
     error: str | None = None
 
@@ -102,6 +94,7 @@ def reconcile_month(settings: Settings, period: str, scope: Scope | None = None,
     scope = scope or Scope()
     policy = settings.read_policy()
     parse_period(period)
+    scope.check()
     ensure_current(open_warehouse(settings.warehouse))
     started_at = datetime.now(UTC)
     extraction = step(extract, settings, period)
@@ -160,15 +153,11 @@ def store(
 ) -> RunSummary:
     """Write a run in one transaction: its source rows, lines, findings and tie-out; an ad hoc run only its results."""
     period, run_id = extraction.period, new_run_id(extraction.period, started_at)
-    limits = (list(scope.customers), list(scope.invoices))
-    lines, findings = scoped(result.lines, *limits), scoped(result.findings, *limits)
-    tieout = result.tieout if not scope.customers else result.tieout.slice(0, 0)
-    tieout = scoped_invoices(tieout, scope)
-    if scope.to_json() and not lines.num_rows and not findings.num_rows and not tieout.num_rows:
+    result = scope.limit(result)
+    lines, findings, tieout = result.lines, result.findings, result.tieout
+    if not scope.is_full and not scope.codes and not lines.num_rows and not findings.num_rows and not tieout.num_rows:
         raise InputError(f"period {period} has no line of these customers and invoices: check --customer and --invoice")
-    full = scope.to_json() is None
     own = extraction.rows
-    blocking = int(pc.sum(pc.equal(findings.column("severity"), "block")).as_py() or 0)
     files = extraction.land(settings.home)
     warehouse = open_warehouse(settings.warehouse)
     run = {
@@ -184,7 +173,7 @@ def store(
         "content_digest": result.content_digest,
         "line_count": lines.num_rows,
         "invoice_count": own.invoices.num_rows,
-        "blocking_count": blocking,
+        "blocking_count": result.blocking,
     }
     sources = {
         "invoice_recon": own.recon,
@@ -198,25 +187,19 @@ def store(
             run,
             files,
             extraction.run_files(run_id),
-            sources if full else None,
+            sources if scope.is_full else None,
             own.rejected,
             _of_run(LINES.conform, lines, run_id, period),
             _of_run(FINDINGS.conform, findings, run_id, period),
             _of_run(INVOICE_TIEOUT.conform, tieout, run_id, period),
         )
-        changes = count_changes(connection, run_id) if full else {}
+        changes = count_changes(connection, run_id) if scope.is_full else {}
+        changed = first_changes(connection, run_id, SHOWN_CHANGES) if changes else []
     return RunSummary(
-        run_id, period, "reconciled", lines.num_rows, own.invoices.num_rows, count_codes(findings), blocking,
-        warehouse=warehouse.url_masked, notices=tuple(extraction.notices), changes=changes,
+        run_id, period, "reconciled", lines.num_rows, own.invoices.num_rows, count_codes(findings),
+        result.blocking, warehouse=warehouse.url_masked, notices=tuple(extraction.notices), changes=changes,
+        changed=tuple(changed),
     )  # fmt: skip
-
-
-def scoped_invoices(tieout: pa.Table, scope: Scope) -> pa.Table:
-    """The tie-out rows of a scope's invoices."""
-    if not scope.invoices:
-        return tieout
-    wanted = pa.array([number.lower() for number in scope.invoices])
-    return tieout.filter(pc.is_in(pc.utf8_lower(tieout.column("invoice_number")), wanted))
 
 
 def new_run_id(period: str, started_at: datetime) -> str:

@@ -24,12 +24,15 @@ app = typer.Typer(
 warehouse_app = typer.Typer(help="The SQL warehouse: migrations, checks, the analysts' copy, read-only SQL.",
                             no_args_is_help=True)  # fmt: skip
 app.add_typer(warehouse_app, name="warehouse")
+customers_app = typer.Typer(help="Which HaloPSA client each customer's tenant belongs to.", no_args_is_help=True)
+app.add_typer(customers_app, name="customers")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Period = Annotated[str, typer.Option("--period", help="Billing period, YYYY-MM.")]
 Exports = Annotated[str | None, typer.Option("--exports", help="Folder with the partner exports.")]
 Recorded = Annotated[bool, typer.Option("--prefect", help="Record the command as a Prefect flow run.")]
 RunId = Annotated[str, typer.Argument(help="Id of the run, as `run` and `reconcile` print it.")]
+Codes = Annotated[list[str] | None, typer.Option("--code", help="Only this finding code; repeatable.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Reconcile and store, but write nothing to HaloPSA.")]
 Approve = Annotated[bool, typer.Option("--approve", help="Mark as billed although findings block.")]
 AllPrices = Annotated[bool, typer.Option("--all-prices", help="Post the whole price list.")]
@@ -64,19 +67,21 @@ def reconcile(
     exports: Exports = None,
     customer: Annotated[list[str] | None, typer.Option("--customer", help="Only this customer id; repeatable.")] = None,
     invoice: Annotated[list[str] | None, typer.Option("--invoice", help="Only this invoice; repeatable.")] = None,
+    code: Codes = None,
     prefect: Recorded = False,
     as_json: AsJson = False,
 ) -> None:
     """Reconcile a month without any HaloPSA write."""
 
     def steps() -> RunSummary:
-        from pipelines.billing import Scope, reconcile_month
+        from pipelines.billing import reconcile_month
+        from pipelines.scope import Scope
         from pipelines.settings import load_settings
 
-        scope = Scope(tuple(customer or ()), tuple(invoice or ()))
+        scope = Scope(tuple(customer or ()), tuple(invoice or ()), tuple(code or ()))
         return reconcile_month(load_settings(exports=exports), period, scope)
 
-    parameters = {"period": period, "exports": exports, "customers": customer, "invoices": invoice}
+    parameters = {"period": period, "exports": exports, "customers": customer, "invoices": invoice, "codes": code}
     _report(prefect, "reconcile", parameters, steps, as_json)
 
 
@@ -110,7 +115,7 @@ def mark_billed(run_id: RunId, approve: Approve = False, as_json: AsJson = False
 def findings(
     run: Annotated[str | None, typer.Option("--run", help="Id of the run.")] = None,
     period: Annotated[str | None, typer.Option("--period", help="The latest run of this period.")] = None,
-    code: Annotated[list[str] | None, typer.Option("--code", help="Only this finding code; repeatable.")] = None,
+    code: Codes = None,
     as_json: AsJson = False,
 ) -> None:
     """List the findings of a run; without a run or period those of the run made last."""
@@ -134,12 +139,13 @@ def explain(
     from pipelines.inspection import explain as explain_stored
     from pipelines.output import print_json
     from pipelines.settings import load_settings
+    from pipelines.summaries import print_explanation
 
     document = explain_stored(load_settings(), line_id)
     if as_json:
         print_json(document)
     else:
-        _print_explanation(document)
+        print_explanation(document)
 
 
 @app.command()
@@ -196,6 +202,37 @@ def demo(
     from pipelines.recording import api_configured
 
     raise typer.Exit(run_demo(directory, recorded=prefect or api_configured(), as_json=as_json))
+
+
+@customers_app.command("import")
+def customers_import(
+    file: Annotated[Path, typer.Argument(help="CSV with the columns customer_id, client_id and client_name.")],
+    replace: Annotated[bool, typer.Option("--replace", help="Forget the tenants that the file does not name.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Import which HaloPSA client each customer's tenant belongs to."""
+    from pipelines.customers import import_customers
+    from pipelines.output import print_json
+    from pipelines.settings import load_settings
+
+    count = import_customers(load_settings(), file, replace=replace)
+    if as_json:
+        print_json({"imported": count})
+    else:
+        print(f"{count} tenants imported")
+
+
+@customers_app.command("list")
+def customers_list(
+    unmapped: Annotated[bool, typer.Option("--unmapped", help="Only tenants without a client.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the tenants that are mapped or billed, each with its HaloPSA client."""
+    from pipelines.customers import CUSTOMER_COLUMNS, list_customers
+    from pipelines.settings import load_settings
+
+    rows = list_customers(load_settings(), unmapped=unmapped)
+    _print_rows(CUSTOMER_COLUMNS, [[row[name] for name in CUSTOMER_COLUMNS] for row in rows], as_json)
 
 
 @warehouse_app.command("upgrade")
@@ -261,6 +298,7 @@ def _report(
     """Run a command's steps, here or as the flow of that name, print what they did, and exit as the contract says."""
     from pipelines.output import note, print_json
     from pipelines.recording import api_configured, run_recorded
+    from pipelines.summaries import print_summary
 
     if flow and (recorded or api_configured()):
         document, flow_run = run_recorded(flow, **parameters)
@@ -272,68 +310,11 @@ def _report(
     if as_json:
         print_json(document)
     else:
-        _print_summary(document)
+        print_summary(document)
     if document.get("error"):
         note(f"csp-billing: {document['error']}")
         raise typer.Exit(3)
     raise typer.Exit(1 if document["blocking"] else 0)
-
-
-def _print_summary(document: dict[str, Any]) -> None:
-    from pipelines.output import print_table
-
-    print(f"run {document['run_id']} of {document['period']}: {document['status']}")
-    print(f"{document['lines']} lines, {document['invoices']} invoices, {document['seconds']} s")
-    if document["status"] != "reconciled":
-        print(_halo_text(document["loaded"], document["marked"]))
-    print(f"warehouse: {document['warehouse']}")
-    if document["findings"]:
-        print_table(["finding", "count"], document["findings"].items())
-    else:
-        print("no findings")
-    _print_changes(document)
-    if document["status"] == "awaiting_approval":
-        print(f"{document['blocking']} findings block: the month is loaded but not marked as billed. Look at them with")
-        print(f"  csp-billing findings --run {document['run_id']}")
-        print("and, when they are accepted, mark it with")
-        print(f"  csp-billing mark-billed {document['run_id']} --approve")
-
-
-def _print_explanation(document: dict[str, Any]) -> None:
-    line = document["line"]
-    print(f"line {document['line_id']} of run {document['run_id']}, {document['source']}")
-    print(f"{line['customer_name']}: {line['sku_name']}, {line['charge_type']} {line['charge_start_on']} to "
-          f"{line['charge_end_on'] or 'no end'}, invoice {line['invoice_number'] or 'none'}\n")  # fmt: skip
-    marks = {True: "holds", False: "no", None: ""}
-    for rule in document["rules"]:
-        mark = marks[rule["holds"]]
-        print(f"{rule['rule']}: {rule['figures']}" + (f" [{mark}]" if mark else ""))
-    print()
-    for finding in document["findings"]:
-        print(f"{finding['code']} ({finding['severity']}): {finding['message']}")
-    if not document["findings"]:
-        print("no findings")
-    for posting in document["halopsa"]:
-        print(f"HaloPSA {posting['halo_url']}: {posting['state']}, id {posting['halo_id'] or 'not known'}")
-
-
-def _print_changes(document: dict[str, Any]) -> None:
-    """What is new, gone or changed since the period's last run."""
-    changes = document["changes"]
-    if not changes:
-        return
-    told = [
-        f"{count} {what} {change}" for what, counts in changes.items() for change, count in counts.items()
-    ]
-    print("since the last run of the period: " + ", ".join(told))
-    print(f"  csp-billing warehouse query \"select * from out_period_changes where run_id = '{document['run_id']}'\"")
-
-
-def _halo_text(loaded: dict[str, int], marked: dict[str, int]) -> str:
-    if not any(loaded.values()) and not any(marked.values()):
-        return "HaloPSA has everything already: nothing was posted, nothing was marked"
-    posted, billed = (", ".join(f"{count} {name}" for name, count in counts.items()) for counts in (loaded, marked))
-    return f"newly in HaloPSA: {posted}; newly marked as billed: {billed}"
 
 
 def _print_rows(columns: list[str], rows: list[Any], as_json: bool) -> None:

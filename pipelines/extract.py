@@ -6,22 +6,25 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from connectors.exports.delivery import Delivery, SourceFile, read_delivery
 from connectors.exports.landing import land
+from connectors.warehouse.customers import mapped_customers
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.sources import read_price_lists, read_source
 from pipelines.settings import Settings
+from transforms.conservation import added, sums_of_quarantine, sums_of_source
 from transforms.errors import InputError
 from transforms.line_identity import line_ids
 from transforms.periods import invoice_periods, month_before, period_column
 from transforms.reconcile import PeriodRows
 from transforms.tables import EXPORT_TABLES, QUARANTINE, RUN_FILES, SOURCE_FILES
-from transforms.versions import drop_older_versions, drop_superseded_unbilled, latest_documents
+from transforms.tieout import voided_invoices, without_voided
+from transforms.versions import latest_documents, select_lines
 
 
 @dataclass(frozen=True)
@@ -82,20 +85,28 @@ def extract(settings: Settings, period: str) -> Extraction:
     totals = dict(zip(documents.column("invoice_number").to_pylist(), documents.column("total_charges").to_pylist(),
                       strict=True))  # fmt: skip
     notices = [f"{item.path} is left out: {item.problem or 'it is not a partner export'}" for item in delivery.skipped]
-    lines = {}
-    for kind, table, currency in (("invoice_recon", recon, "currency"), ("daily_usage", usage, "billing_currency")):
-        own, superseded = drop_superseded_unbilled(_of_period(table, periods, period), currency)
-        kept, left_out = drop_older_versions(own, kind, delivered_at, totals)
-        notices += superseded + left_out
-        identified = kept.append_column("line_id", line_ids(kept, kind))
+    rejected = _rejected_of_period(delivery, periods, period)
+    lines, delivered, left_out = {}, [sums_of_quarantine(rejected)], []
+    for kind, table in (("invoice_recon", recon), ("daily_usage", usage)):
+        own = _of_period(table, periods, period)
+        selection = select_lines(own, kind, delivered_at, totals)
+        delivered.append(sums_of_source(own, kind))
+        left_out.append(sums_of_source(selection.left_out, kind))
+        notices += selection.notices
+        identified = selection.kept.append_column("line_id", line_ids(selection.kept, kind))
         lines[kind] = EXPORT_TABLES[kind].conform(identified)
     invoices = EXPORT_TABLES["invoices"].conform(_of_period(documents, periods, period))
-    rejected = _rejected_of_period(delivery, periods, period)
     if not any(table.num_rows for table in (*lines.values(), invoices, rejected)):
         raise InputError(_nothing(settings.exports, period, delivery, periods))
     prices = delivery.tables["price_list"]
-    lists, previous = _remembered(settings, prices, month_before(period))
-    rows = PeriodRows(period, lines["invoice_recon"], lines["daily_usage"], invoices, lists, rejected, previous)
+    known = _remembered(settings, prices, month_before(period))
+    rows = PeriodRows(
+        period, lines["invoice_recon"], lines["daily_usage"], invoices, known.price_lists, rejected, known.previous,
+        delivered=added(*delivered),
+        left_out=added(*left_out),
+        delivered_lists=frozenset(prices.column("file_sha256").unique().to_pylist()),
+        mapped_customers=known.mapped_customers,
+    )  # fmt: skip
     return Extraction(period, rows, prices, delivery.files, notices)
 
 
@@ -123,14 +134,25 @@ def _rejected_of_period(delivery: Delivery, periods: dict[str, str], period: str
     return pa.Table.from_pylist(kept, QUARANTINE.schema)
 
 
-def _remembered(settings: Settings, delivered: pa.Table, before: str) -> tuple[pa.Table, pa.Table]:
-    """What the warehouse adds: price lists that are not among the delivered ones, and the previous period's lines."""
+class _Remembered(NamedTuple):
+    """What the warehouse adds to the delivered files."""
+
+    price_lists: pa.Table
+    previous: pa.Table
+    mapped_customers: frozenset[str]
+
+
+def _remembered(settings: Settings, delivered: pa.Table, before: str) -> _Remembered:
+    """Price lists besides the delivered ones, the previous period's lines that stand, and who has a HaloPSA client."""
     with open_warehouse(settings.warehouse).read() as connection:
         known = read_price_lists(connection)
         previous = read_source(connection, "invoice_recon", before)
+        voided = voided_invoices(read_source(connection, "invoices", before))
+        mapped = mapped_customers(connection)
     shas = delivered.column("file_sha256").combine_chunks()
     older = known.filter(pc.invert(pc.is_in(known.column("file_sha256"), shas)))
-    return pa.concat_tables([older, EXPORT_TABLES["price_list"].conform(delivered)]), previous
+    lists = pa.concat_tables([older, EXPORT_TABLES["price_list"].conform(delivered)])
+    return _Remembered(lists, without_voided(previous, voided), mapped)
 
 
 def _nothing(exports: str, period: str, delivery: Delivery, periods: dict[str, str]) -> str:
@@ -140,13 +162,3 @@ def _nothing(exports: str, period: str, delivery: Delivery, periods: dict[str, s
     if not delivery.files:
         return f"{exports} holds no partner export; put the month's files there or name the folder with --exports"
     return f"{exports} holds no invoice and no line, only {', '.join(sorted({f.kind for f in delivery.files}))}"
-
-
-def scoped(table: pa.Table, customers: list[str], invoices: list[str]) -> pa.Table:
-    """The rows of these customers and invoices; an empty list means all."""
-    keep = np.ones(table.num_rows, dtype=np.bool_)
-    for name, wanted in (("customer_id", customers), ("invoice_number", invoices)):
-        if wanted:
-            lowered = pc.utf8_lower(table.column(name))
-            keep &= np.asarray(pc.is_in(lowered, pa.array([value.lower() for value in wanted])))
-    return table.filter(pa.array(keep))

@@ -18,6 +18,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
 from pipelines import billing
+from pipelines.scope import Scope
 from pipelines.settings import load_settings
 from transforms.errors import BillingError, RemoteError
 from transforms.periods import month_before, month_of
@@ -95,9 +96,10 @@ def reconcile(
     exports: str | None = None,
     customers: list[str] | None = None,
     invoices: list[str] | None = None,
+    codes: list[str] | None = None,
 ) -> Any:
-    """Reconcile a month, or some customers or invoices of it, without any HaloPSA write."""
-    scope = billing.Scope(tuple(customers or ()), tuple(invoices or ()))
+    """Reconcile a month, or some customers, invoices or findings of it, without any HaloPSA write."""
+    scope = Scope(tuple(customers or ()), tuple(invoices or ()), tuple(codes or ()))
     return _recorded(
         lambda: billing.reconcile_month(load_settings(exports=exports), period or last_month(), scope, step=as_task)
     )

@@ -5,71 +5,115 @@ Checked inside every run. A difference is a defect of this program, not of the d
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Mapping
 from decimal import Context, Decimal
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from transforms.versions import BILLING_CURRENCY
+
 _EXACT = Context(prec=60)
 
-#: Sums by invoice number and currency.
-Sums = dict[tuple[str, str], Decimal]
+#: Which source column a line's amount comes from, by kind of export.
+_AMOUNTS: dict[str, dict[str, str]] = {
+    "invoice_recon": {"subtotal_amount": "subtotal", "tax_amount": "tax_total", "total_amount": "total"},
+    "daily_usage": {"subtotal_amount": "billing_pre_tax_total", "total_amount": "billing_pre_tax_total"},
+}
+_QUARANTINED = {"subtotal_amount": "subtotal", "total_amount": "total"}
+
+
+class Account(NamedTuple):
+    """What a sum is of: kind of export, amount (or `rows`), invoice and billing currency; empty where there is none."""
+
+    kind: str
+    amount: str
+    invoice_number: str
+    currency: str
+
+
+#: Exact sums, and numbers of rows, by account.
+Sums = Mapping[Account, Decimal]
 
 
 class ConservationError(AssertionError):
     """Money was lost or made between the source rows and the lines of a run."""
 
 
-def check_conservation(recon: pa.Table, usage: pa.Table, lines: pa.Table) -> None:
-    """Check that lines carry exactly what their source rows carry, and that expected and difference add up to it.
+def sums_of_source(table: pa.Table, kind: str) -> Sums:
+    """The sums of delivered rows (columns of the kind's export table)."""
+    return _sums(table, kind, _AMOUNTS[kind], BILLING_CURRENCY[kind])
+
+
+def sums_of_quarantine(rejected: pa.Table) -> Sums:
+    """The sums of rows in quarantine, as far as their amounts could be read (columns of the quarantine table)."""
+    return added(*(
+        _sums(rejected.filter(pc.equal(rejected.column("kind"), kind)), kind, _QUARANTINED, "currency")
+        for kind in _AMOUNTS
+    ))  # fmt: skip
+
+
+def sums_of_lines(lines: pa.Table) -> Sums:
+    """The sums of concluded lines (columns of the lines table)."""
+    return added(*(
+        _sums(lines.filter(pc.equal(lines.column("source"), kind)), kind, {name: name for name in amounts}, "currency")
+        for kind, amounts in _AMOUNTS.items()
+    ))  # fmt: skip
+
+
+def added(*parts: Sums) -> Sums:
+    """Sums of several tables together."""
+    total: dict[Account, Decimal] = {}
+    for part in parts:
+        for account, amount in part.items():
+            total[account] = _EXACT.add(total.get(account, Decimal(0)), amount)
+    return total
+
+
+def check_conservation(delivered: Sums, accounted: Sums, lines: pa.Table) -> None:
+    """Check that lines carry exactly what was delivered, and that expected and difference add up to it.
 
     Args:
-        recon: reconciliation rows of the period, as delivered.
-        usage: usage rows of the period, as delivered.
+        delivered: sums of the period's rows as they were delivered, readable or not.
+        accounted: sums of what of them is no line: left out as an older version, or in quarantine.
         lines: the run's lines, both sources.
 
     Raises:
         ConservationError: names invoice, currency and both sums.
     """
-    for source, rows, columns in (
-        ("invoice_recon", recon, ("subtotal", "tax_total", "total", "currency")),
-        ("daily_usage", usage, ("billing_pre_tax_total", None, "billing_pre_tax_total", "billing_currency")),
-    ):
-        own = lines.filter(pc.equal(lines.column("source"), source))
-        if own.num_rows != rows.num_rows:
-            raise ConservationError(f"{source}: {rows.num_rows} rows were delivered, {own.num_rows} lines concluded")
-        subtotal, tax, total, currency = columns
-        for delivered, concluded in ((subtotal, "subtotal_amount"), (tax, "tax_amount"), (total, "total_amount")):
-            if delivered is not None:
-                _same(source, _sums(rows, delivered, currency or ""), _sums(own, concluded, "currency"))
-    expected = _sums(lines, "expected_subtotal_amount", "currency")
-    differences = _sums(lines, "difference_amount", "currency")
-    _same("expected and differences", _added(expected, differences), _sums(lines, "subtotal_amount", "currency"))
+    _same("delivered", delivered, added(sums_of_lines(lines), accounted))
+    parts = [
+        _sums(lines, "all", {"subtotal_amount": name}, "currency")
+        for name in ("expected_subtotal_amount", "difference_amount", "subtotal_amount")
+    ]
+    expected, differences, billed = (_amounts_only(part) for part in parts)
+    _same("expected and differences", added(expected, differences), billed)
 
 
-def _sums(table: pa.Table, amount: str, currency: str) -> Sums:
-    grouped = table.select(["invoice_number", currency, amount]).group_by(["invoice_number", currency])
-    return {
-        (row["invoice_number"] or "", row[currency] or ""): row[f"{amount}_sum"] or Decimal(0)
-        for row in grouped.aggregate([(amount, "sum")]).to_pylist()
-    }
+def _sums(table: pa.Table, kind: str, amounts: Mapping[str, str], currency: str) -> Sums:
+    columns = list(amounts.values())
+    keys = ["invoice_number", currency]
+    grouped = table.select([*keys, *dict.fromkeys(columns)]).group_by(keys)
+    wanted = [(column, "sum") for column in dict.fromkeys(columns)]
+    sums: dict[Account, Decimal] = {}
+    for row in grouped.aggregate([*wanted, ([], "count_all")]).to_pylist():
+        account = Account(kind, "rows", row["invoice_number"] or "", row[currency] or "")
+        sums[account] = Decimal(row["count_all"])
+        for amount, column in zip(amounts, columns, strict=True):
+            sums[account._replace(amount=amount)] = row[f"{column}_sum"] or Decimal(0)
+    return sums
 
 
-def _added(left: Sums, right: Sums) -> Sums:
-    total: Sums = defaultdict(Decimal)
-    for sums in (left, right):
-        for key, amount in sums.items():
-            total[key] = _EXACT.add(total[key], amount)
-    return dict(total)
+def _amounts_only(sums: Sums) -> Sums:
+    return {account: total for account, total in sums.items() if account.amount != "rows"}
 
 
 def _same(what: str, delivered: Sums, concluded: Sums) -> None:
-    keys: Iterable[tuple[str, str]] = sorted({*delivered, *concluded})
-    for key in keys:
-        if delivered.get(key, Decimal(0)) != concluded.get(key, Decimal(0)):
+    for account in sorted({*delivered, *concluded}):
+        one, other = (sums.get(account, Decimal(0)) for sums in (delivered, concluded))
+        if one != other:
             raise ConservationError(
-                f"{what}: invoice {key[0] or '(none)'} in {key[1] or '(no currency)'} has {delivered.get(key)} "
-                f"delivered and {concluded.get(key)} concluded"
+                f"{what}: {account.amount} of {account.kind}, invoice {account.invoice_number or '(none)'} in "
+                f"{account.currency or '(no currency)'}: {one} on one side and {other} on the other"
             )

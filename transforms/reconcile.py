@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from transforms.azure_prices import azure_lists_of
 from transforms.categories import Categories, categorise
 from transforms.charge_checks import check_overlaps, check_terms
-from transforms.conservation import check_conservation
+from transforms.conservation import Sums, added, check_conservation, sums_of_quarantine
 from transforms.continuity import check_continuity
 from transforms.currency_checks import check_currencies, check_exchange_rates
 from transforms.customer_checks import check_mapping
@@ -42,6 +42,8 @@ class PeriodRows:
         rejected: the rows in quarantine.
         previous: the reconciliation lines of the period before that stand, no rows where it was never reconciled.
         mapped_customers: tenants (customer ids in lower case) that a HaloPSA client is known for.
+        delivered: sums of the period's lines as they were delivered, those in quarantine included.
+        left_out: sums of those of them that do not count: older versions, and unbilled lines that are billed by now.
     """
 
     period: str
@@ -51,6 +53,8 @@ class PeriodRows:
     price_lists: pa.Table
     rejected: pa.Table
     previous: pa.Table
+    delivered: Sums
+    left_out: Sums
     delivered_lists: frozenset[str] = frozenset()
     mapped_customers: frozenset[str] = frozenset()
 
@@ -104,7 +108,7 @@ def reconcile(rows: PeriodRows, policy: Policy) -> Reconciliation:
     findings += _rejected(rows.rejected)
     own_lines = _recon_lines(recon, pricing, rounding, numbers)
     lines = pa.concat_tables([own_lines, _usage_lines(usage, usage_pricing, usage_rounding, usage_numbers)])
-    check_conservation(recon, usage, lines)
+    check_conservation(rows.delivered, added(rows.left_out, sums_of_quarantine(rows.rejected)), lines)
     return Reconciliation(lines, findings_table(findings, policy), tieout)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from transforms.tables.views import OUT_PERIOD_CHANGES
@@ -21,3 +23,10 @@ def count_changes(connection: sa.Connection, run_id: str) -> dict[str, dict[str,
         counts.setdefault(f"{what}s", {})[change] = count
     return {what: dict(sorted(found.items())) for what, found in sorted(counts.items())}
 
+
+
+def first_changes(connection: sa.Connection, run_id: str, limit: int) -> list[dict[str, Any]]:
+    """The first changes of a run by column name of the view: findings before lines, new ones before gone ones."""
+    order = (_VIEW.c.what, _VIEW.c.change.desc(), _VIEW.c.code, _VIEW.c.invoice_number, _VIEW.c.line_id)
+    statement = sa.select(_VIEW).where(_VIEW.c.run_id == run_id).order_by(*order).limit(limit)
+    return [dict(row) for row in connection.execute(statement).mappings()]

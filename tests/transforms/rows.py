@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from transforms.columns import Table
+from transforms.conservation import added, sums_of_quarantine, sums_of_source
 from transforms.line_identity import line_ids
 from transforms.policy import Policy
 from transforms.reconcile import PeriodRows, Reconciliation, reconcile
@@ -142,19 +143,26 @@ def month(
     rejected: pa.Table | None = None,
     previous: pa.Table | None = None,
     policy: Policy | None = None,
+    **more: Any,
 ) -> Reconciliation:
-    """Reconcile a month that is sound unless told otherwise."""
+    """Reconcile a month that is sound unless told otherwise; `more` are other attributes of PeriodRows."""
     lines = recon_rows({}) if recon is None else recon
     total = sum((value for value in lines.column("total").to_pylist() if value is not None), Decimal(0))
     currency = lines.column("currency")[0].as_py()
+    usage = usage_rows() if usage is None else usage
+    rejected = rejected_rows() if rejected is None else rejected
+    parts = [sums_of_source(lines, "invoice_recon"), sums_of_source(usage, "daily_usage"), sums_of_quarantine(rejected)]
     rows = PeriodRows(
         period="2025-11",
         recon=lines,
-        usage=usage_rows() if usage is None else usage,
+        usage=usage,
         invoices=invoice_rows({"total_charges": total, "currency_code": currency}) if invoices is None else invoices,
         price_lists=price_rows({}) if prices is None else prices,
-        rejected=rejected_rows() if rejected is None else rejected,
+        rejected=rejected,
         previous=recon_rows() if previous is None else previous,
+        delivered=added(*parts),
+        left_out={},
+        **more,
     )
     return reconcile(rows, policy or Policy())
 

@@ -10,15 +10,16 @@ import pyarrow as pa
 
 from tests.transforms.rows import invoice_rows, recon_rows, usage_rows
 from transforms.line_identity import line_ids
-from transforms.versions import drop_older_versions, drop_superseded_unbilled, latest_documents
+from transforms.versions import latest_documents, select_lines
 
 DELIVERED = {name: datetime(2025, 12, day, tzinfo=UTC) for day, name in enumerate(("old.csv", "new.csv"), start=8)}
 LINES: list[dict[str, Any]] = [{"subscription_id": f"s{number}"} for number in range(6)]
 
 
 def kept(*tables: pa.Table, totals: dict[str, Decimal] | None = None) -> tuple[list[str], list[str]]:
-    table, notices = drop_older_versions(pa.concat_tables(tables), "invoice_recon", DELIVERED, totals or {})
-    return sorted(set(table.column("source_file").to_pylist())), notices
+    found = select_lines(pa.concat_tables(tables), "invoice_recon", DELIVERED, totals or {})
+    assert found.kept.num_rows + found.left_out.num_rows == sum(table.num_rows for table in tables)
+    return sorted(set(found.kept.column("source_file").to_pylist())), found.notices
 
 
 def test_a_republished_invoice_replaces_its_older_file_also_with_other_amounts() -> None:
@@ -43,11 +44,22 @@ def test_files_that_add_up_to_the_invoice_are_parts_whatever_they_repeat() -> No
 
 def test_billed_lines_supersede_the_unbilled_ones_of_their_currency_only() -> None:
     lines = recon_rows({}, {"invoice_number": None}, {"invoice_number": None, "currency": "EUR"})
-    table, notices = drop_superseded_unbilled(lines, "currency")
-    assert table.column("source_row").to_pylist() == [2, 4]
-    assert notices == ["1 unbilled lines in USD are left out: the period is billed in that currency"]
-    open_month = lines.slice(1)
-    assert drop_superseded_unbilled(open_month, "currency") == (open_month, [])
+    found = select_lines(lines, "invoice_recon", {"recon.csv": DELIVERED["old.csv"]}, {})
+    assert found.kept.column("source_row").to_pylist() == [2, 4]
+    assert found.left_out.column("source_row").to_pylist() == [3]
+    assert found.notices == ["1 unbilled lines in USD are left out: the period is billed in that currency"]
+    open_month = select_lines(lines.slice(1), "invoice_recon", {"recon.csv": DELIVERED["old.csv"]}, {})
+    assert (open_month.kept.num_rows, open_month.notices) == (2, [])
+
+
+def test_the_newest_of_several_exports_of_an_open_month_counts() -> None:
+    first = [{**line, "invoice_number": None} for line in LINES]
+    later = [*first, {"subscription_id": "bought since", "invoice_number": None}]
+    files, notices = kept(recon_rows(*later, file="new.csv"), recon_rows(*first, file="old.csv"))
+    assert files == ["new.csv"]
+    assert notices == ["unbilled lines in USD: new.csv repeats the lines of old.csv, which is left out"]
+    euros = [{**line, "currency": "EUR"} for line in first]
+    assert kept(recon_rows(*later, file="new.csv"), recon_rows(*euros, file="old.csv"))[0] == ["new.csv", "old.csv"]
 
 
 def test_the_latest_document_of_an_invoice_counts() -> None:

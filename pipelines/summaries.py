@@ -1,0 +1,71 @@
+"""What people read of a run or a line on the command line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipelines.output import print_table
+
+_CHANGED = ["code", "invoice_number", "customer_name", "line_id", "previous_amount", "amount", "currency"]
+
+
+def print_summary(document: dict[str, Any]) -> None:
+    """Print what a run did and what is to be done next."""
+    print(f"run {document['run_id']} of {document['period']}: {document['status']}")
+    print(f"{document['lines']} lines, {document['invoices']} invoices, {document['seconds']} s")
+    if document["status"] != "reconciled":
+        print(_halo_text(document["loaded"], document["marked"]))
+    print(f"warehouse: {document['warehouse']}")
+    if document["findings"]:
+        print_table(["finding", "count"], document["findings"].items())
+    else:
+        print("no findings")
+    _print_changes(document)
+    if document["status"] == "awaiting_approval":
+        print(f"{document['blocking']} findings block: the month is loaded but not marked as billed. Look at them with")
+        print(f"  csp-billing findings --run {document['run_id']}")
+        print("and, when they are accepted, mark it with")
+        print(f"  csp-billing mark-billed {document['run_id']} --approve")
+
+
+def print_explanation(document: dict[str, Any]) -> None:
+    """Print why a line was judged as it was."""
+    line = document["line"]
+    print(f"line {document['line_id']} of run {document['run_id']}, {document['source']}")
+    print(f"{line['customer_name']}: {line['sku_name']}, {line['charge_type']} {line['charge_start_on']} to "
+          f"{line['charge_end_on'] or 'no end'}, invoice {line['invoice_number'] or 'none'}\n")  # fmt: skip
+    marks = {True: "holds", False: "no", None: ""}
+    for rule in document["rules"]:
+        mark = marks[rule["holds"]]
+        print(f"{rule['rule']}: {rule['figures']}" + (f" [{mark}]" if mark else ""))
+    print()
+    for finding in document["findings"]:
+        print(f"{finding['code']} ({finding['severity']}): {finding['message']}")
+    if not document["findings"]:
+        print("no findings")
+    for posting in document["halopsa"]:
+        print(f"HaloPSA {posting['halo_url']}: {posting['state']}, id {posting['halo_id'] or 'not known'}")
+
+
+def _print_changes(document: dict[str, Any]) -> None:
+    """What is new, gone or changed since the period's last run."""
+    changes = document["changes"]
+    if not changes:
+        return
+    told = [
+        f"{count} {what} {change}" for what, counts in changes.items() for change, count in counts.items()
+    ]
+    print("since the last run of the period: " + ", ".join(told))
+    rows = [[one["change"], one["what"], *(one[name] for name in _CHANGED)] for one in document["changed"]]
+    print_table(["change", "what", *_CHANGED], rows)
+    if sum(count for counts in changes.values() for count in counts.values()) <= len(rows):
+        return
+    print("and more:")
+    print(f"  csp-billing warehouse query \"select * from out_period_changes where run_id = '{document['run_id']}'\"")
+
+
+def _halo_text(loaded: dict[str, int], marked: dict[str, int]) -> str:
+    if not any(loaded.values()) and not any(marked.values()):
+        return "HaloPSA has everything already: nothing was posted, nothing was marked"
+    posted, billed = (", ".join(f"{count} {name}" for name, count in counts.items()) for counts in (loaded, marked))
+    return f"newly in HaloPSA: {posted}; newly marked as billed: {billed}"
