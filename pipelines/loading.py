@@ -23,7 +23,7 @@ from transforms.categories import categorise
 from transforms.errors import InputError, SettingsError
 from transforms.findings import findings_table
 from transforms.line_checks import billed_line_changes
-from transforms.tieout import VOIDED, is_document
+from transforms.tieout import voided_invoices
 
 _NO_START = datetime.min.replace(tzinfo=UTC)
 
@@ -144,7 +144,7 @@ def build_plan(warehouse: Warehouse, settings: Settings, run_id: str) -> LoadPla
         prices = read_price_lists(connection)
         shas = _price_files(connection, run_id)
     documents = sources["invoices"]
-    live = [row["invoice_number"] for row in documents.to_pylist() if not is_document(row, VOIDED)]
+    live = sorted(set(documents.column("invoice_number").to_pylist()) - voided_invoices(documents))
     recon, usage = (_of_invoices(sources[kind], live) for kind in ("invoice_recon", "daily_usage"))
     if settings.halo_usage == "daily":
         recon = recon.filter(pa.array(~categorise(recon).azure_plan))

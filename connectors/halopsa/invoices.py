@@ -15,7 +15,7 @@ from connectors.halopsa.plan import HaloLoadSettings, LoadPlan, Progress
 from connectors.halopsa.posting import Sender
 from connectors.halopsa.properties import INVOICE
 from connectors.halopsa.tally import Tally
-from transforms.tieout import VOIDED, is_document
+from transforms.tieout import voided_invoices
 
 Row = dict[str, Any]
 _ID = INVOICE.id_property
@@ -54,7 +54,7 @@ class Documents:
 
 def documents(ledger: Ledger, plan: LoadPlan, settings: HaloLoadSettings) -> Documents:
     """The plan's documents with what the ledger knows of them; sends nothing."""
-    voided = {row["invoice_number"] for row in plan.invoices.to_pylist() if is_document(row, VOIDED)}
+    voided = voided_invoices(plan.invoices)
     drafts = {draft.key: draft for draft in invoice_drafts(plan.invoices, settings.csp_tenant_id)}
     book = Book(ledger, INVOICE.name, plan.run_id, plan.period)
     live = {number: draft for number, draft in drafts.items() if number not in voided}

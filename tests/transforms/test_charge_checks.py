@@ -47,6 +47,26 @@ def test_the_line_with_the_unusual_rate_is_named() -> None:
     assert (finding["subscription_id"], finding["source_row"]) == ("odd", 2)
 
 
+def test_of_two_rates_on_as_many_lines_the_one_of_the_other_invoices_is_usual() -> None:
+    odd = {"pc_to_bc_exchange_rate": "0.79", "subtotal": "139.00", "total": "139.00"}
+    lines = [{**GBP, **odd, "subscription_id": "odd"}, GBP, {**GBP, **OTHER, "invoice_number": "G2"}]
+    documents = invoice_rows({"currency_code": "GBP", "total_charges": "279.80"},
+                             {"invoice_number": "G2", "currency_code": "GBP", "total_charges": "140.80"})  # fmt: skip
+    for order in (lines, lines[::-1]):
+        findings = month(recon_rows(*order), invoices=documents).findings.to_pylist()
+        assert [(one["code"], one["subscription_id"]) for one in findings] == [("EXCHANGE_RATE_MISMATCH", "odd")]
+
+
+def test_daily_usage_has_the_rates_of_its_invoice() -> None:
+    used = {"effective_unit_price": "0", "billing_pre_tax_total": "0", "billing_currency": "GBP",
+            "pricing_currency": "USD", "pc_to_bc_exchange_rate_date": date(2025, 10, 30)}  # fmt: skip
+    same, other = ({**used, "pc_to_bc_exchange_rate": rate} for rate in ("0.8", "0.81"))
+    documents = invoice_rows({"currency_code": "GBP", "total_charges": "140.80"})
+    assert codes(month(recon_rows(GBP), usage=usage_rows(same), invoices=documents)) == []
+    found = month(recon_rows(GBP), usage=usage_rows(same, other), invoices=documents).findings.to_pylist()
+    assert [(one["code"], one["source_row"]) for one in found] == [("EXCHANGE_RATE_MISMATCH", 3)]
+
+
 def test_a_line_in_another_currency_than_its_invoice() -> None:
     euros = invoice_rows({"currency_code": "EUR", "total_charges": "176"})
     assert codes(month(invoices=euros)) == ["CURRENCY_MISMATCH"]
@@ -96,6 +116,44 @@ def test_overlapping_cycle_charges(lines: list[Line], previous: list[Line], expe
     assert found(*lines, previous=previous) == expected
 
 
+SEATS_CHANGED: Line = {"charge_type": "removeQuantity", "reference_id": "event"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        pytest.param([{}, {}, {**REFUND, **SEATS_CHANGED}, SEATS_CHANGED], ["OVERLAPPING_CHARGE"],
+                     id="a change of seats undoes no charge, its event charges the days anew"),
+        pytest.param([{}, {}, {**REFUND, **SEATS_CHANGED}, {**SEATS_CHANGED, "reference_id": "another"}], [],
+                     id="the charge of another event does not make a refund good"),
+        pytest.param([{}, {}, {**REFUND, **SEATS_CHANGED, "reference_id": '{"osId":"o","id":"event"}'}, SEATS_CHANGED],
+                     ["OVERLAPPING_CHARGE"], id="a reference may be JSON"),
+        pytest.param([{"reference_id": "r"}, {"reference_id": "r", "availability_id": "telco"}], [],
+                     id="two parts of a product are one charge"),
+        pytest.param([{"reference_id": "r"}, {"reference_id": "q", "availability_id": "telco"}],
+                     ["OVERLAPPING_CHARGE"], id="of two events they are two charges"),
+    ],
+)  # fmt: skip
+def test_what_lines_of_one_event_mean_for_overlaps(lines: list[Line], expected: list[str]) -> None:
+    assert found(*lines) == expected
+
+
+def test_lines_of_a_voided_invoice_are_charged_again_by_its_rebill() -> None:
+    lines = recon_rows({}, {"invoice_number": "G2"})
+    rebill = {"invoice_number": "G2", "total_charges": "176"}
+    first: Line = {"total_charges": "176"}
+    assert codes(month(lines, invoices=invoice_rows(first, rebill))) == ["OVERLAPPING_CHARGE"]
+    for voided in (
+        [{**first, "document_type": "void_note"}],
+        [{**first, "state": "Voided"}],
+        [first, {"invoice_number": "G3", "document_type": "Void Note", "amends_of": "G1", "total_charges": "176"}],
+    ):
+        result = month(lines, invoices=invoice_rows(*voided, rebill))
+        assert codes(result) == []
+        statuses = {row["invoice_number"]: row["status"] for row in result.tieout.to_pylist()}
+        assert statuses == {"G1": "voided", "G2": "matched"}
+
+
 def test_of_two_charges_the_later_one_is_named() -> None:
     later = {"charge_start_date": date(2025, 11, 15), "charge_type": "new"}
     findings = month(recon_rows(later, {})).findings.to_pylist()
@@ -125,6 +183,15 @@ def test_subscriptions_that_are_gone(before: Line, expected: list[str]) -> None:
 def test_a_cancelled_subscription_is_not_dropped() -> None:
     cancel = {**LAST_MONTH, **REFUND, "charge_type": "cancelImmediate", "charge_start_date": date(2025, 10, 5)}
     assert found(OTHER, previous=[LAST_MONTH, cancel, {**OTHER, **LAST_MONTH}]) == []
+
+
+def test_a_subscription_whose_last_event_only_refunds_is_over() -> None:
+    moved = {**LAST_MONTH, **REFUND, "charge_type": "moveQuantity", "charge_start_date": date(2025, 10, 9)}
+    others = {**OTHER, **LAST_MONTH}
+    assert found(OTHER, previous=[LAST_MONTH, moved, others]) == []
+    removed = {**moved, "charge_type": "removeQuantity"}
+    remaining = {**LAST_MONTH, "charge_type": "removeQuantity", "charge_start_date": date(2025, 10, 9)}
+    assert found(OTHER, previous=[LAST_MONTH, removed, remaining, others]) == ["SUBSCRIPTION_DROPPED"]
 
 
 def test_without_the_previous_period_nothing_is_compared() -> None:
@@ -183,6 +250,24 @@ def test_usage_and_its_lines_may_differ_by_a_cent_for_each_day_and_meter(subtota
 def test_usage_of_an_invoice_without_lines_of_it_and_lines_without_delivered_usage() -> None:
     assert codes(month(usage=usage_rows(EARNED))) == ["USAGE_MISMATCH"]
     assert codes(month(recon_rows({}, AZURE))) == []
+
+
+def test_a_credit_for_another_reason_than_an_azure_credit_is_not_in_the_usage() -> None:
+    credit = {**AZURE, "charge_type": "customerCredit", "subtotal": "-1.19", "total": "-1.19"}
+    usage = usage_rows(EARNED, {**EARNED, "usage_date": date(2025, 11, 6)})
+    for reason, expected in (("Service Level Agreement Credit", []), ("Azure Credit Offer", ["USAGE_MISMATCH"])):
+        lines = recon_rows({}, AZURE, {**credit, "credit_reason_code": reason})
+        assert codes(month(lines, usage=usage)) == expected
+
+
+def test_customers_that_halopsa_does_not_know() -> None:
+    lines = recon_rows({}, {"customer_id": "C2", "customer_name": "Fabrikam", "subscription_id": "s2"})
+    assert codes(month(lines)) == [], "no mapping is kept"
+    found = month(lines, mapped_customers=frozenset({"c1"})).findings.to_pylist()
+    assert [(one["code"], one["customer_id"], one["customer_name"], one["line_id"]) for one in found] == [
+        ("CUSTOMER_UNMAPPED", "C2", "Fabrikam", None)
+    ]
+    assert codes(month(lines, mapped_customers=frozenset({"c1", "c2"}))) == []
 
 
 @pytest.mark.parametrize(

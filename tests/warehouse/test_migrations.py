@@ -122,7 +122,7 @@ def test_a_view_of_somebody_else_in_the_way_is_named(postgresql_url: str) -> Non
 
 
 def test_an_empty_warehouse_is_set_up_by_itself(empty_warehouse: Warehouse) -> None:
-    assert status(empty_warehouse).pending == ["0001"]
+    assert status(empty_warehouse).pending == ["0001", "0002"]
     ensure_current(empty_warehouse)
     assert status(empty_warehouse).is_current
 
