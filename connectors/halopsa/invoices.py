@@ -35,7 +35,7 @@ class Documents:
 
     drafts: dict[str, Draft]
     book: Book
-    voided: set[str]
+    voided: frozenset[str]
     fresh: set[str] = field(default_factory=set)
     known_since: dict[str, Posting] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)

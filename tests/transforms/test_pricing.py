@@ -17,8 +17,8 @@ from transforms.tables import PRICE_LIST
 Row = dict[str, Any]
 
 
-def at(year: int, month_: int, day: int, *more: int) -> datetime:
-    return datetime(year, month_, day, *more, tzinfo=UTC)
+def at(year: int, month_: int, day: int, hour: int = 0, minute: int = 0) -> datetime:
+    return datetime(year, month_, day, hour, minute, tzinfo=UTC)
 
 
 def charged(unit_price: str, effective: str | None = None, **changes: Any) -> Row:
@@ -228,9 +228,9 @@ def azure(*rows: Row, file: str = "azure.csv") -> pa.Table:
         pytest.param([{"unit_price": "0.21"}], ["UNIT_PRICE_MISMATCH", "UNIT_PRICE_MISMATCH"], id="another price"),
         pytest.param([{"unit_price": "0", "pricing_tier_range_max": "5"}, {"pricing_tier_range_min": "5"}], [],
                      id="one of its tiers"),
-        pytest.param([{"effective_end_date": at(2025, 11, 4, 23, 59, 59)}, {"product_id": "X"}],
+        pytest.param([{"effective_end_date": at(2025, 11, 4, 23, 59)}, {"product_id": "X"}],
                      ["PRICE_NOT_EFFECTIVE"], id="ended before the day of use, not before the month"),
-        pytest.param([{"effective_end_date": at(2025, 11, 4, 23, 59, 59)},
+        pytest.param([{"effective_end_date": at(2025, 11, 4, 23, 59)},
                       {"effective_start_date": at(2025, 11, 5), "unit_price": "0.25"}],
                      ["UNIT_PRICE_MISMATCH"], id="the price of the day, on the line any price of the month"),
         pytest.param([{"meter_ids": "m2", "unit_price": "0.3"}, {"meter_ids": "m3;M1"}], [], id="of several meters"),
