@@ -75,10 +75,10 @@ def reconcile(
 
     def steps() -> RunSummary:
         from pipelines.billing import reconcile_month
-        from pipelines.scope import Scope
+        from pipelines.scope import Scope, finding_codes
         from pipelines.settings import load_settings
 
-        scope = Scope(tuple(customer or ()), tuple(invoice or ()), tuple(code or ()))
+        scope = Scope(tuple(customer or ()), tuple(invoice or ()), finding_codes(code or ()))
         return reconcile_month(load_settings(exports=exports), period, scope)
 
     parameters = {"period": period, "exports": exports, "customers": customer, "invoices": invoice, "codes": code}

@@ -18,7 +18,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
 from pipelines import billing
-from pipelines.scope import Scope
+from pipelines.scope import Scope, finding_codes
 from pipelines.settings import load_settings
 from transforms.errors import BillingError, RemoteError
 from transforms.periods import month_before, month_of
@@ -99,10 +99,12 @@ def reconcile(
     codes: list[str] | None = None,
 ) -> Any:
     """Reconcile a month, or some customers, invoices or findings of it, without any HaloPSA write."""
-    scope = Scope(tuple(customers or ()), tuple(invoices or ()), tuple(codes or ()))
-    return _recorded(
-        lambda: billing.reconcile_month(load_settings(exports=exports), period or last_month(), scope, step=as_task)
-    )
+
+    def steps() -> billing.RunSummary:
+        scope = Scope(tuple(customers or ()), tuple(invoices or ()), finding_codes(codes or ()))
+        return billing.reconcile_month(load_settings(exports=exports), period or last_month(), scope, step=as_task)
+
+    return _recorded(steps)
 
 
 @flow(name="load", flow_run_name=_name, validate_parameters=True)

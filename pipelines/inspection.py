@@ -12,6 +12,7 @@ from connectors.warehouse.lines import read_stored_line
 from connectors.warehouse.migrations import ensure_current, status
 from connectors.warehouse.runs import get_run, last_run, latest_run, read_findings
 from pipelines.loading import open_halo
+from pipelines.scope import finding_codes
 from pipelines.settings import Settings, load_settings
 from transforms.errors import BillingError, InputError
 from transforms.explanation import explain_line
@@ -47,8 +48,9 @@ def list_findings(
     """Findings of a run, of a period's latest run, or of the run made last: rows of the findings table.
 
     Raises:
-        InputError: there is no such run.
+        InputError: there is no such run, or no such finding code.
     """
+    codes = list(finding_codes(codes))
     warehouse = open_warehouse(settings.warehouse)
     ensure_current(warehouse)
     with warehouse.read() as connection:

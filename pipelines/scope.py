@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -32,17 +32,6 @@ class Scope:
         """The scope as JSON; None for a full run."""
         return None if self.is_full else json.dumps(asdict(self))
 
-    def check(self) -> None:
-        """Refuse codes that no finding can have.
-
-        Raises:
-            InputError: names the code and those that there are.
-        """
-        unknown = sorted(set(self.codes) - set(SEVERITIES))
-        if unknown:
-            known = ", ".join(sorted(SEVERITIES))
-            raise InputError(f"there is no finding code {', '.join(unknown)}: the codes are {known}")
-
     def limit(self, result: Reconciliation) -> Reconciliation:
         """A period's results as far as they are in scope.
 
@@ -65,6 +54,20 @@ class Scope:
             if wanted and name in table.column_names:
                 keep &= np.asarray(_is_in(table, name, wanted))
         return table.filter(pa.array(keep))
+
+
+def finding_codes(given: Iterable[str]) -> tuple[str, ...]:
+    """Finding codes as a user typed them, in any case, as they are spelt.
+
+    Raises:
+        InputError: there is no such code; names those that there are.
+    """
+    codes = tuple(code.upper() for code in given)
+    unknown = sorted(set(codes) - set(SEVERITIES))
+    if unknown:
+        known = ", ".join(sorted(SEVERITIES))
+        raise InputError(f"there is no finding code {', '.join(unknown)}: the codes are {known}")
+    return codes
 
 
 def _is_in(table: pa.Table, name: str, wanted: Sequence[str]) -> pa.Array:

@@ -135,6 +135,32 @@ def test_an_ad_hoc_scope_leaves_the_full_run_as_it_is(command: Command) -> None:
     assert nobody.code == 2
 
 
+def test_a_scope_of_findings_and_an_unknown_code(command: Command) -> None:
+    generate_month(Path("exports"), period="2025-11")
+    full = command("reconcile", "--period", "2025-11", "--json").document
+    part = command("reconcile", "--period", "2025-11", "--code", "above_erp", "--code", "TOTAL_MISMATCH", "--json")
+    assert part.document["findings"] == {"ABOVE_ERP": 3, "TOTAL_MISMATCH": 3}
+    assert part.document["lines"] == 6
+    assert command("reconcile", "--period", "2025-11", "--code", "PEC_MISSING", "--json").document["findings"] == {}
+    assert {row["run_id"] for row in query("select distinct run_id from out_lines")} == {full["run_id"]}
+    for asked in (["reconcile", "--period", "2025-11"], ["findings"]):
+        unknown = command(*asked, "--code", "NO_SUCH")
+        assert (unknown.code, "ABOVE_ERP" in unknown.err) == (2, True)
+
+
+def test_a_run_says_what_changed_since_the_last_one(warehouse_url: str, command: Command) -> None:
+    planted = generate_month(Path("exports"), period="2025-11")
+    assert command("reconcile", "--period", "2025-11", "--json").document["changes"] == {}
+    assert command("reconcile", "--period", "2025-11", "--json").document["changes"] == {}
+    generate_month(Path("exports"), period="2025-11", plant=False)
+    outcome = command("reconcile", "--period", "2025-11")
+    assert "findings gone" in outcome.out
+    last = query("select * from out_period_changes where what = 'finding' order by code")
+    assert Counter(row["change"] for row in last) == {"gone": len(planted.rows)}
+    again = command("reconcile", "--period", "2025-11", "--json").document
+    assert (again["changes"], again["changed"]) == ({}, [])
+
+
 def test_an_older_run_is_not_loaded_over_a_newer_one(halo: Sandbox, command: Command) -> None:
     generate_month(Path("exports"), period="2025-11", plant=False)
     older, newer = (command("reconcile", "--period", "2025-11", "--json").document["run_id"] for _ in range(2))
