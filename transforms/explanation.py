@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from transforms.columns import Kind
 from transforms.findings import money_text, plain_number
-from transforms.money import Fixed, currency_exponent, divide, tidy
+from transforms.line_numbers import Coins
+from transforms.money import Fixed, divide, tidy
 from transforms.policy import Policy
 from transforms.price_match import with_fee
 from transforms.price_rows import per_cycle
@@ -83,10 +83,11 @@ def _subtotals(line: Row, source: Row) -> list[Rule]:
     if price is None or quantity is None:
         return [Rule("subtotal", "the line has no effective unit price or quantity to recompute it from", False)]
     columns = (_one(price, Kind.PRICE), _one(quantity, Kind.QUANTITY), _one(rate, Kind.RATE))
-    places = np.array([currency_exponent(line["currency"])])
+    pricing_currency = source["pricing_currency"] or line["currency"]
+    coins = Coins.of(pa.array([line["currency"]], pa.string()), pa.array([pricing_currency], pa.string()))
     rules = []
     for name, formula in _FORMULAS.items():
-        result = RULES[name](*columns, places).decimal(0)
+        result = RULES[name](*columns, coins).decimal(0)
         figures = (
             f"{formula} with {plain_number(price)}, {plain_number(quantity)}, {plain_number(rate)} = "
             f"{money_text(result)}; Subtotal {money_text(line['subtotal_amount'], line['currency'])}"

@@ -13,7 +13,7 @@ from transforms.customer_rules import LineRules
 from transforms.findings import Finding, money_text, plain_number
 from transforms.line_numbers import LineNumbers
 from transforms.line_reader import CONTEXT, LineReader, rows_of
-from transforms.money import Fixed, Integers
+from transforms.money import Fixed
 from transforms.pricing import Pricing
 from transforms.rounding import RoundingResult
 
@@ -113,7 +113,7 @@ def _charged_at_list_price(row: int, pricing: Pricing, numbers: LineNumbers) -> 
     charged = numbers.effective.take(np.array([row])).abs()
     listed = pricing.list_price.take(np.array([row])).times(pricing.billed_days[[row]])
     days = pricing.cycle_days[[row]]
-    half = half_of_last_decimal(charged)
+    half = charged.half_of_last_decimal(2)
     ends = [price.times(days).compare(listed)[0] for price in (charged - half, charged + half)]
     return bool(ends[0] <= 0 <= ends[1])
 
@@ -135,7 +135,7 @@ def check_margin(
     erp = pricing.erp_term_price.take(rows)
     price = numbers.effective.take(rows)
     prorated = pricing.billed_days[rows] < pricing.cycle_days[rows]
-    lowest = price - half_of_last_decimal(price).where(prorated, Fixed.constant(0, len(rows)))
+    lowest = price - price.half_of_last_decimal(2).where(prorated, Fixed.constant(0, len(rows)))
     weight = pricing.cycle_days[rows] * pricing.per_term[rows]
     cost = lowest.times(weight)
     retail = erp.times(pricing.billed_days[rows])
@@ -188,9 +188,3 @@ def billed_line_changes(
         )
         for row in rows
     ]
-
-
-def half_of_last_decimal(price: Fixed) -> Fixed:
-    """Half a unit of the last decimal that each price prints, but never more than half a hundredth."""
-    places: Integers = np.clip(price.decimals_needed(), 2, 17)
-    return Fixed.constant(5, len(price)).divide(10 ** (places + 1), places + 1, half_up=True)

@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from transforms.money import Fixed, Integers, currency_exponent
+
+
+class Coins(NamedTuple):
+    """Decimals of the smallest coin of each line's billing and pricing currency."""
+
+    billing: Integers
+    pricing: Integers
+
+    @classmethod
+    def of(cls, billing: pa.Array | pa.ChunkedArray, pricing: pa.Array | pa.ChunkedArray) -> Coins:
+        """Look the currencies up (ISO 4217); without a pricing currency it is the billing currency."""
+        return cls(_exponents(billing), _exponents(pc.coalesce(pricing, billing)))
+
+    def take(self, rows: Integers) -> Coins:
+        """Lines by position."""
+        return Coins(self.billing[rows], self.pricing[rows])
 
 
 @dataclass(frozen=True)
@@ -20,7 +38,7 @@ class LineNumbers:
         quantity: billable quantity, where it is absent the purchased one.
         rate: exchange rate from pricing to billing currency.
         subtotal: charge before tax, billing currency, like tax and total.
-        places: decimals of the billing currency's smallest coin.
+        coins: the smallest coins of the currencies.
     """
 
     unit_price: Fixed
@@ -30,7 +48,7 @@ class LineNumbers:
     subtotal: Fixed
     tax: Fixed
     total: Fixed
-    places: Integers
+    coins: Coins
 
     @classmethod
     def of_recon(cls, recon: pa.Table) -> LineNumbers:
@@ -44,7 +62,7 @@ class LineNumbers:
             subtotal=_column(recon, "subtotal"),
             tax=_filled(recon, "tax_total", 0),
             total=_column(recon, "total"),
-            places=_places(recon.column("currency").combine_chunks()),
+            coins=Coins.of(recon.column("currency"), recon.column("pricing_currency")),
         )
 
     @classmethod
@@ -59,7 +77,7 @@ class LineNumbers:
             subtotal=charge,
             tax=Fixed.constant(0, len(charge)),
             total=charge,
-            places=_places(usage.column("billing_currency").combine_chunks()),
+            coins=Coins.of(usage.column("billing_currency"), usage.column("pricing_currency")),
         )
 
 
@@ -72,8 +90,9 @@ def _filled(table: pa.Table, name: str, value: int) -> Fixed:
     return there.where(there.valid, Fixed.constant(value, len(there)))
 
 
-def _places(currencies: pa.Array) -> Integers:
-    encoded = currencies.dictionary_encode()
-    exponents = np.array([*(currency_exponent(name) for name in encoded.dictionary.to_pylist()), 2], dtype=np.int64)
-    places: Integers = exponents[np.asarray(encoded.indices.fill_null(len(exponents) - 1))]
-    return places
+def _exponents(currencies: pa.Array | pa.ChunkedArray) -> Integers:
+    column = currencies.combine_chunks() if isinstance(currencies, pa.ChunkedArray) else currencies
+    encoded = column.dictionary_encode()
+    exponents = np.array([currency_exponent(name) for name in [*encoded.dictionary.to_pylist(), None]], dtype=np.int64)
+    found: Integers = exponents[np.asarray(encoded.indices.fill_null(len(exponents) - 1))]
+    return found

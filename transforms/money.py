@@ -264,6 +264,12 @@ class Fixed:
         """One row as a Decimal, for a message."""
         return Decimal(int(self.units[row])).scaleb(-self.scale, EXACT) if self.valid[row] else None
 
+    def half_of_last_decimal(self, least: int = 0) -> Fixed:
+        """Half a unit of the last decimal that each number needs, but of no fewer decimals than `least`."""
+        places = np.maximum(self.decimals_needed(), least) + 1
+        top = max(int(places.max(initial=0)), self.scale)
+        return Fixed(5 * _powers(top - places), top, self.valid)
+
     def decimals_needed(self) -> Integers:
         """How many decimals each row has once its trailing zeros are dropped."""
         needed = np.full(len(self.units), self.scale, dtype=np.int64)

@@ -137,7 +137,7 @@ def _explain(categories: Categories, numbers: LineNumbers, rules: LineRules) -> 
     magnitude = price.abs().where(~negative, -price.abs())
     price = magnitude.where(categories.credit, price)
     quantity = quantity.abs().where(categories.credit, quantity)
-    return explain_subtotals(price, quantity, numbers.rate, numbers.subtotal, numbers.places, rules)
+    return explain_subtotals(price, quantity, numbers.rate, numbers.subtotal, numbers.coins, rules)
 
 
 def _rejected(rejected: pa.Table) -> list[Finding]:
@@ -164,7 +164,7 @@ def _recon_lines(recon: pa.Table, pricing: Pricing, rounding: RoundingResult, nu
     quantity = numbers.quantity.abs().times(pricing.billed_days)
     gross = (pricing.erp_term_price * quantity) * numbers.rate
     signed = gross.where(numbers.subtotal.sign() >= 0, -gross)
-    erp = signed.divide(pricing.per_term * pricing.cycle_days, numbers.places, half_up=True)
+    erp = signed.divide(pricing.per_term * pricing.cycle_days, numbers.coins.billing, half_up=True)
     amount = LINES["erp_amount"].kind
     columns = {
         **_common(recon, "invoice_recon"),

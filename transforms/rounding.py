@@ -2,7 +2,8 @@
 
 Documented (invoice reconciliation file) and measured on Microsoft's 23 worked examples, of which no rule covers all:
 
-- A cuts after multiplying: ROUNDDOWN(ROUNDDOWN(unit price × quantity) × rate), the documented usage rule;
+- A cuts after multiplying: ROUNDDOWN(ROUNDDOWN(unit price × quantity) × rate), the documented usage rule; it cuts to
+  the pricing currency's smallest coin before the exchange and to the billing currency's after it;
 - B cuts the unit price first: ROUNDDOWN(unit price × rate) × quantity, the documented licence rule;
 - C rounds half up at the end: unit price × quantity × rate.
 
@@ -11,7 +12,7 @@ real months).
 
 The unit price is the effective one. It is printed rounded, so a rule also explains what some unit price that prints
 the same would give; with two decimals printed the tolerance is the one the examples show, 0.01 + |quantity| × 0.005.
-Cents stand for the smallest coin of the billing currency.
+Cents stand for the smallest coin of the currency.
 """
 
 from __future__ import annotations
@@ -24,23 +25,23 @@ from typing import Any
 import numpy as np
 
 from transforms.customer_rules import LineRules
-from transforms.line_numbers import LineNumbers
-from transforms.money import Fixed, Integers, Mask
+from transforms.line_numbers import Coins, LineNumbers
+from transforms.money import Fixed, Mask
 
-Rule = Callable[[Fixed, Fixed, Fixed, Integers], Fixed]
+Rule = Callable[[Fixed, Fixed, Fixed, Coins], Fixed]
 Names = np.ndarray[Any, Any]
 
 
-def _rule_a(price: Fixed, quantity: Fixed, rate: Fixed, places: Integers) -> Fixed:
-    return ((price * quantity).round_down(places) * rate).round_down(places)
+def _rule_a(price: Fixed, quantity: Fixed, rate: Fixed, coins: Coins) -> Fixed:
+    return ((price * quantity).round_down(coins.pricing) * rate).round_down(coins.billing)
 
 
-def _rule_b(price: Fixed, quantity: Fixed, rate: Fixed, places: Integers) -> Fixed:
-    return (price * rate).round_down(places) * quantity
+def _rule_b(price: Fixed, quantity: Fixed, rate: Fixed, coins: Coins) -> Fixed:
+    return (price * rate).round_down(coins.billing) * quantity
 
 
-def _rule_c(price: Fixed, quantity: Fixed, rate: Fixed, places: Integers) -> Fixed:
-    return (price * quantity * rate).round_half_up(places)
+def _rule_c(price: Fixed, quantity: Fixed, rate: Fixed, coins: Coins) -> Fixed:
+    return (price * quantity * rate).round_half_up(coins.billing)
 
 
 #: What a usage line may differ by, and how many decimals its recomputed charge is kept to.
@@ -59,7 +60,7 @@ class RoundingResult:
 
 
 def explain_subtotals(
-    price: Fixed, quantity: Fixed, rate: Fixed, subtotal: Fixed, places: Integers, rules: LineRules
+    price: Fixed, quantity: Fixed, rate: Fixed, subtotal: Fixed, coins: Coins, rules: LineRules
 ) -> RoundingResult:
     """Find for each line the rule that explains its subtotal.
 
@@ -68,31 +69,31 @@ def explain_subtotals(
         quantity: billable quantity.
         rate: exchange rate from pricing to billing currency, 1 where there is none.
         subtotal: the line's subtotal, billing currency.
-        places: decimals of the billing currency's smallest coin.
+        coins: decimals of the smallest coins.
         rules: give the print tolerance of each line's customer.
 
     Returns:
         The first of A, B, C that gives the subtotal exactly; else the one nearest to it that explains it within the
         printed precision of the unit price; else no rule.
     """
-    expected = {name: rule(price, quantity, rate, places) for name, rule in RULES.items()}
-    distances = {name: (value - subtotal).abs() for name, value in expected.items()}
-    rule, nearest, distance = np.full(len(price), "", dtype=object), expected["A"], distances["A"]
-    best = np.full(len(price), "A", dtype=object)
-    for name in ("B", "C"):
-        closer = distances[name].compare(distance) < 0
-        nearest, distance = expected[name].where(closer, nearest), distances[name].where(closer, distance)
-        best = np.where(closer, name, best)
+    expected = {name: rule(price, quantity, rate, coins) for name, rule in RULES.items()}
+    names = list(RULES)
+    nearest, distance, best = expected["A"], (expected["A"] - subtotal).abs(), np.zeros(len(price), dtype=np.int64)
+    for place, name in enumerate(names[1:], start=1):
+        apart = (expected[name] - subtotal).abs()
+        closer = apart.compare(distance) < 0
+        nearest, distance = expected[name].where(closer, nearest), apart.where(closer, distance)
+        best[closer] = place
     exact = (distance.sign() == 0) & distance.valid
-    rule = np.where(exact, best, rule)
+    explained = exact.copy()
     rows = np.flatnonzero(~exact & distance.valid)
     if len(rows):
         within = _within_print(
             price.take(rows), quantity.take(rows), rate.take(rows), subtotal.take(rows), distance.take(rows),
-            places[rows], rules.column("print_tolerance", rows), rules.column("print_tolerance_per_unit", rows),
+            coins.take(rows), rules.column("print_tolerance", rows), rules.column("print_tolerance_per_unit", rows),
         )  # fmt: skip
-        rule[rows[within]] = best[rows[within]]
-    return RoundingResult(rule, nearest)
+        explained[rows[within]] = True
+    return RoundingResult(np.array([*names, ""], dtype=object)[np.where(explained, best, -1)], nearest)
 
 
 def explain_usage(numbers: LineNumbers) -> RoundingResult:
@@ -105,21 +106,21 @@ def explain_usage(numbers: LineNumbers) -> RoundingResult:
 
 
 def _within_print(
-    price: Fixed, quantity: Fixed, rate: Fixed, subtotal: Fixed, distance: Fixed, places: Integers,
+    price: Fixed, quantity: Fixed, rate: Fixed, subtotal: Fixed, distance: Fixed, coins: Coins,
     tolerance: Fixed, per_unit: Fixed,
 ) -> Mask:  # fmt: skip
     """Whether a unit price that prints the same explains the subtotal."""
     printed = price.decimals_needed()
     rows = len(price)
-    coin = tolerance.times(np.full(rows, 100)).divide(10**places, places + 12, half_up=True)
-    one = Fixed.constant(1, rows)
-    widened = rate.where(rate.compare(one) > 0, one)
+    coin = (tolerance * Fixed.constant(100, rows)).divide(10**coins.billing, coins.billing + 12, half_up=True)
+    # What a printed unit price hides grows with the rate that it is exchanged at.
+    widened = rate.where(rate.compare(Fixed.constant(1, rows)) > 0, Fixed.constant(1, rows))
     share = per_unit * quantity.abs() * widened
     coarse = distance.compare(coin + share) <= 0
-    half = Fixed.constant(5, rows).divide(10 ** np.minimum(printed + 1, 18), printed + 1, half_up=True)
+    half = price.half_of_last_decimal()
     fine = np.zeros(rows, dtype=np.bool_)
     for rule in RULES.values():
-        ends = (rule(price - half, quantity, rate, places), rule(price + half, quantity, rate, places))
+        ends = (rule(price - half, quantity, rate, coins), rule(price + half, quantity, rate, coins))
         low = ends[0].compare(subtotal)
         high = ends[1].compare(subtotal)
         fine |= (low * high) <= 0

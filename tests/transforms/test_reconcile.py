@@ -25,6 +25,7 @@ from tests.transforms.rows import (
 )
 from transforms.columns import Kind
 from transforms.customer_rules import LineRules
+from transforms.line_numbers import Coins
 from transforms.money import Fixed, parse_decimals
 from transforms.policy import CustomerPolicy, Policy
 from transforms.rounding import explain_subtotals
@@ -219,7 +220,7 @@ def test_microsofts_worked_examples_are_all_explained() -> None:
     for printed in ("EUP_printed", "EUP_computed"):
         rules = explain_subtotals(
             column(printed, Kind.PRICE), column("BillableQuantity", Kind.QUANTITY), Fixed.constant(1, len(rows)),
-            column("Total_printed", Kind.AMOUNT), np.full(len(rows), 2),
+            column("Total_printed", Kind.AMOUNT), Coins(*[np.full(len(rows), 2)] * 2),
             LineRules(Policy(), pa.nulls(len(rows), pa.string())),
         ).rule  # fmt: skip
         assert all(rules)
