@@ -70,10 +70,10 @@ def run_revisions(connection: sa.Connection, target: str) -> None:
     """Upgrade, or downgrade where `target` lies behind, the tables to a revision; the views must be gone."""
     config = _config()
     config.attributes["connection"] = connection
-    if target == "base":
-        command.downgrade(config, target)
-    else:
-        command.upgrade(config, target)
+    done = _known_revisions()
+    current = MigrationContext.configure(connection).get_current_revision()
+    is_behind = target == "base" or (target in done and current in done[done.index(target) + 1 :])
+    (command.downgrade if is_behind else command.upgrade)(config, target)
 
 
 def status(warehouse: Warehouse) -> Status:
@@ -130,10 +130,16 @@ def _compare(current: str | None, stale: list[str]) -> Status:
     scripts = ScriptDirectory.from_config(_config())
     head = scripts.get_current_head()
     assert head is not None
-    known = [script.revision for script in reversed(list(scripts.walk_revisions()))]
+    known = _known_revisions()
     done = known.index(current) + 1 if current in known else 0
     newer = current is not None and current not in known
     return Status(current, head, [] if newer else known[done:], stale)
+
+
+def _known_revisions() -> list[str]:
+    """Every revision of this program, oldest first."""
+    scripts = ScriptDirectory.from_config(_config())
+    return [script.revision for script in reversed(list(scripts.walk_revisions()))]
 
 
 def _refuse_newer(warehouse: Warehouse, found: Status) -> None:

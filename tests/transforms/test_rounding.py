@@ -26,9 +26,8 @@ def judged(
     price: str, quantity: str, subtotal: str, rate: str = "1", places: int = 2, rules: LineRules = NOBODY,
     pricing: int = 2,
 ) -> tuple[str, Decimal | None]:  # fmt: skip
-    result = explain_subtotals(
-        column(price), column(quantity), column(rate), column(subtotal), Coins(np.array([places]), np.array([pricing])), rules
-    )
+    coins = Coins(np.array([places]), np.array([pricing]))
+    result = explain_subtotals(column(price), column(quantity), column(rate), column(subtotal), coins, rules)
     return str(result.rule[0]), result.nearest.decimal(0)
 
 
@@ -39,7 +38,7 @@ def judged(
         pytest.param("-2.345", "3", "1", 2, {"A": "-7.03", "B": "-7.02", "C": "-7.04"}, id="towards zero"),
         pytest.param("2.345", "3", "0.9", 2, {"A": "6.32", "B": "6.33", "C": "6.33"}, id="A cuts before the rate too"),
         pytest.param("2.345", "3", "151.5", 0, {"A": "1065", "B": "1065", "C": "1066"}, id="no coins smaller than one"),
-        pytest.param("12.34", "3", "151.25", 0, {"A": "5599", "B": "5598", "C": "5599"}, id="cents before the exchange"),
+        pytest.param("12.34", "3", "151.25", 0, {"A": "5599", "B": "5598", "C": "5599"}, id="cents before it"),
         pytest.param("2.3456", "3", "0.3", 3, {"A": "2.109", "B": "2.109", "C": "2.111"}, id="coins of a thousandth"),
     ],
 )

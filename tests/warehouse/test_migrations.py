@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
@@ -14,6 +15,7 @@ from connectors.warehouse.migrations import comparison_options, ensure_current, 
 from connectors.warehouse.schema import VIEW_VERSIONS, metadata, sql_table
 from connectors.warehouse.views import VIEW_NAMES, drop_views
 from transforms.errors import WarehouseError
+from transforms.tables import LOCKS
 from transforms.tables.views import VIEWS
 
 
@@ -125,6 +127,25 @@ def test_an_empty_warehouse_is_set_up_by_itself(empty_warehouse: Warehouse) -> N
     assert status(empty_warehouse).pending == ["0001", "0002"]
     ensure_current(empty_warehouse)
     assert status(empty_warehouse).is_current
+
+
+def test_an_older_warehouse_keeps_its_rows(empty_warehouse: Warehouse) -> None:
+    with empty_warehouse.begin() as connection:
+        run_revisions(connection, "0001")
+        locks = sql_table(LOCKS)
+        now = datetime(2026, 11, 1, tzinfo=UTC)
+        row = {"name": "load", "holder": "host:1", "run_id": "r", "acquired_at": now, "renewed_at": now}
+        connection.execute(locks.insert(), [row])
+    assert status(empty_warehouse).pending == ["0002"]
+    with pytest.raises(WarehouseError, match=r"older version.*csp-billing warehouse upgrade"):
+        ensure_current(empty_warehouse)
+    assert upgrade(empty_warehouse).is_current
+    with empty_warehouse.begin() as connection:
+        assert dict(connection.execute(sa.select(locks)).mappings().one())["holder"] == "host:1"
+        drop_views(connection)
+        run_revisions(connection, "0001")
+        assert connection.execute(sa.select(sa.func.count()).select_from(locks)).scalar() == 1
+        assert not sa.inspect(connection).has_table("customer_clients")
 
 
 def test_a_newer_warehouse_is_refused(empty_warehouse: Warehouse) -> None:
