@@ -26,6 +26,11 @@ FINDING_COLUMNS = ["code", "severity", "invoice_number", "customer_name", "line_
                    "difference_amount", "currency", "message"]  # fmt: skip
 
 
+#: What is said of the other lines of a line's event.
+EVENT_COLUMNS = ["line_id", "charge_type", "charge_start_date", "charge_end_date", "billable_quantity",
+                 "effective_unit_price", "subtotal", "currency"]  # fmt: skip
+
+
 def identify_paths(paths: list[Path]) -> list[Identity]:
     """What every file is; folders are looked into, and a file named twice is looked at once.
 
@@ -68,7 +73,7 @@ def list_findings(
 
 
 def explain(settings: Settings, line_id: str) -> dict[str, Any]:
-    """A line with its source row, price row, every rule with its figures, findings and postings.
+    """A line with its source row, price row, every rule with its figures, its event, findings and postings.
 
     Raises:
         InputError: there is no such line.
@@ -85,6 +90,7 @@ def explain(settings: Settings, line_id: str) -> dict[str, Any]:
         "period": stored.run["period"],
         "source": f"{stored.line['source_file']} row {stored.line['source_row']}",
         "rules": [vars(rule) for rule in explain_line(stored.line, stored.source, stored.price, policy, codes)],
+        "event": [{name: row[name] for name in EVENT_COLUMNS} for row in stored.event],
         "findings": stored.findings,
         "halopsa": stored.postings,
         "line": stored.line,

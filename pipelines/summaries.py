@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipelines.output import print_table
+from transforms.findings import money_text
 
 _CHANGED = ["code", "invoice_number", "customer_name", "line_id", "previous_amount", "amount", "currency"]
 
@@ -38,6 +39,9 @@ def print_explanation(document: dict[str, Any]) -> None:
     for rule in document["rules"]:
         mark = marks[rule["holds"]]
         print(f"{rule['rule']}: {rule['figures']}" + (f" [{mark}]" if mark else ""))
+    for other in document["event"]:
+        print(f"same event: {other['charge_type']} {other['charge_start_date']} to {other['charge_end_date']}, "
+              f"{money_text(other['subtotal'], other['currency'])}, line {other['line_id']}")  # fmt: skip
     print()
     for finding in document["findings"]:
         print(f"{finding['code']} ({finding['severity']}): {finding['message']}")

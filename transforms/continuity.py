@@ -120,8 +120,10 @@ def _changed(before: _Subscription, now: _Subscription, reader: LineReader) -> l
         f"{tidy(seats_now):f} seats are charged, {tidy(seats_before):f} at the end of the previous period, and no line "
         "adds, removes, moves or renews seats."
     )
-    finding = reader.finding(together[0][0], "QUANTITY_CHANGED", message, expected=seats_before, actual=seats_now)
-    return [finding]
+    row = together[0][0]
+    return [
+        reader.finding(row, "QUANTITY_CHANGED", message, expected=seats_before, actual=seats_now, counted=True)
+    ]
 
 
 def _subscriptions(table: pa.Table, categories: Categories) -> dict[str, _Subscription]:

@@ -59,7 +59,7 @@ def check_exchange_rates(recon: pa.Table, usage: pa.Table) -> list[Finding]:
             )
             values = dict(zip((*_RATED, "pc_to_bc_exchange_rate"), (*group, rate), strict=True))
             findings += [
-                reader.finding(row, "EXCHANGE_RATE_MISMATCH", message, expected=usual, actual=rate)
+                reader.finding(row, "EXCHANGE_RATE_MISMATCH", message, expected=usual, actual=rate, counted=True)
                 for row in rows_of(_all_equal(table, values))
             ]
     return findings

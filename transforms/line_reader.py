@@ -40,16 +40,23 @@ class LineReader:
         expected: Decimal | None = None,
         actual: Decimal | None = None,
         priced: bool = False,
+        counted: bool = False,
         severity: str | None = None,
     ) -> Finding:
-        """A finding about one line; `priced` says that its figures are in the pricing currency."""
+        """A finding about one line.
+
+        Its figures are in the billing currency, with `priced` in the pricing currency, and with `counted` in none:
+        they are seats or rates.
+        """
         currency = self._value("pricing_currency", row) if priced else None
+        if not counted:
+            currency = currency or self._value(self._currency, row)
         return Finding(
             code,
             message,
             expected_amount=expected,
             actual_amount=actual,
-            currency=currency or self._value(self._currency, row),
+            currency=currency,
             severity=severity,
             **{name: self._value(name, row) for name in CONTEXT},
         )

@@ -11,12 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from transforms.categories import Categories, lowered, metered_usage
-from transforms.findings import Finding, money_text
+from transforms.findings import Finding, money_text, plain_number
 from transforms.line_reader import LineReader, rows_of
-from transforms.money import Mask
+from transforms.money import EXACT, Mask
 
 #: What usage and line may differ by for each day and meter: Microsoft cuts each to the cent (documented).
 PER_DAY_AND_METER = Decimal("0.01")
+
+#: Microsoft's partner earned credit for services managed, as a fraction (documented; measured on every credited row).
+EARNED_CREDIT = Decimal("0.15")
 
 _GROUP = ["invoice_number", "subscription_id", "product_id", "sku_id"]
 
@@ -56,14 +59,19 @@ def check_partner_earned_credit(usage: pa.Table) -> list[Finding]:
     charged = (_sign(usage, "effective_unit_price") > 0) & (_sign(usage, "quantity") > 0)
     spot = _contains(usage, "spot", "meter_name", "sku_name", "meter_sub_category")
     none = _sign(usage, "partner_earned_credit_percentage") == 0
-    reader = LineReader(usage, "billing_currency")
-    return [
-        reader.finding(
-            row, "PEC_MISSING",
-            "The usage is eligible for partner earned credit, but carries none: check the access that earns it.",
+    reader, charges = LineReader(usage, "billing_currency"), usage.column("billing_pre_tax_total")
+    findings = []
+    for row in rows_of(metered_usage(usage) & charged & ~spot & none):
+        charge = charges[row].as_py()
+        earned = EXACT.multiply(charge, EARNED_CREDIT)
+        message = (
+            f"The usage of {plain_number(charge)} is eligible for partner earned credit, but carries none: "
+            f"{plain_number(EARNED_CREDIT * 100)} % of it would be {plain_number(earned)}. Check the access that "
+            "earns it."
         )
-        for row in rows_of(metered_usage(usage) & charged & ~spot & none)
-    ]  # fmt: skip
+        expected = EXACT.subtract(charge, earned)
+        findings.append(reader.finding(row, "PEC_MISSING", message, expected=expected, actual=charge))
+    return findings
 
 
 def _billed(azure: pa.Table) -> dict[tuple[str, ...], _Sums]:

@@ -11,17 +11,22 @@ from connectors.warehouse.bulk import read_arrow
 from connectors.warehouse.schema import sql_table
 from transforms.columns import Table
 from transforms.errors import InputError
-from transforms.tables import EXPORT_TABLES, FINDINGS, HALO_POSTINGS, LINES, PRICE_LIST, RUNS
+from transforms.line_identity import reference_of
+from transforms.tables import EXPORT_TABLES, FINDINGS, HALO_POSTINGS, INVOICE_RECON, LINES, PRICE_LIST, RUNS
 
 
 @dataclass(frozen=True)
 class StoredLine:
-    """A line of the last run that has it: its run, source row, price list row, findings and posting."""
+    """A line of the last run that has it: its run, source row, price list row, findings and posting.
+
+    `event` has the source rows of the same event besides its own: the refund that belongs to a charge, say.
+    """
 
     run: dict[str, Any]
     line: dict[str, Any]
     source: dict[str, Any]
     price: dict[str, Any] | None
+    event: list[dict[str, Any]]
     findings: list[dict[str, Any]]
     postings: list[dict[str, Any]]
 
@@ -60,9 +65,22 @@ def read_stored_line(connection: sa.Connection, line_id: str) -> StoredLine:
         line,
         source[0],
         price[0] if price else None,
+        _event(connection, source[0]),
         _rows(connection, FINDINGS, run_id=run_id, line_id=line_id),
         _rows(connection, HALO_POSTINGS, entity="line", natural_key=line_id),
     )
+
+
+def _event(connection: sa.Connection, source: dict[str, Any]) -> list[dict[str, Any]]:
+    """The other reconciliation lines of the period that have the line's subscription and reference."""
+    if not source.get("reference_id"):
+        return []
+    own = reference_of(source["reference_id"])
+    rows = _rows(connection, INVOICE_RECON, period=source["period"], subscription_id=source["subscription_id"])
+    return [
+        row for row in rows
+        if row["reference_id"] and reference_of(row["reference_id"]) == own and row["line_id"] != source["line_id"]
+    ]  # fmt: skip
 
 
 def _rows(connection: sa.Connection, table: Table, **values: Any) -> list[dict[str, Any]]:

@@ -200,6 +200,10 @@ def test_every_line_of_a_month_can_be_explained(command: Command) -> None:
         assert all(one["holds"] is not False for one in rules)
         if row["source"] == "invoice_recon":
             assert any(one["holds"] for one in rules if one["rule"].startswith("subtotal"))
+    pair = query("select line_id, reference_id from src_invoice_recon where charge_type = 'addQuantity'")
+    other = {row["line_id"] for row in pair if row["reference_id"] == pair[0]["reference_id"]} - {pair[0]["line_id"]}
+    assert {row["line_id"] for row in command("explain", str(pair[0]["line_id"]), "--json").document["event"]} == other
+    assert "same event: addQuantity" in command("explain", str(pair[0]["line_id"])).out
     text = command("explain", str(clean[0]["line_id"]))
     assert "no findings" in text.out
     assert command("explain", "nothing").code == 2
