@@ -89,14 +89,14 @@ class AzurePriceBook:
         rows = [row for row in self._rows.get(key, ()) if question.market.upper() in ("", row.market)]
         rows = [row for row in rows if not row.meters or question.meter_id.lower() in row.meters] or rows
         if not rows:
-            return PriceAnswer("not_found", cycle=_WHOLE)
-        first, last = question.first or date.min, question.last or question.first or date.max
+            return PriceAnswer("not_found")
+        first, last = question.first or date.min, question.last or date.max
         covering = sorted(
             (row for row in rows if row.covers(first, last)),
-            key=lambda row: (precedence(row, question.first)[:-2], row.tier[0] or 0, row.file_sha256, row.source_row),
+            key=lambda row: (-(row.tier[0] or 0), precedence(row, question.first)),
         )
         if not covering:
-            return PriceAnswer("not_effective", cycle=_WHOLE, nearest=max(rows, key=lambda row: row.starts))
+            return PriceAnswer("not_effective", nearest=max(rows, key=lambda row: row.starts))
         answers = [PriceAnswer("priced", row, _WHOLE) for row in covering]
         return next((one for one in answers if one.matches(question.unit_price, question.currency)), answers[0])
 

@@ -113,7 +113,7 @@ class PriceBook:
 
     def answer(self, question: PriceQuestion, default_segment: str) -> PriceAnswer:
         """Find the row that a line is priced by."""
-        best = PriceAnswer("not_found", cycle=next(iter(question.cycles), None))
+        best = PriceAnswer("not_found")
         for cycle in question.cycles:
             rows = self._candidates(question, cycle)
             if not rows:

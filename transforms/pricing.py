@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from transforms.azure_prices import AzureLists, AzurePriceBook, AzureQuestion
 from transforms.categories import Categories, lowered, metered_usage
@@ -28,11 +29,11 @@ _LICENCE = (
     "billing_frequency", "term_and_billing_cycle", "charge_start_date", "charge_end_date", "subscription_start_date",
     "subscription_end_date", "price_adjustment_description", "billable_quantity",
 )  # fmt: skip
-_AZURE_LINE = (
-    "product_id", "sku_id", "customer_country", "pricing_currency", "unit_price", "charge_start_date",
-    "charge_end_date",
-)  # fmt: skip
-_AZURE_USAGE = ("product_id", "sku_id", "customer_country", "pricing_currency", "meter_id", "unit_price", "usage_date")
+#: From which columns an Azure question is read, in the order of its fields; None where the export has no such column.
+_AZURE_LINE = ("product_id", "sku_id", "customer_country", "pricing_currency", None, "charge_start_date",
+               "charge_end_date", "unit_price")  # fmt: skip
+_AZURE_USAGE = ("product_id", "sku_id", "customer_country", "pricing_currency", "meter_id", "usage_date", "usage_date",
+                "unit_price")  # fmt: skip
 _LOWERED = ("term_and_billing_cycle", "billing_frequency", "customer_id", "price_adjustment_description")
 _EXTENDED = re.compile(r"extended service terms? *[:-]? *([0-9]+(?:\.[0-9]+)?) *%")
 
@@ -186,9 +187,12 @@ def _ask_licences(recon: pa.Table, rows: Integers, price_list: list[PriceRow], p
     return _Asked(rows, codes, list(questions), answers)
 
 
-def _ask_azure(table: pa.Table, rows: Integers, names: Sequence[str], book: AzurePriceBook) -> _Asked:
-    codes, cases = _distinct(table.select(list(names)).take(pa.array(rows)), names)
-    questions = [_azure_question(case) for case in cases]
+def _ask_azure(table: pa.Table, rows: Integers, names: Sequence[str | None], book: AzurePriceBook) -> _Asked:
+    columns = [table.column(name) if name else pa.nulls(table.num_rows, pa.string()) for name in names]
+    texts = [pc.fill_null(column, "") if column.type == pa.string() else column for column in columns]
+    subset = pa.Table.from_arrays(texts, names=list(AzureQuestion._fields)).take(pa.array(rows))
+    codes, cases = _distinct(subset, AzureQuestion._fields)
+    questions = [AzureQuestion(**case) for case in cases]
     return _Asked(rows, codes, list(questions), [book.answer(question) for question in questions])
 
 
@@ -220,20 +224,6 @@ def _licence_question(case: dict[str, Any], tiered: set[str], policy: Policy) ->
         case["billable_quantity"] if case["product_id"].upper() in tiered else None,
         customer.segment,
         customer.price_tolerance,
-    )
-
-
-def _azure_question(case: dict[str, Any]) -> AzureQuestion:
-    used = case.get("usage_date")
-    return AzureQuestion(
-        case["product_id"],
-        case["sku_id"] or "",
-        case["customer_country"] or "",
-        case["pricing_currency"] or "",
-        case.get("meter_id") or "",
-        used or case.get("charge_start_date"),
-        used or case.get("charge_end_date"),
-        case["unit_price"],
     )
 
 

@@ -12,7 +12,6 @@ import calendar
 import re
 from datetime import date, timedelta
 from decimal import Decimal
-from functools import lru_cache
 from typing import NamedTuple
 
 #: Months of a term and of a billing plan.
@@ -66,7 +65,6 @@ class ChargeDates(NamedTuple):
     term_end: date | None
 
 
-@lru_cache(maxsize=200_000)
 def cycles_of(text: str, frequency: str, dates: ChargeDates, fee: Decimal = Decimal(0)) -> tuple[Cycle, ...]:
     """Work out term, plan and cycle of a licence line; empty where text and dates name no term.
 
