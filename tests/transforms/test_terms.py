@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 
 import pytest
 
@@ -59,3 +60,92 @@ def test_months_are_clipped_to_their_end_and_leap_years_hold() -> None:
     assert add_months(date(2024, 1, 31), 1) == date(2024, 2, 29)
     assert add_months(date(2024, 2, 29), -12) == date(2023, 2, 28)
     assert add_months(date(2024, 12, 15), 1) == date(2025, 1, 15)
+
+
+@pytest.mark.parametrize(
+    ("text", "frequency", "start", "end", "expected"),
+    [
+        ("one-year commitment for yearly billing", "", (2025, 2, 1), (2025, 2, 28), [("P1Y", "Annual", 1)]),
+        ("one-year commitment for monthly billing", "", (2025, 2, 1), (2026, 1, 31), [("P1Y", "Monthly", 12)]),
+        (YEAR, "yearly", (2025, 2, 1), (2025, 2, 28), [("P1Y", "Annual", 1)]),
+        (YEAR, "triennial", (2025, 2, 1), (2025, 2, 28), [("P1Y", "Annual", 1)]),
+        (YEAR, "", (2025, 2, 1), (2025, 2, 28), [("P1Y", "Monthly", 12), ("P1Y", "Annual", 1)]),
+        (YEAR, "", (2025, 2, 1), (2025, 3, 4), [("P1Y", "Annual", 1), ("P1Y", "Monthly", 12)]),
+        ("p3y", "", (2025, 2, 1), (2025, 3, 3),
+         [("P3Y", "Monthly", 36), ("P3Y", "Annual", 3), ("P3Y", "Triennial", 1)]),
+        ("p3y", "", (2025, 2, 1), (2026, 2, 1),
+         [("P3Y", "Annual", 3), ("P3Y", "Monthly", 36), ("P3Y", "Triennial", 1)]),
+        ("p3y", "", (2025, 2, 1), (2026, 2, 2),
+         [("P3Y", "Triennial", 1), ("P3Y", "Monthly", 36), ("P3Y", "Annual", 3)]),
+        ("p3y", "annually", (2025, 2, 1), (2026, 1, 31), [("P3Y", "Annual", 3)]),
+        ("five-5 years commitment for monthly billing", "", (2025, 2, 1), (2025, 2, 28), [("P5Y", "Monthly", 60)]),
+        ("p1m", "annual", (2025, 2, 1), (2025, 2, 28), [("P1M", "Monthly", 1)]),
+        ("1 month subscription", "", (2025, 2, 1), (2025, 2, 28), [("P1M", "Monthly", 1)]),
+        ("3 years", "three years", (2025, 2, 1), (2028, 1, 31), [("P3Y", "Triennial", 1)]),
+    ],
+)  # fmt: skip
+def test_the_plans_a_line_may_have(
+    text: str,
+    frequency: str,
+    start: tuple[int, int, int],
+    end: tuple[int, int, int],
+    expected: list[tuple[str, str, int]],
+) -> None:
+    cycles = cycles_of(text, frequency, ChargeDates(date(*start), date(*end), None, None))
+    assert [cycle[:3] for cycle in cycles] == expected
+
+
+@pytest.mark.parametrize(
+    ("end", "expected"),
+    [
+        (date(2025, 1, 31), "P1M"), (date(2025, 2, 1), "P1Y"), (date(2026, 1, 1), "P1Y"), (date(2026, 1, 2), "P3Y"),
+        (date(2028, 1, 3), "P3Y"), (date(2028, 1, 4), "P5Y"), (date(2025, 1, 1), "P1M"), (date(2024, 12, 31), None),
+        (None, None),
+    ],
+)  # fmt: skip
+def test_without_a_text_the_term_is_told_by_its_length(end: date | None, expected: str | None) -> None:
+    dates = ChargeDates(date(2025, 1, 1), date(2025, 1, 31), date(2025, 1, 1), end)
+    assert [cycle.term for cycle in cycles_of("", "monthly", dates)] == ([expected] if expected else [])
+    assert cycles_of("", "monthly", ChargeDates(None, None, None, end)) == ()
+
+
+@pytest.mark.parametrize(
+    ("dates", "expected"),
+    [
+        pytest.param(ChargeDates(None, None, None, None), (1, 1), id="no dates"),
+        pytest.param(ChargeDates(date(2025, 3, 5), None, None, None), (1, 1), id="no end"),
+        pytest.param(ChargeDates(date(2025, 3, 5), date(2025, 3, 4), None, None), (1, 1), id="an end before the start"),
+        pytest.param(ChargeDates(date(2025, 3, 5), date(2025, 3, 5), None, None), (1, 28), id="one day"),
+        pytest.param(ChargeDates(date(2025, 3, 5), date(2025, 3, 31), None, None), (27, 31), id="to the month's end"),
+        pytest.param(ChargeDates(date(2025, 3, 1), date(2025, 4, 14), None, None), (45, 45), id="longer than a cycle"),
+        pytest.param(ChargeDates(date(2025, 3, 20), date(2025, 4, 9), date(2024, 12, 10), date(2025, 12, 9)), (21, 31),
+                     id="counted from the term's start"),
+        pytest.param(ChargeDates(date(2025, 3, 20), date(2025, 3, 31), date(2025, 3, 20), date(2026, 2, 28)), (12, 31),
+                     id="counted back from the term's end"),
+        pytest.param(ChargeDates(date(2025, 2, 20), date(2025, 2, 27), date(2025, 1, 31), date(2026, 1, 30)), (8, 28),
+                     id="to the last of a short month"),
+        pytest.param(ChargeDates(date(2025, 3, 1), date(2025, 3, 12), date(2025, 4, 1), date(2025, 3, 11)), (12, 28),
+                     id="outside its term"),
+    ],
+)
+def test_days_of_a_monthly_cycle(dates: ChargeDates, expected: tuple[int, int]) -> None:
+    (cycle,) = cycles_of("p1y", "monthly", dates)
+    assert (cycle.billed_days, cycle.cycle_days) == expected
+
+
+def test_an_annual_cycle_of_a_coterminous_term_ends_with_it() -> None:
+    dates = ChargeDates(date(2025, 9, 13), date(2026, 6, 30), date(2025, 9, 13), date(2026, 6, 30))
+    assert cycles_of("p1y", "annual", dates) == (Cycle("P1Y", "Annual", 1, 291, 365),)
+
+
+def test_an_extended_service_term_goes_on_month_by_month() -> None:
+    dates = ChargeDates(date(2025, 11, 11), date(2025, 11, 30), date(2025, 11, 1), date(2025, 11, 30))
+    fee = Decimal("0.03")
+    offers = [("P1M", "Monthly", 1), ("P1Y", "Monthly", 12), ("P1Y", "Annual", 12)]
+    expected = [Cycle(*offer, 20, 30, share) for share in (fee, Decimal(0)) for offer in offers]
+    assert list(cycles_of("one-month commitment", "monthly", dates, fee)) == expected
+    three = cycles_of("p3y", "annual", dates, fee)
+    assert [cycle[:3] for cycle in three[:2]] == [("P1M", "Monthly", 1), ("P3Y", "Annual", 36)]
+    assert [cycle[:2] for cycle in cycles_of("", "", ChargeDates(None, None, None, None), fee)[:3]] == [
+        ("P1M", "Monthly"), ("P1Y", "Monthly"), ("P1Y", "Annual"),
+    ]  # fmt: skip
