@@ -26,7 +26,8 @@ from examples.licences import licence_lines, service_credit_lines
 from examples.lines import ReconLine, UsageRow
 from examples.others import other_lines
 from examples.plant import Planted, Planter
-from examples.portfolio import Portfolio, make_portfolio
+from examples.portfolio import Portfolio
+from examples.stories import make_portfolio
 from examples.writers import write_price_list, write_recon, write_usage
 from transforms.errors import InputError
 
