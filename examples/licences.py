@@ -24,7 +24,7 @@ from examples.numbers import (
     subtotal_of_seat_change,
     tax_of,
 )
-from examples.portfolio import Event, Plan, Subscription
+from examples.portfolio import UNEXPLAINED, Event, Plan, Subscription
 
 TERM_TEXTS = {
     "P1M": "One-Month commitment for monthly billing",
@@ -48,10 +48,11 @@ class _Standing:
 
 def licence_lines(subscription: Subscription, prices: Catalogue, month: Span, invoice_number: str) -> list[ReconLine]:
     """The lines of one subscription whose charge begins in `month`, in the order of the events."""
+    if subscription.vanishes_on is not None and subscription.vanishes_on <= month.start:
+        return []
     renderer = _Renderer(subscription, prices, invoice_number)
-    if subscription.sku.erp == 0:
-        return [line for line in renderer.trial() if line.charge_start in month]
-    return [line for line in renderer.history(month.end) if line.charge_start in month]
+    lines = renderer.trial() if subscription.sku.erp == 0 else renderer.history(month.end)
+    return [line for line in lines if line.charge_start in month]
 
 
 class _Renderer:
@@ -67,7 +68,7 @@ class _Renderer:
         for number in count():
             whole = cycle(sub.anchor, number, TERM_MONTHS[plan[0]])
             term = Span(max(whole.start, sub.start), whole.end)
-            if term.start > until:
+            if term.start > until or (sub.last_day is not None and term.start > sub.last_day):
                 return
             now = _Standing(sku, plan, seats, term, self._price(sku, plan, term.start))
             for line, standing in self._term(now, whole.start, number, until):
@@ -93,10 +94,13 @@ class _Renderer:
                 now = replace(now, price=self._price(now.sku, now.plan, now.term.start))
                 yield self._plan_change(now, Span(billed.start, now.term.end), anchor), now
                 return
+            unexplained = next((e for e in events if e.charge_type == UNEXPLAINED and e.on == billed.start), None)
+            if unexplained is not None:
+                now = replace(now, seats=unexplained.seats)
             yield self._cycle_charge(now, billed, full, number), now
-            for event in (e for e in events if e.on in billed and e.on <= until):
+            for event in (e for e in events if e.on in billed and e.on <= until and e is not unexplained):
                 rest = Span(event.on, billed.end)
-                for line, standing in self._event(now, event, rest, full):
+                for line, standing in self._event(now, event, rest, full, number):
                     yield line, standing
                     if standing is None:
                         return
@@ -110,22 +114,32 @@ class _Renderer:
             charge_type = sub.first_charge
         else:
             charge_type = "renew"
-        list_price = now.price.unit_price_per_cycle
-        promotion = sub.promotion if number == 0 else None
-        paid = (list_price * promotion.share).quantize(CENT, ROUND_HALF_UP) if promotion else list_price
-        exact = Fraction(paid) * billed.days / full.days
-        line = self._line(now, charge_type, billed, exact, now.seats)
+        exact = self._paid(now, number) * billed.days / full.days
+        line = self._promoted(self._line(now, charge_type, billed, exact, now.seats), number)
         line.is_full_cycle = billed == full
-        if promotion:
+        return line
+
+    def _paid(self, now: _Standing, number: int) -> Fraction:
+        """What a seat costs for a whole cycle: the list price, less the promotion in the first term."""
+        price, promotion = now.price.unit_price_per_cycle, self.subscription.promotion
+        if promotion is None or number:
+            return Fraction(price)
+        return Fraction((price * promotion.share).quantize(CENT, ROUND_HALF_UP))
+
+    def _promoted(self, line: ReconLine, number: int) -> ReconLine:
+        """The line, naming the promotion of its term."""
+        promotion = self.subscription.promotion
+        if promotion is not None and not number:
             line.promotion_id, line.adjustment = promotion.id, json.dumps([promotion.text])
         return line
 
     def _event(
-        self, now: _Standing, event: Event, rest: Span, full: Span
+        self, now: _Standing, event: Event, rest: Span, full: Span, number: int
     ) -> Iterator[tuple[ReconLine | None, _Standing | None]]:
         """A refund of the old and, unless cancelled, a charge of the new; both with one ReferenceId and OrderDate."""
         share = Fraction(rest.days, full.days)
-        refund = self._line(now, event.charge_type, rest, -Fraction(now.price.unit_price_per_cycle) * share, now.seats)
+        exact = -self._paid(now, number) * share
+        refund = self._promoted(self._line(now, event.charge_type, rest, exact, now.seats), number)
         if event.charge_type == "cancelImmediate":
             yield refund, None
             return
@@ -133,8 +147,8 @@ class _Renderer:
         if event.sku is not None:
             term = Span(event.on, now.term.end)
             after = replace(after, sku=event.sku, term=term, price=self._price(event.sku, now.plan, event.on))
-        price = Fraction(after.price.unit_price_per_cycle)
-        charge = self._line(after, event.charge_type, rest, price * share, after.seats)
+        exact = self._paid(after, number) * share
+        charge = self._promoted(self._line(after, event.charge_type, rest, exact, after.seats), number)
         charge.reference_id, charge.order_date = refund.reference_id, refund.order_date
         # The file is not in chronological order: the charge may come before the refund.
         pair = [refund, charge] if self.random.randrange(3) else [charge, refund]

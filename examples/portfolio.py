@@ -14,6 +14,7 @@ from examples.catalogue import Sku
 from examples.customers import Customer, Partner
 
 Plan = tuple[str, str]
+UNEXPLAINED = "unexplained"
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,10 @@ class Promotion:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happens to a subscription on a day: a ChargeType, and the seats or the offer after it."""
+    """Something that happens to a subscription on a day: a ChargeType, and the seats or the offer after it.
+
+    `UNEXPLAINED` is no ChargeType: the seats differ from that cycle on, and no line says why.
+    """
 
     on: date
     charge_type: str
@@ -44,6 +48,8 @@ class Subscription:
         start: first day of the first term.
         anchor: day that terms and cycles are counted from; earlier than `start` in a coterminous first term.
         first_charge: charge type of the very first charge.
+        last_day: the term that ends on this day is not renewed; none: every term is.
+        vanishes_on: first day from which the exports leave the subscription out, although it goes on.
     """
 
     id: str
@@ -59,18 +65,26 @@ class Subscription:
     promotion: Promotion | None = None
     first_charge: str = "new"
     trial_until: date | None = None
+    last_day: date | None = None
+    vanishes_on: date | None = None
 
 
 @dataclass(frozen=True)
 class AzurePlan:
-    """A customer's Azure plan with its Azure subscriptions; credit pays for one of its meters."""
+    """A customer's Azure plan with its Azure subscriptions; credit pays for one of its meters.
+
+    Attributes:
+        without_access: days on which the partner has no access to the customer's resources, which earns no credit.
+    """
 
     id: str
     customer: Customer
     order_id: str
+    ordered_on: date
     entitlements: tuple[tuple[str, str], ...]
     has_credit: bool
     seed: str
+    without_access: frozenset[date] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -84,6 +98,7 @@ class OtherPurchase:
     start: date
     quantity: int
     reservation_order_id: str
+    vanishes_on: date | None = None
 
 
 @dataclass

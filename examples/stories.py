@@ -19,10 +19,15 @@ from examples.portfolio import AzurePlan, Event, OtherPurchase, Plan, Portfolio,
 
 
 class Builder:
-    """Deals subscriptions out; `month` is the month whose events are to be seen."""
+    """Deals subscriptions out.
 
-    def __init__(self, random: Random, month: Span, portfolio: Portfolio) -> None:
-        self.random, self.month, self.portfolio = random, month, portfolio
+    Attributes:
+        month: the month whose events are to be seen.
+        repriced_on: the day from which the new price of the repriced SKU is valid.
+    """
+
+    def __init__(self, random: Random, month: Span, portfolio: Portfolio, repriced_on: date) -> None:
+        self.random, self.month, self.portfolio, self.repriced_on = random, month, portfolio, repriced_on
 
     def order_id(self) -> str:
         return f"{self.random.getrandbits(48):012x}"
@@ -44,12 +49,13 @@ class Builder:
         promotion: Promotion | None = None,
         first_charge: str = "new",
         trial_until: date | None = None,
+        last_day: date | None = None,
     ) -> None:
         nickname = sku.title if self.random.randrange(4) else f"{sku.title} ({customer.domain.split('.')[0]}, siège)"
         self.portfolio.subscriptions.append(
             Subscription(
                 guid(self.random), customer, sku, plan, start, seats or 2 + self.random.randrange(60), nickname,
-                self.order_id(), anchor or start, events, promotion, first_charge, trial_until,
+                self.order_id(), anchor or start, events, promotion, first_charge, trial_until, last_day,
             )
         )
 
@@ -73,18 +79,20 @@ def _days_to_cycle_end(anchor: date, day: date, months: int) -> int:
 def make_portfolio(random: Random, month: Span, count: int) -> Portfolio:
     """A portfolio of `count` customers whose events fall into `month`; terms started before it or in it."""
     portfolio = Portfolio(make_partner(random), make_customers(random, count))
-    builder = Builder(random, month, portfolio)
+    builder = Builder(random, month, portfolio, listed.repriced_on(month.start))
     for customer in portfolio.customers:
-        _ordinary_subscriptions(builder, customer)
-    for turn in range(max(count, len(_STORIES))):
-        _STORIES[turn % len(_STORIES)](builder, portfolio.customers[turn % count])
+        ordinary_subscriptions(builder, customer)
+    stories = (*_SOON_DAMAGED, *STORIES)
+    for turn in range(max(count, len(stories))):
+        stories[turn % len(stories)](builder, portfolio.customers[turn % count])
     for index, customer in enumerate(portfolio.customers):
         if index % 4 != 2:
-            _azure_plan(builder, customer, index)
+            azure_plan(builder, customer, index)
     return portfolio
 
 
-def _ordinary_subscriptions(builder: Builder, customer: Customer) -> None:
+def ordinary_subscriptions(builder: Builder, customer: Customer) -> None:
+    """What every customer has: four to six annual terms billed monthly, and a monthly term."""
     own = {"Education": listed.EDUCATION, "Charity": listed.CHARITY}.get(customer.segment, listed.COMMERCIAL)
     for number in range(4 + builder.random.randrange(3)):
         # One in five is renewed in the month itself, twelve months after its start.
@@ -199,7 +207,7 @@ def _annual_renewed(builder: Builder, customer: Customer) -> None:
 
 def _around_the_repricing(builder: Builder, customer: Customer) -> None:
     """Three terms: under the old price, in the days when both rows are valid, and under the new price."""
-    switch = listed.repriced_on(builder.month.start)
+    switch = builder.repriced_on
     for start in (switch - timedelta(days=40), switch + timedelta(days=1), switch + timedelta(days=9)):
         builder.subscribe(customer, listed.REPRICED, listed.MONTHLY_OF_YEAR, start)
 
@@ -225,14 +233,15 @@ def _soon_raised(builder: Builder, customer: Customer) -> None:
 
 
 def _reserved(builder: Builder, customer: Customer) -> None:
-    _purchase(builder, customer, is_reservation=True)
+    purchase(builder, customer, is_reservation=True)
 
 
 def _marketplace(builder: Builder, customer: Customer) -> None:
-    _purchase(builder, customer, is_reservation=False)
+    purchase(builder, customer, is_reservation=False)
 
 
-def _purchase(builder: Builder, customer: Customer, *, is_reservation: bool) -> None:
+def purchase(builder: Builder, customer: Customer, *, is_reservation: bool) -> None:
+    """A reservation or a marketplace subscription, bought four months ago."""
     builder.portfolio.other_purchases.append(
         OtherPurchase(
             guid(builder.random), customer, builder.order_id(), is_reservation, builder.day_months_ago(4),
@@ -241,18 +250,24 @@ def _purchase(builder: Builder, customer: Customer, *, is_reservation: bool) -> 
     )
 
 
-def _azure_plan(builder: Builder, customer: Customer, index: int) -> None:
+def azure_plan(builder: Builder, customer: Customer, index: int) -> None:
+    """An Azure plan with one or two Azure subscriptions; every fifth customer has credit."""
     random = builder.random
     names = ("Production", "Dev/Test, EU", "Backup & DR")
     entitlements = tuple((guid(random), names[n]) for n in range(1 + random.randrange(2)))
     builder.portfolio.azure_plans.append(
-        AzurePlan(guid(random), customer, builder.order_id(), entitlements, index % 5 == 0, guid(random))
+        AzurePlan(
+            guid(random), customer, builder.order_id(), builder.month.start - timedelta(days=200), entitlements,
+            index % 5 == 0, guid(random),
+        )
     )
 
 
-_Story = Callable[[Builder, Customer], None]
-_STORIES: tuple[_Story, ...] = (
+Story = Callable[[Builder, Customer], None]
+_SOON_DAMAGED: tuple[Story, ...] = (
     _soon_withdrawn, _soon_withdrawn, _soon_withdrawn, _soon_raised, _soon_raised, _soon_raised,
+)  # fmt: skip
+STORIES: tuple[Story, ...] = (
     _coterminous, _seats_added, _seats_removed, _promoted, _cancelled, _upgraded,
     _reserved, _reserved, _trial, _trial_bought, _three_years, _marketplace,
     _bought_now, _seats_added_twice, _plan_changed, _two_segments, _month_end, _around_the_repricing,
