@@ -1,4 +1,4 @@
-"""Plant discrepancies into a clean month, and say what was planted.
+"""Plant discrepancies into one clean month, and say what was planted.
 
 Every code is planted so that no other one fires: a changed effective price carries its subtotal and total along, the
 invoice documents are added up after planting, and the rows that cannot be read belong to the one invoice whose total
@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, time
-from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
-from fractions import Fraction
+from decimal import Decimal
 from random import Random
 
 from examples.catalogue import RAISED, SHARED, WITHDRAWN, Catalogue, PriceRow
@@ -21,22 +20,14 @@ from examples.dates import Span
 from examples.documents import InvoiceDocument, InvoiceNumbers
 from examples.lines import ReconLine, UsageRow
 from examples.meters import FREE_TIER
-from examples.numbers import CENT, EXACT, ZERO, plain, subtotal_of_licence, tax_of
+from examples.numbers import CENT, ZERO, plain, tax_of
+from examples.plant.changes import above_erp, thin_margin, wrong_subtotal, wrong_total, wrong_unit_price
+from examples.truth import Planted
 
 CYCLE_CHARGES = ("new", "renew", "cycleCharge")
 _EACH = 3
 _OFF = Decimal("137.41")
 _CUT_AFTER = 31
-
-
-@dataclass(frozen=True)
-class Planted:
-    """One planted discrepancy: its code, and the row or the invoice that it is found at."""
-
-    code: str
-    note: str
-    invoice_number: str
-    row: ReconLine | UsageRow | None = None
 
 
 class Planter:
@@ -62,11 +53,11 @@ class Planter:
         self._unreadable_rows()
         self._invoice_not_found()
         self._invoice_without_lines()
-        self._change_lines("SUBTOTAL_MISMATCH", _wrong_subtotal)
-        self._change_lines("TOTAL_MISMATCH", _wrong_total)
-        self._change_lines("UNIT_PRICE_MISMATCH", _wrong_unit_price)
-        self._change_lines("ABOVE_ERP", _above_erp)
-        self._change_lines("MARGIN_BELOW_FLOOR", _thin_margin)
+        self._change_lines("SUBTOTAL_MISMATCH", wrong_subtotal)
+        self._change_lines("TOTAL_MISMATCH", wrong_total)
+        self._change_lines("UNIT_PRICE_MISMATCH", wrong_unit_price)
+        self._change_lines("ABOVE_ERP", above_erp)
+        self._change_lines("MARGIN_BELOW_FLOOR", thin_margin)
 
     def plant_prices(self, catalogue: Catalogue) -> Catalogue:
         """The price lists with a SKU withdrawn from them, and with one whose current row begins this month."""
@@ -165,44 +156,3 @@ class Planter:
 def _looks_like_tax(remainder: Decimal, pre_tax: Decimal) -> bool:
     """Whether a remainder is a tax rate of up to 30 percent, in steps of a quarter percent."""
     return any(tax_of(pre_tax, Decimal(step) / 400) == remainder for step in range(1, 121))
-
-
-def _wrong_subtotal(line: ReconLine) -> str:
-    """Beyond what any rounding rule and the print tolerance (0.01 + quantity x 0.005) could explain."""
-    right = line.subtotal
-    wrong = right + Decimal("5.27") + EXACT.multiply(line.billable_quantity, Decimal("0.37"))
-    line.set_subtotal(wrong, tax_of(wrong, line.customer.tax_rate))
-    return f"Subtotal {plain(wrong)} instead of {plain(right)}"
-
-
-def _wrong_total(line: ReconLine) -> str:
-    right = line.total
-    line.total = right + Decimal("3.33")
-    return f"Total {plain(line.total)} instead of {plain(right)}"
-
-
-def _wrong_unit_price(line: ReconLine) -> str:
-    """Only the informative list price: the effective price is what is charged, and stays."""
-    right = line.unit_price
-    line.unit_price = (right * Decimal("1.06") + CENT).quantize(CENT, ROUND_HALF_UP)
-    return f"UnitPrice {plain(line.unit_price)}, the list has {plain(right)}"
-
-
-def _above_erp(line: ReconLine) -> str:
-    return _charge_at(line, line.effective_unit_price * 2)
-
-
-def _thin_margin(line: ReconLine) -> str:
-    """Three percent below the retail price: a margin, but under the floor of five."""
-    return _charge_at(line, (_erp(line) * Decimal("0.97")).quantize(CENT, ROUND_DOWN))
-
-
-def _charge_at(line: ReconLine, price: Decimal) -> str:
-    line.effective_unit_price = price
-    subtotal = subtotal_of_licence(Fraction(price), line.billable_quantity)
-    line.set_subtotal(subtotal, tax_of(subtotal, line.customer.tax_rate))
-    return f"EffectiveUnitPrice {plain(price)}, retail {plain(_erp(line))}"
-
-
-def _erp(line: ReconLine) -> Decimal:
-    return ZERO if line.price_row is None else line.price_row.erp_per_cycle
