@@ -46,18 +46,17 @@ class _Standing:
     price: PriceRow
 
 
-def licence_lines(subscription: Subscription, prices: Catalogue, month: Span, invoice_number: str) -> list[ReconLine]:
-    """The lines of one subscription whose charge begins in `month`, in the order of the events."""
-    if subscription.vanishes_on is not None and subscription.vanishes_on <= month.start:
-        return []
-    renderer = _Renderer(subscription, prices, invoice_number)
-    lines = renderer.trial() if subscription.sku.erp == 0 else renderer.history(month.end)
-    return [line for line in lines if line.charge_start in month]
+def licence_lines(subscription: Subscription, prices: Catalogue, span: Span) -> list[ReconLine]:
+    """The lines of one subscription whose charge begins in `span`, in the order of the events, on no invoice yet."""
+    renderer = _Renderer(subscription, prices)
+    lines = renderer.trial() if subscription.sku.erp == 0 else renderer.history(span.end)
+    gone = subscription.vanishes_on or span.end + DAY
+    return [line for line in lines if line.charge_start in span and line.charge_start < gone]
 
 
 class _Renderer:
-    def __init__(self, subscription: Subscription, prices: Catalogue, invoice_number: str) -> None:
-        self.subscription, self.prices, self.invoice_number = subscription, prices, invoice_number
+    def __init__(self, subscription: Subscription, prices: Catalogue) -> None:
+        self.subscription, self.prices = subscription, prices
         # What is random about a line depends on its subscription alone, so that every rendering gives the same.
         self.random = Random(subscription.id)
 
@@ -116,7 +115,7 @@ class _Renderer:
             charge_type = "renew"
         exact = self._paid(now, number) * billed.days / full.days
         line = self._promoted(self._line(now, charge_type, billed, exact, now.seats), number)
-        line.is_full_cycle = billed == full
+        line.is_full_cycle, line.is_last = billed == full, billed.end == sub.last_day
         return line
 
     def _paid(self, now: _Standing, number: int) -> Fraction:
@@ -174,7 +173,7 @@ class _Renderer:
         tax_total = tax_of(subtotal, customer.tax_rate)
         return ReconLine(
             customer=customer,
-            invoice_number=self.invoice_number,
+            invoice_number="",
             order_id=sub.order_id,
             order_date=self._order_date(now, charge_type, billed),
             product=licence_product(now.sku),

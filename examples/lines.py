@@ -35,6 +35,7 @@ class ReconLine:
         price_row: what a licence line was priced by; not printed.
         currency: billing currency, where it is not the market's.
         is_full_cycle: whether a whole charge cycle at the list price is charged; not printed.
+        is_last: whether it is the last charge of a term that is not renewed; not printed.
         damage: texts that replace printed values; `cut_after` ends the row after so many fields.
     """
 
@@ -72,6 +73,7 @@ class ReconLine:
     promotion_id: str = ""
     price_row: PriceRow | None = None
     is_full_cycle: bool = False
+    is_last: bool = False
     currency: str = ""
     damage: dict[str, str] = field(default_factory=dict)
     cut_after: int = 0

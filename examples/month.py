@@ -67,15 +67,14 @@ def generate_month(
     Raises:
         InputError: for a period or a number of customers that cannot be used.
     """
-    if not _PERIOD.fullmatch(period):
-        raise InputError(f"period {period!r} is not a month: write it as YYYY-MM, for instance 2025-11")
+    span = parse_month(period)
     if customers < FEWEST:
         raise InputError(f"{customers} customers are too few for an example month: ask for {FEWEST} or more")
-    span = month(period)
     portfolio = make_portfolio(Random(f"{seed}/portfolio"), span, customers)
     catalogue = make_catalogue(span.start)
     numbers = invoice_numbers(Random(f"{seed}/invoices"), span)
-    rendered = render_month(portfolio, catalogue, span, numbers)
+    licences = [line for sub in portfolio.subscriptions for line in licence_lines(sub, catalogue, span)]
+    rendered = render_month(portfolio, licences, span, numbers)
     planter = Planter(Random(f"{seed}/plant"), span, rendered.lines, rendered.usage, numbers)
     if plant:
         planter.plant()
@@ -88,13 +87,29 @@ def generate_month(
     return Truth(rows, path, written.files)
 
 
-def render_month(portfolio: Portfolio, catalogue: Catalogue, span: Span, numbers: InvoiceNumbers) -> RenderedMonth:
-    """Everything that a portfolio is billed in a month: licences, other purchases, Azure plans, a credit note."""
-    lines: list[ReconLine] = []
+def parse_month(period: str) -> Span:
+    """The month of a period.
+
+    Raises:
+        InputError: it is not written as YYYY-MM.
+    """
+    if not _PERIOD.fullmatch(period):
+        raise InputError(f"period {period!r} is not a month: write it as YYYY-MM, for instance 2025-11")
+    return month(period)
+
+
+def render_month(
+    portfolio: Portfolio, licences: list[ReconLine], span: Span, numbers: InvoiceNumbers
+) -> RenderedMonth:
+    """Everything that a portfolio is billed in a month: licences, other purchases, Azure plans, a credit note.
+
+    `licences` are the month's licence lines; they get the month's invoice numbers.
+    """
+    lines = licences[:]
+    for line in lines:
+        line.invoice_number = numbers.of(line.customer.market)
     usage: list[UsageRow] = []
     reservations = {item.customer.id: item for item in portfolio.other_purchases if item.is_reservation}
-    for subscription in portfolio.subscriptions:
-        lines.extend(licence_lines(subscription, catalogue, span, numbers.of(subscription.customer.market)))
     for purchase in portfolio.other_purchases:
         lines.extend(other_lines(purchase, span, numbers.of(purchase.customer.market)))
     for plan in portfolio.azure_plans:

@@ -12,7 +12,8 @@ from examples.numbers import CENT, EXACT, ZERO, plain, subtotal_of_licence, tax_
 def wrong_subtotal(line: ReconLine) -> str:
     """Beyond what any rounding rule and the print tolerance (0.01 + quantity x 0.005) could explain."""
     right = line.subtotal
-    wrong = right + Decimal("5.27") + EXACT.multiply(line.billable_quantity, Decimal("0.37"))
+    off = Decimal("5.27") + EXACT.multiply(line.billable_quantity, Decimal("0.37"))
+    wrong = right + (off if right >= 0 else -off)
     line.set_subtotal(wrong, tax_of(wrong, line.customer.tax_rate))
     return f"Subtotal {plain(wrong)} instead of {plain(right)}"
 

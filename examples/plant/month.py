@@ -8,7 +8,7 @@ is off anyway. A row that cannot be read is part of its invoice's total all the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, time
 from decimal import Decimal
@@ -22,9 +22,9 @@ from examples.lines import ReconLine, UsageRow
 from examples.meters import FREE_TIER
 from examples.numbers import CENT, ZERO, plain, tax_of
 from examples.plant.changes import above_erp, thin_margin, wrong_subtotal, wrong_total, wrong_unit_price
+from examples.plant.picking import Picker
 from examples.truth import Planted
 
-CYCLE_CHARGES = ("new", "renew", "cycleCharge")
 _EACH = 3
 _OFF = Decimal("137.41")
 _CUT_AFTER = 31
@@ -46,7 +46,7 @@ class Planter:
         self.planted: list[Planted] = []
         self.surplus: dict[str, Decimal] = {}
         self.documents: list[InvoiceDocument] = []
-        self._taken: set[int] = set()
+        self._picker = Picker(random, lines, _is_special)
 
     def plant(self) -> None:
         """Plant every code that does not need the price list."""
@@ -81,38 +81,8 @@ class Planter:
     def _add(self, code: str, row: ReconLine | UsageRow, note: str) -> None:
         self.planted.append(Planted(code, note, row.invoice_number, row))
 
-    def _candidates(self) -> list[ReconLine]:
-        """Licence lines of a full cycle at the list price that nothing is planted at yet, in random order."""
-        special = {WITHDRAWN, RAISED, *SHARED}
-        found = [
-            line
-            for line in self.lines
-            if line.is_full_cycle
-            and line.charge_type in CYCLE_CHARGES
-            and not line.promotion_id
-            and line.price_row is not None
-            and line.price_row.erp_price > 0
-            and line.price_row.sku not in special
-            and id(line) not in self._taken
-        ]
-        self.random.shuffle(found)
-        return found
-
-    def _choose(self, count: int, candidates: Iterable[ReconLine]) -> list[ReconLine]:
-        """`count` lines, spread over as many customers as there are."""
-        by_customer: Counter[str] = Counter()
-        ranked: list[tuple[int, int, ReconLine]] = []
-        for order, line in enumerate(candidates):
-            ranked.append((by_customer[line.customer.id], order, line))
-            by_customer[line.customer.id] += 1
-        chosen = [line for _, _, line in sorted(ranked, key=lambda item: item[:2])[:count]]
-        if len(chosen) < count:
-            raise ValueError("too few customers for the discrepancies to be planted")
-        self._taken.update(id(line) for line in chosen)
-        return chosen
-
     def _change_lines(self, code: str, change: Callable[[ReconLine], str]) -> None:
-        for line in self._choose(_EACH, self._candidates()):
+        for line in self._picker.choose(_EACH, self._picker.candidates()):
             self._add(code, line, change(line))
 
     def _unreadable_rows(self) -> None:
@@ -122,7 +92,8 @@ class Planter:
         the two lines, and by no tax rate.
         """
         number = self.numbers.of(GERMANY)
-        amount, cut = self._choose(2, (line for line in self._candidates() if line.invoice_number == number))
+        german = [line for line in self._picker.candidates() if line.invoice_number == number]
+        amount, cut = self._picker.choose(2, german)
         amount.damage = {"Subtotal": "12.3.4"}
         cut.cut_after = _CUT_AFTER
         self._add("ROW_REJECTED", amount, "Subtotal reads 12.3.4")
@@ -141,9 +112,9 @@ class Planter:
 
     def _invoice_not_found(self) -> None:
         number = self.numbers.unknown
-        american = [line for line in self._candidates() if line.invoice_number == self.numbers.of(UNITED_STATES)]
+        american = [line for line in self._picker.candidates() if line.invoice_number == self.numbers.of(UNITED_STATES)]
         customer, _ = Counter(line.customer for line in american).most_common(1)[0]
-        for line in self._choose(_EACH, (line for line in american if line.customer == customer)):
+        for line in self._picker.choose(_EACH, (line for line in american if line.customer == customer)):
             line.invoice_number = number
         self.planted.append(Planted("INVOICE_NOT_FOUND", f"{_EACH} lines name it, no document does", number))
 
@@ -151,6 +122,11 @@ class Planter:
         number = self.numbers.without_lines
         self.documents.append(InvoiceDocument(number, "CHF", "CHF", Decimal("412.60")))
         self.planted.append(Planted("INVOICE_WITHOUT_LINES", "a document that no line names", number))
+
+
+def _is_special(line: ReconLine) -> bool:
+    """Lines whose price rows are planted at, and those whose segment only the price tells."""
+    return line.price_row is not None and line.price_row.sku in {WITHDRAWN, RAISED, *SHARED}
 
 
 def _looks_like_tax(remainder: Decimal, pre_tax: Decimal) -> bool:

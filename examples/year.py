@@ -1,0 +1,185 @@
+"""Write the partner exports of consecutive months, a folder each, with planted discrepancies and their truth table.
+
+    python -m examples.year FOLDER --first 2025-01 --months 12 --seed 1 --customers 24 [--plant]
+
+One portfolio is simulated and rendered month by month, so that what happens in one month is what the next one goes on
+from. The same arguments give the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from random import Random
+
+from examples.customers import FEWEST, Customer
+from examples.dates import Span, add_months, month
+from examples.documents import invoice_documents, invoice_numbers
+from examples.licences import licence_lines
+from examples.month import RenderedMonth, parse_month, render_month, write_month
+from examples.plant.history import History, history_findings, plant_history
+from examples.plant.lists import list_findings, plant_lists
+from examples.plant.year import YearPlanter
+from examples.portfolio import Portfolio
+from examples.truth import Planted, YearTruthRow, truth_order, truth_row, write_table
+from examples.year_catalogue import make_year_catalogue
+from examples.year_stories import make_year_portfolio
+from transforms.errors import InputError
+
+_FEWEST_MONTHS = 2
+_MONTHS_TO_PLANT, _CUSTOMERS_TO_PLANT = 12, 24
+
+
+@dataclass(frozen=True)
+class YearTruth:
+    """What was written: the planted discrepancies, where their table and the months are, and the records of each file.
+
+    Attributes:
+        folders: the folder of each month, by period.
+        customers: the table of HaloPSA clients by tenant.
+        files: records by period and file.
+    """
+
+    rows: list[YearTruthRow]
+    path: Path
+    customers: Path
+    folders: dict[str, Path]
+    files: dict[str, dict[str, int]]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Planted discrepancies by code."""
+        return dict(sorted(Counter(row.code for row in self.rows).items()))
+
+
+def generate_year(
+    folder: Path,
+    *,
+    first: str = "2025-01",
+    months: int = 12,
+    seed: int = 1,
+    customers: int = 24,
+    plant: bool = False,
+) -> YearTruth:
+    """Write the exports of consecutive months below `folder`, one folder each, named by its period.
+
+    Beside them are `customers.csv`, the HaloPSA clients of the tenants, and `truth.csv`, the truth table.
+
+    Args:
+        folder: is created; files of the same names are overwritten.
+        first: the first billing period, YYYY-MM.
+        months: how many; at least 2, and 12 if discrepancies are planted.
+        seed: another seed gives other customers, subscriptions and usage.
+        customers: at least 6, so that every market is sold to, and 24 if discrepancies are planted.
+        plant: whether discrepancies are planted; without them every month reconciles without a finding.
+
+    Returns:
+        The planted discrepancies and what was written.
+
+    Raises:
+        InputError: for a period or numbers that cannot be used.
+    """
+    fewest_months, fewest_customers = (_MONTHS_TO_PLANT, _CUSTOMERS_TO_PLANT) if plant else (_FEWEST_MONTHS, FEWEST)
+    if months < fewest_months or customers < fewest_customers:
+        raise InputError(f"ask for {fewest_months} or more months and for {fewest_customers} or more customers")
+    start = parse_month(first).start
+    spans = [month(f"{add_months(start, after):%Y-%m}") for after in range(months)]
+    portfolio = make_year_portfolio(Random(f"{seed}/portfolio"), spans, customers)
+    history = plant_history(Random(f"{seed}/history"), portfolio, spans) if plant else None
+    unmapped = {one.id for one in portfolio.customers[:: customers // 2 + 1]} if plant else set()
+    folder.mkdir(parents=True, exist_ok=True)
+    truth = YearTruth([], folder / "truth.csv", folder / "customers.csv", {}, {})
+    _write_months(folder, seed, spans, portfolio, history, unmapped, truth)
+    _write_clients(truth.customers, [one for one in portfolio.customers if one.id not in unmapped])
+    write_table(truth.path, YearTruthRow, truth.rows)
+    return truth
+
+
+def _write_months(
+    folder: Path,
+    seed: int,
+    spans: Sequence[Span],
+    portfolio: Portfolio,
+    history: History | None,
+    unmapped: set[str],
+    truth: YearTruth,
+) -> None:
+    """Render, plant and write month after month, and add what each shows to `truth`."""
+    catalogue = make_year_catalogue(spans)
+    lists = catalogue if history is None else plant_lists(catalogue, spans)
+    whole = Span(spans[0].start, spans[-1].end)
+    licences = [line for sub in portfolio.subscriptions for line in licence_lines(sub, catalogue, whole)]
+    previous: RenderedMonth | None = None
+    for index, span in enumerate(spans):
+        period = f"{span.start:%Y-%m}"
+        numbers = invoice_numbers(Random(f"{seed}/invoices/{period}"), span)
+        rendered = render_month(portfolio, [line for line in licences if line.charge_start in span], span, numbers)
+        planted: list[Planted] = []
+        documents = invoice_documents(rendered.lines, numbers, {})
+        if history is not None:
+            random = Random(f"{seed}/plant/{period}")
+            planter = YearPlanter(random, index, rendered, previous, numbers, history.subscriptions)
+            planter.plant()
+            documents = planter.documents()
+            before = previous.lines if previous else []
+            planted = [
+                *planter.planted,
+                *history_findings(history, span, rendered.lines, rendered.usage, before),
+                *list_findings(rendered.lines, spans),
+                *_unmapped(rendered, unmapped),
+            ]
+        truth.folders[period] = folder / period
+        written = write_month(folder / period, portfolio.partner, lists, span, numbers, rendered, documents)
+        truth.files[period] = written.files
+        found = [(item, truth_row(item, written)) for item in planted]
+        rows = [YearTruthRow(**asdict(row), period=period, customer_id=item.customer_id) for item, row in found]
+        truth.rows.extend(sorted(rows, key=truth_order))
+        previous = rendered
+
+
+def _unmapped(rendered: RenderedMonth, unmapped: set[str]) -> list[Planted]:
+    tenants = sorted({line.customer.id for line in rendered.lines} & unmapped)
+    return [Planted("CUSTOMER_UNMAPPED", "no client in customers.csv", "", customer_id=tenant) for tenant in tenants]
+
+
+def _write_clients(path: Path, customers: Sequence[Customer]) -> None:
+    """The HaloPSA client of each tenant."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("customer_id", "client_id", "client_name"))
+        writer.writerows((one.id, 100 + number, one.name) for number, one in enumerate(customers, start=1))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write consecutive months from the command line and say what was written."""
+    parser = argparse.ArgumentParser(prog="python -m examples.year", description="Write months of example exports.")
+    parser.add_argument("folder", type=Path, help="where the months' folders are written")
+    parser.add_argument("--first", default="2025-01", help="first billing period, YYYY-MM (default: %(default)s)")
+    parser.add_argument("--months", type=int, default=12, help="how many months (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="another seed, another year (default: %(default)s)")
+    parser.add_argument("--customers", type=int, default=24, help="how many customers (default: %(default)s)")
+    parser.add_argument("--plant", action="store_true", help="plant discrepancies")
+    options = parser.parse_args(arguments)
+    try:
+        truth = generate_year(
+            options.folder, first=options.first, months=options.months, seed=options.seed,
+            customers=options.customers, plant=options.plant,
+        )  # fmt: skip
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    for period, files in truth.files.items():
+        print(f"{sum(files.values()):8,}  {truth.folders[period]} ({len(files)} files)")
+    for code, count in truth.counts.items():
+        print(f"{count:8,}  {code}")
+    print(f"{len(truth.rows):8,}  {truth.path} (planted discrepancies)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
