@@ -32,7 +32,8 @@ TERM_TEXTS = {
     "P3Y": "Three-3 Years commitment for monthly/3 Years/yearly billing",
 }
 TRIAL_TEXT = "One-Month commitment for trial"
-_SEAT_CHANGES = ("addQuantity", "removeQuantity")
+_SEAT_CHANGES = ("addQuantity", "removeQuantity", "moveQuantity")
+_NO_PAIR = (UNEXPLAINED, "renew", "changeBillingPlan")
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,9 @@ class _Renderer:
             term = Span(max(whole.start, sub.start), whole.end)
             if term.start > until or (sub.last_day is not None and term.start > sub.last_day):
                 return
+            renewed = next((e for e in sub.events if e.charge_type == "renew" and e.on == term.start), None)
+            if renewed is not None:
+                sku, plan, seats = renewed.sku or sku, renewed.plan or plan, renewed.seats or seats
             now = _Standing(sku, plan, seats, term, self._price(sku, plan, term.start))
             for line, standing in self._term(now, whole.start, number, until):
                 if line is not None:
@@ -96,10 +100,13 @@ class _Renderer:
             unexplained = next((e for e in events if e.charge_type == UNEXPLAINED and e.on == billed.start), None)
             if unexplained is not None:
                 now = replace(now, seats=unexplained.seats)
-            yield self._cycle_charge(now, billed, full, number), now
-            for event in (e for e in events if e.on in billed and e.on <= until and e is not unexplained):
+            charge = self._cycle_charge(now, billed, full, number)
+            yield charge, now
+            ordered = charge.order_date
+            for event in (e for e in events if e.on in billed and e.on <= until and e.charge_type not in _NO_PAIR):
                 rest = Span(event.on, billed.end)
-                for line, standing in self._event(now, event, rest, full, number):
+                for line, standing in self._event(now, event, rest, full, number, ordered):
+                    ordered = line.order_date
                     yield line, standing
                     if standing is None:
                         return
@@ -133,12 +140,17 @@ class _Renderer:
         return line
 
     def _event(
-        self, now: _Standing, event: Event, rest: Span, full: Span, number: int
-    ) -> Iterator[tuple[ReconLine | None, _Standing | None]]:
-        """A refund of the old and, unless cancelled, a charge of the new; both with one ReferenceId and OrderDate."""
+        self, now: _Standing, event: Event, rest: Span, full: Span, number: int, ordered: datetime
+    ) -> Iterator[tuple[ReconLine, _Standing | None]]:
+        """A refund of the old and, unless cancelled, a charge of the new; both with one ReferenceId and OrderDate.
+
+        `ordered` is when the event before was ordered: of several events on one day the later is ordered later.
+        """
         share = Fraction(rest.days, full.days)
         exact = -self._paid(now, number) * share
         refund = self._promoted(self._line(now, event.charge_type, rest, exact, now.seats), number)
+        refund.order_date = max(refund.order_date, ordered + timedelta(minutes=7))
+        refund.reference_id = event.reference_id or refund.reference_id
         if event.charge_type == "cancelImmediate":
             yield refund, None
             return
@@ -209,14 +221,18 @@ class _Renderer:
         return self.prices.price(sku, *plan, self.subscription.customer.market, on)
 
     def trial(self) -> Iterator[ReconLine]:
-        """A trial's lines, all at 0: one at its start and two when it becomes a paid subscription."""
+        """A trial's lines, all at 0: one at its start, one when it is made longer, two when it becomes paid."""
         sub = self.subscription
         term = Span(sub.start, add_months(sub.start, 1) - DAY)
         now = _Standing(sub.sku, sub.plan, sub.seats, term, self._price(sub.sku, sub.plan, sub.start))
         charges = [("new", term)]
+        for event in sub.events:
+            term = Span(sub.start, add_months(sub.start, 2) - DAY)
+            charges.append((event.charge_type, Span(event.on, term.end)))
         if sub.trial_until is not None:
             charges += [("convert", Span(sub.trial_until, term.end))] * 2
         for charge_type, billed in charges:
+            now = replace(now, term=Span(sub.start, max(now.term.end, billed.end)))
             line = self._line(now, charge_type, billed, Fraction(0), sub.seats)
             line.term_text, line.frequency, line.qualifiers = TRIAL_TEXT, "", '["Trial"]'
             yield line

@@ -30,7 +30,8 @@ class Promotion:
 class Event:
     """Something that happens to a subscription on a day: a ChargeType, and the seats or the offer after it.
 
-    `UNEXPLAINED` is no ChargeType: the seats differ from that cycle on, and no line says why.
+    `UNEXPLAINED` is no ChargeType: the seats differ from that cycle on, and no line says why. A `renew` on the first
+    day of a term says what it is renewed as. Events of several subscriptions that belong together share a reference.
     """
 
     on: date
@@ -38,6 +39,7 @@ class Event:
     seats: int = 0
     sku: Sku | None = None
     plan: Plan | None = None
+    reference_id: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,15 @@ import argparse
 import csv
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
 
+from examples.catalogue import Catalogue
 from examples.customers import FEWEST, Customer
 from examples.dates import Span, add_months, month
-from examples.documents import invoice_documents, invoice_numbers
+from examples.documents import InvoiceDocument, InvoiceNumbers, invoice_documents, invoice_numbers
 from examples.licences import licence_lines
 from examples.month import RenderedMonth, parse_month, render_month, write_month
 from examples.plant.history import History, history_findings, plant_history
@@ -30,6 +31,9 @@ from examples.truth import Planted, YearTruthRow, truth_order, truth_row, write_
 from examples.year_catalogue import make_year_catalogue
 from examples.year_stories import make_year_portfolio
 from transforms.errors import InputError
+
+Issued = tuple[list[InvoiceDocument], list[Planted]]
+Issue = Callable[[int, RenderedMonth, InvoiceNumbers], Issued]
 
 _FEWEST_MONTHS = 2
 _MONTHS_TO_PLANT, _CUSTOMERS_TO_PLANT = 12, 24
@@ -90,61 +94,86 @@ def generate_year(
     start = parse_month(first).start
     spans = [month(f"{add_months(start, after):%Y-%m}") for after in range(months)]
     portfolio = make_year_portfolio(Random(f"{seed}/portfolio"), spans, customers)
-    history = plant_history(Random(f"{seed}/history"), portfolio, spans) if plant else None
-    unmapped = {one.id for one in portfolio.customers[:: customers // 2 + 1]} if plant else set()
+    catalogue = make_year_catalogue(spans)
+    if not plant:
+        return write_year(folder, portfolio, spans, seed, catalogue)
+    unmapped = frozenset(one.id for one in portfolio.customers[:: customers // 2 + 1])
+    history = plant_history(Random(f"{seed}/history"), portfolio, spans)
+    planting = _Planting(seed, spans, history, unmapped)
+    return write_year(folder, portfolio, spans, seed, catalogue, plant_lists(catalogue, spans), planting, unmapped)
+
+
+def as_rendered(index: int, month: RenderedMonth, numbers: InvoiceNumbers) -> Issued:
+    """Documents that the lines of a month add up to, and nothing planted."""
+    return invoice_documents(month.lines, numbers, {}), []
+
+
+class _Planting:
+    """Plants into one month after the other."""
+
+    def __init__(self, seed: int, spans: Sequence[Span], history: History, unmapped: frozenset[str]) -> None:
+        self.seed, self.spans, self.history, self.unmapped = seed, spans, history, unmapped
+        self.previous: RenderedMonth | None = None
+
+    def __call__(self, index: int, month: RenderedMonth, numbers: InvoiceNumbers) -> Issued:
+        random = Random(f"{self.seed}/plant/{self.spans[index].start}")
+        planter = YearPlanter(random, index, month, self.previous, numbers, self.history.subscriptions)
+        planter.plant()
+        before = self.previous.lines if self.previous else []
+        tenants = {line.customer.id for line in month.lines}
+        self.previous = month
+        return planter.documents(), [
+            *planter.planted,
+            *history_findings(self.history, self.spans[index], month.lines, month.usage, before),
+            *list_findings(month.lines, self.spans),
+            *(Planted("CUSTOMER_UNMAPPED", "no client in customers.csv", "", customer_id=tenant)
+              for tenant in sorted(tenants & self.unmapped)),
+        ]  # fmt: skip
+
+
+def write_year(
+    folder: Path,
+    portfolio: Portfolio,
+    spans: Sequence[Span],
+    seed: int,
+    catalogue: Catalogue,
+    lists: Catalogue | None = None,
+    issue: Issue = as_rendered,
+    unmapped: frozenset[str] = frozenset(),
+) -> YearTruth:
+    """Write the exports of these months of a portfolio.
+
+    Args:
+        folder: is created.
+        portfolio: what is billed.
+        spans: the months, one after the other.
+        seed: another seed gives other invoice numbers.
+        catalogue: what the lines are priced by.
+        lists: the price lists that are written, where they are not the catalogue's.
+        issue: what happens to a month before it is written: gets its number from 0 on, its lines and usage, which it
+            may change, and its invoice numbers; returns the invoice documents and what was planted.
+        unmapped: the tenants that have no HaloPSA client.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     truth = YearTruth([], folder / "truth.csv", folder / "customers.csv", {}, {})
-    _write_months(folder, seed, spans, portfolio, history, unmapped, truth)
-    _write_clients(truth.customers, [one for one in portfolio.customers if one.id not in unmapped])
-    write_table(truth.path, YearTruthRow, truth.rows)
-    return truth
-
-
-def _write_months(
-    folder: Path,
-    seed: int,
-    spans: Sequence[Span],
-    portfolio: Portfolio,
-    history: History | None,
-    unmapped: set[str],
-    truth: YearTruth,
-) -> None:
-    """Render, plant and write month after month, and add what each shows to `truth`."""
-    catalogue = make_year_catalogue(spans)
-    lists = catalogue if history is None else plant_lists(catalogue, spans)
     whole = Span(spans[0].start, spans[-1].end)
     licences = [line for sub in portfolio.subscriptions for line in licence_lines(sub, catalogue, whole)]
-    previous: RenderedMonth | None = None
     for index, span in enumerate(spans):
         period = f"{span.start:%Y-%m}"
         numbers = invoice_numbers(Random(f"{seed}/invoices/{period}"), span)
         rendered = render_month(portfolio, [line for line in licences if line.charge_start in span], span, numbers)
-        planted: list[Planted] = []
-        documents = invoice_documents(rendered.lines, numbers, {})
-        if history is not None:
-            random = Random(f"{seed}/plant/{period}")
-            planter = YearPlanter(random, index, rendered, previous, numbers, history.subscriptions)
-            planter.plant()
-            documents = planter.documents()
-            before = previous.lines if previous else []
-            planted = [
-                *planter.planted,
-                *history_findings(history, span, rendered.lines, rendered.usage, before),
-                *list_findings(rendered.lines, spans),
-                *_unmapped(rendered, unmapped),
-            ]
+        documents, planted = issue(index, rendered, numbers)
         truth.folders[period] = folder / period
-        written = write_month(folder / period, portfolio.partner, lists, span, numbers, rendered, documents)
+        written = write_month(
+            folder / period, portfolio.partner, lists or catalogue, span, numbers, rendered, documents
+        )
         truth.files[period] = written.files
         found = [(item, truth_row(item, written)) for item in planted]
         rows = [YearTruthRow(**asdict(row), period=period, customer_id=item.customer_id) for item, row in found]
         truth.rows.extend(sorted(rows, key=truth_order))
-        previous = rendered
-
-
-def _unmapped(rendered: RenderedMonth, unmapped: set[str]) -> list[Planted]:
-    tenants = sorted({line.customer.id for line in rendered.lines} & unmapped)
-    return [Planted("CUSTOMER_UNMAPPED", "no client in customers.csv", "", customer_id=tenant) for tenant in tenants]
+    _write_clients(truth.customers, [one for one in portfolio.customers if one.id not in unmapped])
+    write_table(truth.path, YearTruthRow, truth.rows)
+    return truth
 
 
 def _write_clients(path: Path, customers: Sequence[Customer]) -> None:

@@ -10,6 +10,7 @@ from random import Random
 from examples import catalogue as listed
 from examples.customers import Customer, make_customers, make_partner
 from examples.dates import DAY, Span, add_months
+from examples.numbers import guid
 from examples.portfolio import Event, Portfolio, Promotion
 from examples.stories import STORIES, Builder, Story, azure_plan, ordinary_subscriptions, purchase
 from examples.year_catalogue import repriced_on
@@ -140,6 +141,54 @@ def _seats_added_and_upgraded(builder: Builder, customer: Customer) -> None:
     builder.subscribe(customer, listed.BEFORE_UPGRADE, listed.MONTHLY_OF_YEAR, start, seats=9, events=events)
 
 
+def _seats_added_twice_in_a_day(builder: Builder, customer: Customer) -> None:
+    """And once more on the first day of a cycle."""
+    start = builder.day_months_ago(4, 3, 9)
+    events = (
+        Event(add_months(start, 4), "addQuantity", 12),
+        Event(builder.month.start.replace(day=19), "addQuantity", 15),
+        Event(builder.month.start.replace(day=19), "addQuantity", 21),
+    )
+    builder.subscribe(
+        customer, builder.pick(listed.COMMERCIAL), listed.MONTHLY_OF_YEAR, start, seats=10, events=events
+    )
+
+
+def _seats_removed_on_the_day_of_renewal(builder: Builder, customer: Customer) -> None:
+    start = builder.day_months_ago(12, 3, 25)
+    event = Event(add_months(start, 12), "removeQuantity", 6)
+    builder.subscribe(
+        customer, builder.pick(listed.COMMERCIAL), listed.MONTHLY_OF_YEAR, start, seats=11, events=(event,)
+    )
+
+
+def _seats_moved(builder: Builder, customer: Customer) -> None:
+    """Some seats are upgraded to a subscription that is there already; its cycles begin on other days."""
+    reference_id = guid(builder.random)
+    on = builder.month.start.replace(day=15)
+    for sku, seats, moved, earliest in ((listed.BEFORE_UPGRADE, 20, 12, 2), (listed.AFTER_UPGRADE, 5, 13, 20)):
+        event = Event(on, "moveQuantity", moved, reference_id=reference_id)
+        start = builder.day_months_ago(5, earliest, earliest + 5)
+        builder.subscribe(customer, sku, listed.MONTHLY_OF_YEAR, start, seats=seats, events=(event,))
+
+
+def _renewed_as_something_else(builder: Builder, customer: Customer) -> None:
+    """Another product, another billing plan and fewer seats, all from the renewal on."""
+    start = builder.day_months_ago(12)
+    event = Event(add_months(start, 12), "renew", 7, sku=listed.COMMERCIAL[2], plan=listed.ANNUAL)
+    builder.subscribe(customer, listed.COMMERCIAL[1], listed.MONTHLY_OF_YEAR, start, seats=9, events=(event,))
+    fewer = Event(add_months(start, 12), "renew", 4)
+    builder.subscribe(
+        customer, builder.pick(listed.COMMERCIAL), listed.MONTHLY_OF_YEAR, start, seats=9, events=(fewer,)
+    )
+
+
+def _trial_made_longer(builder: Builder, customer: Customer) -> None:
+    start = builder.day_months_ago(1)
+    event = Event(add_months(start, 1), "extendTerm")
+    builder.subscribe(customer, listed.TRIALS[1], listed.TRIAL, start, seats=25, events=(event,))
+
+
 def _no_longer_sold(builder: Builder, customer: Customer) -> None:
     """Leaves the lists in the midst of the term, whose price holds, and cannot be renewed."""
     start = builder.day_months_ago(2, 2, 27)
@@ -170,5 +219,7 @@ _LONG_STORIES: tuple[Story, ...] = (
     _expired, _cancelled_at_once, _annual_cancelled, _monthly_cancelled, _annual_seats_removed,
     _seats_added_under_promotion, _promotion_over, _coterminous_with_a_mid_month_end, _coterminous_annual,
     _plan_changed_late, _monthly_at_month_end, _annual_at_month_end, _seats_added_and_upgraded,
+    _seats_added_twice_in_a_day, _seats_removed_on_the_day_of_renewal, _seats_moved, _renewed_as_something_else,
+    _trial_made_longer,
 )  # fmt: skip
 _FROM_THE_FIRST_MONTH: tuple[Story, ...] = (_no_longer_sold, _raised_in_mid_term, _bought_in_mid_year)
