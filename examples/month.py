@@ -16,7 +16,7 @@ from pathlib import Path
 from random import Random
 
 from examples.azure import azure_lines, usage_rows
-from examples.azure_prices import meter_prices
+from examples.azure_prices import MeterPrice, meter_prices
 from examples.catalogue import Catalogue, make_catalogue
 from examples.customers import FEWEST, MARKETS, Partner
 from examples.dates import Span, month
@@ -36,10 +36,11 @@ _PERIOD = re.compile(r"20\d\d-(0[1-9]|1[0-2])")
 
 @dataclass
 class RenderedMonth:
-    """The lines and the usage of one month of a portfolio."""
+    """The lines and the usage of one month of a portfolio, and the Azure plan lists of all markets."""
 
     lines: list[ReconLine]
     usage: list[UsageRow]
+    azure_prices: list[MeterPrice]
 
 
 def generate_month(
@@ -121,7 +122,7 @@ def render_month(
     lines.sort(key=lambda line: places[line.customer.id])
     american = [line for line in lines if line.invoice_number == numbers.of(MARKETS[0])]
     lines.extend(service_credit_lines(american, numbers.credit_note))
-    return RenderedMonth(lines, usage)
+    return RenderedMonth(lines, usage, [price for market in MARKETS for price in meter_prices(market, span)])
 
 
 def write_month(
@@ -146,7 +147,7 @@ def write_month(
         prices = lists.list_of(market, span.start)
         write_price_list(folder / name, prices)
         azure_name = f"{span.start:%b}_AzurePlanPL_{market.country}.{ending}"
-        azure_prices = meter_prices(market, span)
+        azure_prices = [price for price in rendered.azure_prices if price.market == market]
         write_azure_price_list(folder / azure_name, azure_prices)
         files |= {name: len(prices), azure_name: len(azure_prices)}
     invoices = f"invoices_{span.start:%Y-%m}.json"

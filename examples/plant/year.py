@@ -18,7 +18,8 @@ from examples.documents import InvoiceDocument, InvoiceNumbers, invoice_document
 from examples.lines import ReconLine, UsageRow
 from examples.meters import FREE_TIER
 from examples.month import RenderedMonth
-from examples.numbers import ONE, plain
+from examples.numbers import EXACT, ONE, plain
+from examples.plant.azure_lists import AzureListPlanter
 from examples.plant.changes import above_erp, thin_margin, wrong_subtotal, wrong_total, wrong_unit_price
 from examples.plant.lists import is_missing
 from examples.plant.picking import Picker
@@ -61,6 +62,7 @@ class YearPlanter:
         self._surplus: dict[str, Decimal] = {}
         self._extra: list[InvoiceDocument] = []
         self._note = (Decimal(0), "")
+        self._lists = AzureListPlanter(random, index, month)
 
     def plant(self) -> None:
         """Plant every code that shows in a month by itself."""
@@ -72,6 +74,7 @@ class YearPlanter:
         self._change("SUBTOTAL_MISMATCH", wrong_subtotal, self._others())
         self._change("TOTAL_MISMATCH", wrong_total, self._metered())
         self._change("UNIT_PRICE_MISMATCH", wrong_unit_price, self._promoted() or self._seat_changes())
+        self._metered_prices()
         self._change("ABOVE_ERP", above_erp, [line for line in self._seat_changes() if line.subtotal > 0])
         self._change("MARGIN_BELOW_FLOOR", thin_margin, [])
         self._change("EXCHANGE_RATE_MISMATCH", other_rate, self._exchanged(), self._local())
@@ -79,6 +82,7 @@ class YearPlanter:
         self._invoices_without_lines()
         self.planted += usage.mismatches(self.index)
         self._currencies()
+        self.planted += self._lists.findings()
 
     def documents(self) -> list[InvoiceDocument]:
         """The month's invoice documents: what the lines add up to, and what is planted at them."""
@@ -124,6 +128,16 @@ class YearPlanter:
         return self._free(
             lambda line: line.charge_type in _SEAT_CHANGES and not line.promotion_id and bool(line.subtotal)
         )
+
+    def _metered_prices(self) -> None:
+        """A usage row and a line that each show another list price than the list of their month."""
+        paid = [row for row in self.usage if row.effective_unit_price > 0 and self._lists.is_listed(row)]
+        lines = [line for line in self._metered() if self._lists.is_listed(line)]
+        rows: list[ReconLine | UsageRow] = [self.random.choice(paid), *self._picker.choose(1, lines)]
+        for row in rows:
+            right = row.unit_price
+            row.unit_price = EXACT.multiply(right, Decimal("1.06"))
+            self._add("UNIT_PRICE_MISMATCH", row, f"UnitPrice {plain(row.unit_price)}, the list has {plain(right)}")
 
     def _exchanged(self) -> list[ReconLine]:
         """Lines priced in dollars and billed in another currency, in turn metered and others."""
