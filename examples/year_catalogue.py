@@ -14,7 +14,7 @@ from examples.dates import Span
 
 # Months after the first one; a shorter stretch of months sees less.
 _ADDED, _DELISTED, _RAISED_AFTER, _REPRICED_AFTER = 2, 3, 4, 5
-_RAISED_BY, _CUT_TO = Decimal("1.06"), Decimal("0.95")
+_RAISED_BY, _CUT_TO = Decimal("1.08"), Decimal("0.95")
 _OVERLAP = timedelta(days=2, hours=6, minutes=57, seconds=30)
 
 

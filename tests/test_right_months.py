@@ -1,4 +1,4 @@
-"""Months that are right by Microsoft's rules, and one that is not, which are easily judged wrongly.
+"""Months that are right by Microsoft's rules, and some that are not, which are easily judged wrongly.
 
 What the project still judges wrongly is marked as an expected failure, with the rule that it breaks.
 """
@@ -168,3 +168,27 @@ def test_a_subscription_that_a_conversion_brought_about_can_be_dropped(
     sub = subscription(listed.BEFORE_UPGRADE, date(2025, 2, 5), *events, first_charge=first_charge)
     year = reconcile(subscription=replace(sub, vanishes_on=date(2025, 3, 1)))
     assert codes(year) == Counter({("2025-03", "SUBSCRIPTION_DROPPED"): 1})
+
+
+@pytest.mark.xfail(raises=AssertionError, strict=True, reason="not found where a credit names the subscription")
+def test_a_subscription_that_is_only_credited_is_dropped(reconcile: Reconcile) -> None:
+    """A service credit for the month before is no charge of this one."""
+    sub = replace(subscription(listed.BEFORE_UPGRADE, date(2024, 9, 5)), vanishes_on=date(2025, 3, 1))
+    last: list[ReconLine] = []
+
+    def issue(index: int, rendered: RenderedMonth, numbers: InvoiceNumbers) -> Issued:
+        if index == 2:
+            rendered.lines.append(_credit(last[-1], numbers.credit_note))
+        last.extend(line for line in rendered.lines if line.subscription_id == sub.id)
+        return as_rendered(index, rendered, numbers)
+
+    year = reconcile(subscription=sub, issue=issue)
+    assert codes(year) == Counter({("2025-03", "SUBSCRIPTION_DROPPED"): 1})
+
+
+def _credit(line: ReconLine, invoice_number: str) -> ReconLine:
+    return replace(
+        line, invoice_number=invoice_number, charge_type="customerCredit", subtotal=-line.subtotal,
+        tax_total=-line.tax_total, total=-line.total, effective_unit_price=-line.effective_unit_price,
+        credit_reason="Service Level Agreement Credit", reference_id=guid(Random(line.reference_id)),
+    )  # fmt: skip

@@ -10,7 +10,7 @@ from random import Random
 
 from examples.azure import billing_total
 from examples.lines import ReconLine, UsageRow
-from examples.numbers import EXACT, plain, subtotal_of_licence, subtotal_of_usage, tax_of
+from examples.numbers import EXACT, ONE, plain, subtotal_of_licence, subtotal_of_usage, tax_of
 from examples.plant.picking import Picker
 from examples.truth import Planted
 
@@ -18,6 +18,7 @@ _EACH = 2
 # Dollars: more than a cent for each day of a month, by far.
 _OFF = Decimal(19)
 _RATE_DIGITS = Decimal("1e-9")
+_RATE_OFF = Decimal("0.00001")
 
 _Key = tuple[str, str, str]
 _Change = Callable[["UsagePlanter", ReconLine, list[UsageRow]], Planted]
@@ -43,6 +44,15 @@ class UsagePlanter:
         for place, line in enumerate(self.picker.choose(_EACH, alone)):
             rows = [row for row in self.usage if _key(row) == _key(line)]
             yield _WAYS[(index + 2 * place) % len(_WAYS)](self, line, rows)
+
+    def other_rates(self) -> Iterator[Planted]:
+        """A usage row that is exchanged at another rate, and the amount that it gives."""
+        row = self.random.choice([row for row in self.usage if row.rate != ONE and row.effective_unit_price > 0])
+        right = row.rate
+        row.rate += _RATE_OFF
+        row.billing_total = billing_total(row.pricing_total, row.rate)
+        note = f"exchanged at {plain(row.rate)} instead of {plain(right)}"
+        yield Planted("EXCHANGE_RATE_MISMATCH", note, row.invoice_number, row)
 
     def _more_used(self, line: ReconLine, rows: list[UsageRow]) -> Planted:
         row = self.random.choice(rows)
@@ -77,7 +87,7 @@ def other_rate(line: ReconLine) -> str:
     """Another rate than the invoice's, and the amount it gives; a metered line's stays within what is tolerated."""
     right = line.rate
     if line.meter:
-        line.rate = right + Decimal("0.00001")
+        line.rate = right + _RATE_OFF
         subtotal = subtotal_of_usage(line.effective_unit_price, line.billable_quantity, line.rate)
     else:
         line.rate = EXACT.multiply(right, Decimal("1.02")).quantize(_RATE_DIGITS)

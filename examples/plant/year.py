@@ -81,6 +81,7 @@ class YearPlanter:
         self._invoices_not_found()
         self._invoices_without_lines()
         self.planted += usage.mismatches(self.index)
+        self.planted += usage.other_rates()
         self._currencies()
         self.planted += self._lists.findings()
 
