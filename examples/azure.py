@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 from decimal import ROUND_CEILING, Decimal
 from fractions import Fraction
 from itertools import groupby
@@ -19,9 +19,10 @@ from random import Random
 
 from examples.dates import DAY, Span
 from examples.lines import ReconLine, UsageRow
-from examples.meters import FREE_TIER, METERS, RESERVED, Meter
+from examples.meters import BY_ID, FREE_TIER, METERS, RESERVED, Meter
 from examples.numbers import EXACT, ONE, ZERO, decimal, subtotal_of_usage, tax_of, truncated
 from examples.portfolio import AzurePlan, OtherPurchase
+from examples.rates import dollar_rate, rate_day
 
 EARNED = Decimal(15)
 PAID_WITH_CREDIT = Decimal("0.85")
@@ -39,12 +40,10 @@ def usage_rows(
     resources = Random(plan.seed)
     meters = [FREE_TIER, *sorted(resources.sample(METERS, 6), key=METERS.index)]
     credited = meters[1 + resources.randrange(2)] if plan.has_credit else None
-    # Pay-as-you-go prices change on any day: one meter of every third plan does so in mid-month.
-    repriced = meters[-1] if resources.randrange(3) == 0 else None
     rows: list[UsageRow] = []
     for meter in meters:
         resource = _Resource(plan, meter, month, invoice_number, resources, random)
-        for row in resource.days(is_credited=meter is credited, is_repriced=meter is repriced):
+        for row in resource.days(is_credited=meter is credited):
             rows.append(row)
             # Exact duplicates are genuine in the real files and must be counted twice.
             if random.randrange(60) == 0:
@@ -67,33 +66,34 @@ class _Resource:
         self.name = f"{meter.sub_category.split()[0].lower()}{resources.getrandbits(24):06x}"
         self.tags = resources.choice(("", '{"env":"prod"}', '{"costCentre":"4711, Vertrieb","owner":"Zoë O\'Neil"}'))
 
-    def days(self, *, is_credited: bool, is_repriced: bool) -> Iterator[UsageRow]:
-        """A row for nearly every day."""
+    def days(self, *, is_credited: bool) -> Iterator[UsageRow]:
+        """A row for nearly every day, and two for the day on which the free tier is used up."""
+        used = ZERO
         for number in range(self.month.days):
             quantity = self._quantity()
             if self.meter.varies and self.random.randrange(40) == 0:
                 continue
             day = self.month.start + number * DAY
-            unit_price = self.meter.unit_price
-            if is_repriced and number >= self.month.days // 2:
-                unit_price = EXACT.multiply(unit_price, Decimal("1.1"))
+            price = self.meter.price_on(day)
             if is_credited:
-                yield self._row(day, unit_price, ZERO, quantity, AZURE_CREDIT, "")
-            elif not self.meter.earns_credit:
-                yield self._row(day, unit_price, unit_price, quantity, NOT_APPLIED, "")
-            elif number < self.meter.free_days:
-                yield self._row(day, unit_price, ZERO, quantity, APPLIED, "tier 1")
-            else:
-                paid = EXACT.multiply(unit_price, PAID_WITH_CREDIT)
-                yield self._row(day, unit_price, paid, quantity, APPLIED, "")
+                yield self._row(day, price, ZERO, quantity, AZURE_CREDIT, "")
+                continue
+            earns = self.meter.earns_credit and day not in self.plan.without_access
+            credit_type = APPLIED if earns else NOT_APPLIED
+            free = min(quantity, max(ZERO, self.meter.free_units - used))
+            used += quantity
+            if free:
+                yield self._row(day, price, ZERO, free, credit_type, "tier 1")
+            if quantity > free:
+                paid = EXACT.multiply(price, PAID_WITH_CREDIT) if earns else price
+                yield self._row(day, price, paid, quantity - free, credit_type, "")
 
     def reserved_days(self, reservation: OtherPurchase) -> Iterator[UsageRow]:
         """What a reservation covers: quantity only, at no cost, naming the reservation's order."""
         info = {"ReservationOrderId": reservation.reservation_order_id, "VCPUs": 2, "ServiceType": "Standard_D2s_v5"}
         for number in range(self.month.days):
-            row = self._row(
-                self.month.start + number * DAY, self.meter.unit_price, ZERO, Decimal(24), NOT_APPLIED, "reserved"
-            )
+            day = self.month.start + number * DAY
+            row = self._row(day, self.meter.price_on(day), ZERO, Decimal(24), NOT_APPLIED, "reserved")
             row.additional_info = json.dumps(info, separators=(",", ":"))
             yield row
 
@@ -105,7 +105,7 @@ class _Resource:
     def _row(
         self, day: date, unit_price: Decimal, paid: Decimal, quantity: Decimal, credit_type: str, tier: str
     ) -> UsageRow:
-        plan, meter, market = self.plan, self.meter, self.plan.customer.market
+        plan, meter, rate = self.plan, self.meter, dollar_rate(self.plan.customer.market, self.month)
         percentage = {APPLIED: EARNED, AZURE_CREDIT: Decimal(100)}.get(credit_type)
         # The real files spell one resource's group in two ways.
         group = self.group.upper() if self.random.randrange(12) == 0 else self.group
@@ -134,8 +134,8 @@ class _Resource:
             unit_price=unit_price,
             effective_unit_price=paid,
             quantity=quantity,
-            rate=market.dollar_rate,
-            rate_date=rate_day(market.dollar_rate, self.month),
+            rate=rate,
+            rate_date=rate_day(rate, self.month),
             entitlement_id=self.entitlement_id,
             entitlement_name=self.entitlement_name,
             credit_percentage=percentage,
@@ -145,26 +145,15 @@ class _Resource:
             additional_info=_MACHINE_INFO if "VM" in meter.sub_category else "",
             line_key=(plan.id, meter.id, credit_type, tier),
             pricing_total=pricing_total,
-            billing_total=_billing_total(pricing_total, market.dollar_rate),
+            billing_total=billing_total(pricing_total, rate),
         )
 
 
-def _billing_total(pricing_total: Decimal, rate: Decimal) -> Decimal:
+def billing_total(pricing_total: Decimal, rate: Decimal) -> Decimal:
     """In the billing currency: exact where the rate is 1, else to fifteen decimals."""
     if rate == ONE:
         return pricing_total
     return decimal(Fraction(pricing_total) * Fraction(rate), _WHOLE_PLACES)
-
-
-def rate_day(rate: Decimal, month: Span) -> date:
-    """The day of an exchange rate: two business days before the month's end before; the 1st where there is none."""
-    if rate == ONE:
-        return month.start
-    day, left = month.start, 2
-    while left:
-        day -= timedelta(days=1)
-        left -= day.weekday() < 5
-    return day
 
 
 def azure_lines(plan: AzurePlan, rows: list[UsageRow], month: Span) -> list[ReconLine]:
@@ -193,10 +182,11 @@ def _meter_line(plan: AzurePlan, days: list[UsageRow], month: Span, *, is_first_
         customer=customer,
         invoice_number=row.invoice_number,
         order_id=plan.order_id,
-        order_date=datetime.combine(month.start, time()) - timedelta(days=200),
+        order_date=datetime.combine(plan.ordered_on, time()),
         product=replace(product, sku_id=product.sku_id.zfill(4)),
         charge_type="new",
-        unit_price=row.unit_price,
+        # The list price of the day that the line's charge begins with, whatever days of the month had usage.
+        unit_price=BY_ID[row.meter_id].price_on(month.start),
         effective_unit_price=price,
         billable_quantity=quantity,
         quantity=ONE,

@@ -54,7 +54,12 @@ class Sku:
 
 @dataclass(frozen=True)
 class PriceRow:
-    """One row of a price list; both prices in the market's currency, for the whole term."""
+    """One row of a price list; both prices in the market's currency, for the whole term.
+
+    Attributes:
+        change, previous: ChangeIndicator and earlier prices in the list of the month in which the row starts.
+        delisted_on: first day of the month whose list lacks the row; none: every later list has it.
+    """
 
     sku: Sku
     term: str
@@ -66,6 +71,7 @@ class PriceRow:
     end: datetime = FOREVER
     change: str = "Unchanged"
     previous: tuple[Decimal, Decimal] | None = None
+    delisted_on: date | None = None
 
     @property
     def cycles(self) -> int:
@@ -133,6 +139,8 @@ REPRICED_BEFORE = Decimal("8.6")
 WITHDRAWN = _sku("CFQ7TTC0PR91:3", "Microsoft Teams Rooms Standard", "15", "0.80")
 RAISED = _sku("CFQ7TTC0PM92:4", "Microsoft Teams Phone Standard", "8", "0.80")
 BEFORE_UPGRADE, AFTER_UPGRADE = COMMERCIAL[4], COMMERCIAL[5]
+# Listed all the time, unless a gap in its history is planted.
+PAUSED = _sku("CFQ7TTC0PS93:5", "Microsoft Entra Suite", "12", "0.80")
 TRIALS = (
     _sku("CFQ7TTC0PB12:3", "Microsoft 365 Business Premium", "0", "0.80", plans=(TRIAL,)),
     _sku("CFQ7TTC0PD40:8", "Dynamics 365 Sales Professional", "0", "0.75", plans=(TRIAL,)),
@@ -146,7 +154,7 @@ LISTED_ONLY = (
     _sku("CFQ7TTC0PN04:17", "Project Plan 3 GCC", "30", "1.00", "Government", product_title="Project Plan 3"),
 )
 ALL_SKUS = (
-    *COMMERCIAL, *EDUCATION, *CHARITY, *SHARED, REPRICED, WITHDRAWN, RAISED, *TRIALS, *LISTED_ONLY,
+    *COMMERCIAL, *EDUCATION, *CHARITY, *SHARED, REPRICED, WITHDRAWN, RAISED, *TRIALS, *LISTED_ONLY, PAUSED,
 )
 
 
@@ -160,15 +168,24 @@ class Catalogue:
             self._by_offer.setdefault((row.sku, row.term, row.plan, row.market.country), []).append(row)
 
     def price(self, sku: Sku, term: str, plan: str, market: Market, on: date) -> PriceRow:
-        """The row valid at midnight UTC of that day; of overlapping ones the one that ends first (documented)."""
+        """The row valid at midnight UTC of that day.
+
+        Of overlapping ones the one that ends first (documented), of those that end together the one that starts last.
+        """
         moment = datetime.combine(on, time())
         rows = [r for r in self._by_offer[sku, term, plan, market.country] if r.start <= moment <= r.end]
-        return min(rows, key=lambda row: row.end)
+        return min(sorted(rows, key=lambda row: row.start, reverse=True), key=lambda row: row.end)
 
     def list_of(self, market: Market, day: date) -> list[PriceRow]:
-        """The rows of a market's price list of the month of `day`."""
-        following = datetime.combine(add_months(day.replace(day=1), 1), time())
-        return [row for row in self.rows if row.market == market and row.start < following]
+        """The rows of a market's price list of the month of `day`, with that list's change marks."""
+        first = datetime.combine(day.replace(day=1), time())
+        following = datetime.combine(add_months(first.date(), 1), time())
+        listed = [
+            row for row in self.rows
+            if row.market == market and row.start < following
+            and (row.delisted_on is None or first.date() < row.delisted_on)
+        ]  # fmt: skip
+        return [row if row.start >= first else replace(row, change="Unchanged", previous=None) for row in listed]
 
 
 def make_catalogue(first: date) -> Catalogue:
@@ -182,20 +199,17 @@ def make_catalogue(first: date) -> Catalogue:
 
 
 def _history(sku: Sku, term: str, plan: str, market: Market, first: date, index: int) -> list[PriceRow]:
-    unit, erp = _prices(sku, term, plan, market)
-    # Rows are older than the longest term that can still be running.
-    since = datetime.combine(add_months(first, -40 - index), time())
-    row = PriceRow(sku, term, plan, market, unit, erp, ALWAYS if plan == "None" or index % 9 == 4 else since)
+    row = lasting_row(sku, term, plan, market, first, index)
     if sku is REPRICED:
         switch = repriced_on(first)
-        old_unit, old_erp = _prices(replace(sku, erp=REPRICED_BEFORE), term, plan, market)
+        old_unit, old_erp = prices_of(replace(sku, erp=REPRICED_BEFORE), term, plan, market)
         old_end = datetime.combine(switch + timedelta(days=2), time(6, 57, 30))
         return [
             replace(row, unit_price=old_unit, erp_price=old_erp, end=old_end),
             replace(row, start=datetime.combine(switch, time())),
         ]
     if sku is LISTED_ONLY[0]:
-        before = _prices(replace(sku, erp=sku.erp * Decimal("0.9")), term, plan, market)
+        before = prices_of(replace(sku, erp=sku.erp * Decimal("0.9")), term, plan, market)
         return [replace(row, start=datetime.combine(first, time()), change="Change", previous=before)]
     if sku is LISTED_ONLY[1]:
         return [replace(row, start=datetime.combine(first, time()), change="Add")]
@@ -207,7 +221,14 @@ def repriced_on(first: date) -> date:
     return add_months(first, -5)
 
 
-def _prices(sku: Sku, term: str, plan: str, market: Market) -> tuple[Decimal, Decimal]:
+def lasting_row(sku: Sku, term: str, plan: str, market: Market, first: date, index: int) -> PriceRow:
+    """The row of an offer whose price never changes, valid since before the longest term that can still be running."""
+    unit, erp = prices_of(sku, term, plan, market)
+    since = datetime.combine(add_months(first, -40 - index), time())
+    return PriceRow(sku, term, plan, market, unit, erp, ALWAYS if plan == "None" or index % 9 == 4 else since)
+
+
+def prices_of(sku: Sku, term: str, plan: str, market: Market) -> tuple[Decimal, Decimal]:
     """UnitPrice and ERP Price for the whole term."""
     if plan == "None":
         return ZERO, ZERO

@@ -16,7 +16,7 @@ class Market:
 
     Attributes:
         level: local licence price for one US dollar of list price.
-        dollar_rate: billing currency for one US dollar, for what is priced in dollars (Azure).
+        dollar_rate: what one US dollar usually costs in billing currency, for what is priced in dollars (Azure).
         tax_rate: tax on every line of the market, as a fraction.
     """
 

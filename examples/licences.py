@@ -24,7 +24,7 @@ from examples.numbers import (
     subtotal_of_seat_change,
     tax_of,
 )
-from examples.portfolio import Event, Plan, Subscription
+from examples.portfolio import UNEXPLAINED, Event, Plan, Subscription
 
 TERM_TEXTS = {
     "P1M": "One-Month commitment for monthly billing",
@@ -32,7 +32,8 @@ TERM_TEXTS = {
     "P3Y": "Three-3 Years commitment for monthly/3 Years/yearly billing",
 }
 TRIAL_TEXT = "One-Month commitment for trial"
-_SEAT_CHANGES = ("addQuantity", "removeQuantity")
+_SEAT_CHANGES = ("addQuantity", "removeQuantity", "moveQuantity")
+_NO_PAIR = (UNEXPLAINED, "renew", "changeBillingPlan")
 
 
 @dataclass(frozen=True)
@@ -46,17 +47,17 @@ class _Standing:
     price: PriceRow
 
 
-def licence_lines(subscription: Subscription, prices: Catalogue, month: Span, invoice_number: str) -> list[ReconLine]:
-    """The lines of one subscription whose charge begins in `month`, in the order of the events."""
-    renderer = _Renderer(subscription, prices, invoice_number)
-    if subscription.sku.erp == 0:
-        return [line for line in renderer.trial() if line.charge_start in month]
-    return [line for line in renderer.history(month.end) if line.charge_start in month]
+def licence_lines(subscription: Subscription, prices: Catalogue, span: Span) -> list[ReconLine]:
+    """The lines of one subscription whose charge begins in `span`, in the order of the events, on no invoice yet."""
+    renderer = _Renderer(subscription, prices)
+    lines = renderer.trial() if subscription.sku.erp == 0 else renderer.history(span.end)
+    gone = subscription.vanishes_on or span.end + DAY
+    return [line for line in lines if line.charge_start in span and line.charge_start < gone]
 
 
 class _Renderer:
-    def __init__(self, subscription: Subscription, prices: Catalogue, invoice_number: str) -> None:
-        self.subscription, self.prices, self.invoice_number = subscription, prices, invoice_number
+    def __init__(self, subscription: Subscription, prices: Catalogue) -> None:
+        self.subscription, self.prices = subscription, prices
         # What is random about a line depends on its subscription alone, so that every rendering gives the same.
         self.random = Random(subscription.id)
 
@@ -67,8 +68,11 @@ class _Renderer:
         for number in count():
             whole = cycle(sub.anchor, number, TERM_MONTHS[plan[0]])
             term = Span(max(whole.start, sub.start), whole.end)
-            if term.start > until:
+            if term.start > until or (sub.last_day is not None and term.start > sub.last_day):
                 return
+            renewed = next((e for e in sub.events if e.charge_type == "renew" and e.on == term.start), None)
+            if renewed is not None:
+                sku, plan, seats = renewed.sku or sku, renewed.plan or plan, renewed.seats or seats
             now = _Standing(sku, plan, seats, term, self._price(sku, plan, term.start))
             for line, standing in self._term(now, whole.start, number, until):
                 if line is not None:
@@ -93,10 +97,16 @@ class _Renderer:
                 now = replace(now, price=self._price(now.sku, now.plan, now.term.start))
                 yield self._plan_change(now, Span(billed.start, now.term.end), anchor), now
                 return
-            yield self._cycle_charge(now, billed, full, number), now
-            for event in (e for e in events if e.on in billed and e.on <= until):
+            unexplained = next((e for e in events if e.charge_type == UNEXPLAINED and e.on == billed.start), None)
+            if unexplained is not None:
+                now = replace(now, seats=unexplained.seats)
+            charge = self._cycle_charge(now, billed, full, number)
+            yield charge, now
+            ordered = charge.order_date
+            for event in (e for e in events if e.on in billed and e.on <= until and e.charge_type not in _NO_PAIR):
                 rest = Span(event.on, billed.end)
-                for line, standing in self._event(now, event, rest, full):
+                for line, standing in self._event(now, event, rest, full, number, ordered):
+                    ordered = line.order_date
                     yield line, standing
                     if standing is None:
                         return
@@ -110,22 +120,37 @@ class _Renderer:
             charge_type = sub.first_charge
         else:
             charge_type = "renew"
-        list_price = now.price.unit_price_per_cycle
-        promotion = sub.promotion if number == 0 else None
-        paid = (list_price * promotion.share).quantize(CENT, ROUND_HALF_UP) if promotion else list_price
-        exact = Fraction(paid) * billed.days / full.days
-        line = self._line(now, charge_type, billed, exact, now.seats)
-        line.is_full_cycle = billed == full
-        if promotion:
+        exact = self._paid(now, number) * billed.days / full.days
+        line = self._promoted(self._line(now, charge_type, billed, exact, now.seats), number)
+        line.is_full_cycle, line.is_last = billed == full, billed.end == sub.last_day
+        return line
+
+    def _paid(self, now: _Standing, number: int) -> Fraction:
+        """What a seat costs for a whole cycle: the list price, less the promotion in the first term."""
+        price, promotion = now.price.unit_price_per_cycle, self.subscription.promotion
+        if promotion is None or number:
+            return Fraction(price)
+        return Fraction((price * promotion.share).quantize(CENT, ROUND_HALF_UP))
+
+    def _promoted(self, line: ReconLine, number: int) -> ReconLine:
+        """The line, naming the promotion of its term."""
+        promotion = self.subscription.promotion
+        if promotion is not None and not number:
             line.promotion_id, line.adjustment = promotion.id, json.dumps([promotion.text])
         return line
 
     def _event(
-        self, now: _Standing, event: Event, rest: Span, full: Span
-    ) -> Iterator[tuple[ReconLine | None, _Standing | None]]:
-        """A refund of the old and, unless cancelled, a charge of the new; both with one ReferenceId and OrderDate."""
+        self, now: _Standing, event: Event, rest: Span, full: Span, number: int, ordered: datetime
+    ) -> Iterator[tuple[ReconLine, _Standing | None]]:
+        """A refund of the old and, unless cancelled, a charge of the new; both with one ReferenceId and OrderDate.
+
+        `ordered` is when the event before was ordered: of several events on one day the later is ordered later.
+        """
         share = Fraction(rest.days, full.days)
-        refund = self._line(now, event.charge_type, rest, -Fraction(now.price.unit_price_per_cycle) * share, now.seats)
+        exact = -self._paid(now, number) * share
+        refund = self._promoted(self._line(now, event.charge_type, rest, exact, now.seats), number)
+        refund.order_date = max(refund.order_date, ordered + timedelta(minutes=7))
+        refund.reference_id = event.reference_id or refund.reference_id
         if event.charge_type == "cancelImmediate":
             yield refund, None
             return
@@ -133,8 +158,8 @@ class _Renderer:
         if event.sku is not None:
             term = Span(event.on, now.term.end)
             after = replace(after, sku=event.sku, term=term, price=self._price(event.sku, now.plan, event.on))
-        price = Fraction(after.price.unit_price_per_cycle)
-        charge = self._line(after, event.charge_type, rest, price * share, after.seats)
+        exact = self._paid(after, number) * share
+        charge = self._promoted(self._line(after, event.charge_type, rest, exact, after.seats), number)
         charge.reference_id, charge.order_date = refund.reference_id, refund.order_date
         # The file is not in chronological order: the charge may come before the refund.
         pair = [refund, charge] if self.random.randrange(3) else [charge, refund]
@@ -160,7 +185,7 @@ class _Renderer:
         tax_total = tax_of(subtotal, customer.tax_rate)
         return ReconLine(
             customer=customer,
-            invoice_number=self.invoice_number,
+            invoice_number="",
             order_id=sub.order_id,
             order_date=self._order_date(now, charge_type, billed),
             product=licence_product(now.sku),
@@ -196,14 +221,18 @@ class _Renderer:
         return self.prices.price(sku, *plan, self.subscription.customer.market, on)
 
     def trial(self) -> Iterator[ReconLine]:
-        """A trial's lines, all at 0: one at its start and two when it becomes a paid subscription."""
+        """A trial's lines, all at 0: one at its start, one when it is made longer, two when it becomes paid."""
         sub = self.subscription
         term = Span(sub.start, add_months(sub.start, 1) - DAY)
         now = _Standing(sub.sku, sub.plan, sub.seats, term, self._price(sub.sku, sub.plan, sub.start))
         charges = [("new", term)]
+        for event in sub.events:
+            term = Span(sub.start, add_months(sub.start, 2) - DAY)
+            charges.append((event.charge_type, Span(event.on, term.end)))
         if sub.trial_until is not None:
             charges += [("convert", Span(sub.trial_until, term.end))] * 2
         for charge_type, billed in charges:
+            now = replace(now, term=Span(sub.start, max(now.term.end, billed.end)))
             line = self._line(now, charge_type, billed, Fraction(0), sub.seats)
             line.term_text, line.frequency, line.qualifiers = TRIAL_TEXT, "", '["Trial"]'
             yield line

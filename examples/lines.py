@@ -33,7 +33,9 @@ class ReconLine:
         unit_price, effective_unit_price: as printed, in the pricing currency.
         subtotal, tax_total, total: in the currency of the customer's market.
         price_row: what a licence line was priced by; not printed.
+        currency: billing currency, where it is not the market's.
         is_full_cycle: whether a whole charge cycle at the list price is charged; not printed.
+        is_last: whether it is the last charge of a term that is not renewed; not printed.
         damage: texts that replace printed values; `cut_after` ends the row after so many fields.
     """
 
@@ -71,6 +73,8 @@ class ReconLine:
     promotion_id: str = ""
     price_row: PriceRow | None = None
     is_full_cycle: bool = False
+    is_last: bool = False
+    currency: str = ""
     damage: dict[str, str] = field(default_factory=dict)
     cut_after: int = 0
 
@@ -86,7 +90,12 @@ class ReconLine:
 
 @dataclass
 class UsageRow:
-    """One row of the daily rated usage. `line_key` names the reconciliation line that it is summed into."""
+    """One row of the daily rated usage.
+
+    Attributes:
+        line_key: names the reconciliation line that the row is summed into.
+        currency: billing currency, where it is not the market's.
+    """
 
     customer: Customer
     invoice_number: str
@@ -121,4 +130,5 @@ class UsageRow:
     line_key: tuple[str, ...]
     billing_total: Decimal = ZERO
     pricing_total: Decimal = ZERO
+    currency: str = ""
     damage: dict[str, str] = field(default_factory=dict)

@@ -9,71 +9,38 @@ shapes and the rules are those of the real files.
 from __future__ import annotations
 
 import argparse
-import csv
 import re
 import sys
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 from examples.azure import azure_lines, usage_rows
+from examples.azure_prices import MeterPrice, meter_prices
 from examples.catalogue import Catalogue, make_catalogue
-from examples.customers import FEWEST, MARKETS
+from examples.customers import FEWEST, MARKETS, Partner
 from examples.dates import Span, month
-from examples.documents import InvoiceNumbers, as_json, invoice_documents, invoice_numbers
+from examples.documents import InvoiceDocument, InvoiceNumbers, as_json, invoice_documents, invoice_numbers
 from examples.licences import licence_lines, service_credit_lines
 from examples.lines import ReconLine, UsageRow
 from examples.others import other_lines
-from examples.plant import Planted, Planter
-from examples.portfolio import Portfolio, make_portfolio
-from examples.writers import write_price_list, write_recon, write_usage
+from examples.plant.month import Planter
+from examples.portfolio import Portfolio
+from examples.stories import make_portfolio
+from examples.truth import Truth, TruthRow, WrittenMonth, truth_order, truth_row, write_table
+from examples.writers import write_azure_price_list, write_price_list, write_recon, write_usage
 from transforms.errors import InputError
 
 _PERIOD = re.compile(r"20\d\d-(0[1-9]|1[0-2])")
 
 
-@dataclass(frozen=True)
-class TruthRow:
-    """One discrepancy that a reconciliation has to find.
-
-    Attributes:
-        sku_id: canonical, four characters.
-        charge_start_date: ISO.
-        source_file, source_row: where it is; the header is row 1. Empty for an invoice-level discrepancy.
-    """
-
-    code: str
-    invoice_number: str
-    subscription_id: str = ""
-    product_id: str = ""
-    sku_id: str = ""
-    charge_start_date: str = ""
-    source_row: str = ""
-    note: str = ""
-    source_file: str = ""
-
-
-@dataclass(frozen=True)
-class Truth:
-    """What was written: the planted discrepancies, where their table is, and the records of each file."""
-
-    rows: tuple[TruthRow, ...]
-    path: Path
-    files: dict[str, int]
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Planted discrepancies by code."""
-        return dict(sorted(Counter(row.code for row in self.rows).items()))
-
-
 @dataclass
 class RenderedMonth:
-    """The lines and the usage of one month of a portfolio."""
+    """The lines and the usage of one month of a portfolio, and the Azure plan lists of all markets."""
 
     lines: list[ReconLine]
     usage: list[UsageRow]
+    azure_prices: list[MeterPrice]
 
 
 def generate_month(
@@ -101,30 +68,49 @@ def generate_month(
     Raises:
         InputError: for a period or a number of customers that cannot be used.
     """
-    if not _PERIOD.fullmatch(period):
-        raise InputError(f"period {period!r} is not a month: write it as YYYY-MM, for instance 2025-11")
+    span = parse_month(period)
     if customers < FEWEST:
         raise InputError(f"{customers} customers are too few for an example month: ask for {FEWEST} or more")
-    span = month(period)
     portfolio = make_portfolio(Random(f"{seed}/portfolio"), span, customers)
     catalogue = make_catalogue(span.start)
     numbers = invoice_numbers(Random(f"{seed}/invoices"), span)
-    rendered = render_month(portfolio, catalogue, span, numbers)
+    licences = [line for sub in portfolio.subscriptions for line in licence_lines(sub, catalogue, span)]
+    rendered = render_month(portfolio, licences, span, numbers)
     planter = Planter(Random(f"{seed}/plant"), span, rendered.lines, rendered.usage, numbers)
     if plant:
         planter.plant()
         catalogue = planter.plant_prices(catalogue)
     path = truth_path or folder.parent / "truth.csv"
-    return _write(folder, path, portfolio, catalogue, span, numbers, rendered, planter)
+    documents = invoice_documents(rendered.lines, numbers, planter.surplus) + planter.documents
+    written = write_month(folder, portfolio.partner, catalogue, span, numbers, rendered, documents)
+    rows = tuple(sorted((truth_row(item, written) for item in planter.planted), key=truth_order))
+    write_table(path, TruthRow, rows)
+    return Truth(rows, path, written.files)
 
 
-def render_month(portfolio: Portfolio, catalogue: Catalogue, span: Span, numbers: InvoiceNumbers) -> RenderedMonth:
-    """Everything that a portfolio is billed in a month: licences, other purchases, Azure plans, a credit note."""
-    lines: list[ReconLine] = []
+def parse_month(period: str) -> Span:
+    """The month of a period.
+
+    Raises:
+        InputError: it is not written as YYYY-MM.
+    """
+    if not _PERIOD.fullmatch(period):
+        raise InputError(f"period {period!r} is not a month: write it as YYYY-MM, for instance 2025-11")
+    return month(period)
+
+
+def render_month(
+    portfolio: Portfolio, licences: list[ReconLine], span: Span, numbers: InvoiceNumbers
+) -> RenderedMonth:
+    """Everything that a portfolio is billed in a month: licences, other purchases, Azure plans, a credit note.
+
+    `licences` are the month's licence lines; they get the month's invoice numbers.
+    """
+    lines = licences[:]
+    for line in lines:
+        line.invoice_number = numbers.of(line.customer.market)
     usage: list[UsageRow] = []
     reservations = {item.customer.id: item for item in portfolio.other_purchases if item.is_reservation}
-    for subscription in portfolio.subscriptions:
-        lines.extend(licence_lines(subscription, catalogue, span, numbers.of(subscription.customer.market)))
     for purchase in portfolio.other_purchases:
         lines.extend(other_lines(purchase, span, numbers.of(purchase.customer.market)))
     for plan in portfolio.azure_plans:
@@ -136,74 +122,40 @@ def render_month(portfolio: Portfolio, catalogue: Catalogue, span: Span, numbers
     lines.sort(key=lambda line: places[line.customer.id])
     american = [line for line in lines if line.invoice_number == numbers.of(MARKETS[0])]
     lines.extend(service_credit_lines(american, numbers.credit_note))
-    return RenderedMonth(lines, usage)
+    return RenderedMonth(lines, usage, [price for market in MARKETS for price in meter_prices(market, span)])
 
 
-def _write(
+def write_month(
     folder: Path,
-    truth_path: Path,
-    portfolio: Portfolio,
-    catalogue: Catalogue,
+    partner: Partner,
+    lists: Catalogue,
     span: Span,
     numbers: InvoiceNumbers,
     rendered: RenderedMonth,
-    planter: Planter,
-) -> Truth:
+    documents: list[InvoiceDocument],
+) -> WrittenMonth:
+    """Write the exports of a month into `folder`, which is created: lines, usage, every market's lists, invoices."""
     folder.mkdir(parents=True, exist_ok=True)
-    files: dict[str, int] = {}
     first = numbers.of(MARKETS[0])
     recon, usage = f"{first}_BilledReconciliation_c000.csv", f"{first}_BilledUsage_c000.csv.gz"
-    write_recon(folder / recon, portfolio.partner, rendered.lines)
-    write_usage(folder / usage, portfolio.partner, rendered.usage)
-    files[recon], files[usage] = len(rendered.lines), len(rendered.usage)
+    write_recon(folder / recon, partner, rendered.lines)
+    write_usage(folder / usage, partner, rendered.usage)
+    files = {recon: len(rendered.lines), usage: len(rendered.usage)}
     for market in MARKETS:
         ending = "csv" if market is MARKETS[0] else "zip"
         name = f"{span.start:%b}_NCE_LicenseBasedPL_GA_{market.country}.{ending}"
-        prices = catalogue.list_of(market, span.start)
+        prices = lists.list_of(market, span.start)
         write_price_list(folder / name, prices)
-        files[name] = len(prices)
-    documents = invoice_documents(rendered.lines, numbers, planter.surplus) + planter.documents
+        azure_name = f"{span.start:%b}_AzurePlanPL_{market.country}.{ending}"
+        azure_prices = [price for price in rendered.azure_prices if price.market == market]
+        write_azure_price_list(folder / azure_name, azure_prices)
+        files |= {name: len(prices), azure_name: len(azure_prices)}
     invoices = f"invoices_{span.start:%Y-%m}.json"
     (folder / invoices).write_text(as_json(documents, span), encoding="utf-8")
     files[invoices] = len(documents)
-    truth = Truth(_truth_rows(planter.planted, rendered, recon, usage), truth_path, files)
-    _write_truth(truth)
-    return truth
-
-
-def _truth_rows(planted: list[Planted], rendered: RenderedMonth, recon: str, usage: str) -> tuple[TruthRow, ...]:
     places = {id(line): (recon, number) for number, line in enumerate(rendered.lines, start=2)}
     places |= {id(row): (usage, number) for number, row in enumerate(rendered.usage, start=2)}
-    rows = []
-    for item in planted:
-        row = item.row
-        if row is None:
-            rows.append(TruthRow(item.code, item.invoice_number, note=item.note))
-            continue
-        file, number = places[id(row)]
-        rows.append(
-            TruthRow(
-                code=item.code,
-                invoice_number=item.invoice_number,
-                subscription_id=row.subscription_id,
-                product_id=row.product.product_id,
-                sku_id=row.product.sku_id.zfill(4),
-                charge_start_date=row.charge_start.isoformat(),
-                source_row=str(number),
-                note=item.note,
-                source_file=file,
-            )
-        )
-    return tuple(sorted(rows, key=lambda row: (row.code, row.source_file, int(row.source_row or 0))))
-
-
-def _write_truth(truth: Truth) -> None:
-    truth.path.parent.mkdir(parents=True, exist_ok=True)
-    with truth.path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        names = list(TruthRow.__dataclass_fields__)
-        writer.writerow(names)
-        writer.writerows([getattr(row, name) for name in names] for row in truth.rows)
+    return WrittenMonth(files, places)
 
 
 def main(arguments: list[str] | None = None) -> int:

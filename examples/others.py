@@ -8,11 +8,11 @@ from decimal import Decimal
 from fractions import Fraction
 from random import Random
 
-from examples.azure import rate_day
 from examples.dates import DAY, Span, add_months, cycle
 from examples.lines import Product, ReconLine
-from examples.numbers import ONE, guid, subtotal_of_licence, tax_of
+from examples.numbers import guid, subtotal_of_licence, tax_of
 from examples.portfolio import OtherPurchase
+from examples.rates import dollar_rate, rate_day
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,12 @@ def other_lines(purchase: OtherPurchase, month: Span, invoice_number: str) -> li
     index = 0
     while (billed := cycle(purchase.start, index, 1)).end < month.start or billed.start < month.start:
         index += 1
-    if billed.start > month.end:
+    if billed.start > month.end or (purchase.vanishes_on is not None and billed.start >= purchase.vanishes_on):
         return []
     offer = _RESERVATION if purchase.is_reservation else _MARKETPLACE
     customer, years = purchase.customer, index // 12
     term = Span(add_months(purchase.start, 12 * years), add_months(purchase.start, 12 * years + 12) - DAY)
-    quantity, rate = Decimal(purchase.quantity), customer.market.dollar_rate
+    quantity, rate = Decimal(purchase.quantity), dollar_rate(customer.market, month)
     subtotal = subtotal_of_licence(Fraction(offer.price), quantity, rate)
     tax_total = tax_of(subtotal, customer.tax_rate)
     charge_type = "cycleCharge" if index % 12 else ("renew" if index else "new")
@@ -74,7 +74,7 @@ def other_lines(purchase: OtherPurchase, month: Span, invoice_number: str) -> li
             frequency="Monthly",
             pricing_currency="USD",
             rate=rate,
-            rate_date=rate_day(rate, month) if rate != ONE else month.start,
+            rate_date=rate_day(rate, month),
             reservation_order_id=purchase.reservation_order_id,
             reference_id=guid(Random(f"{purchase.id}/{index}")),
         )

@@ -1,8 +1,9 @@
 """Print a month in the exact shapes of the real files: headers, order, dates, numbers, encodings.
 
 Reconciliation: 47 columns, CSV, UTF-8 with BOM, CRLF, dates M/D/YYYY. Daily usage: 55 columns, gzip, UTF-8 with BOM,
-CRLF, dates MM/DD/YYYY, zero as `0.00E+00`. Price list: 21 columns, UTF-8 with BOM, LF, ISO dates with seven digits,
-unpadded SkuIds; the portal delivers price lists zipped. The same data gives the same bytes: archives carry no clock.
+CRLF, dates MM/DD/YYYY, zero as `0.00E+00`. Price lists: licences in 21 columns, the Azure plan in 18, UTF-8 with BOM,
+LF, ISO dates with seven digits, unpadded SkuIds; the portal delivers them zipped. The same data gives the same bytes:
+archives carry no clock.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
 
+from examples.azure_prices import MeterPrice
 from examples.catalogue import PriceRow
 from examples.customers import Partner
 from examples.dates import month_day_year, padded_month_day_year, seven_digits
@@ -51,6 +53,12 @@ PRICE_HEADER = _names(
 )
 
 
+AZURE_PRICE_HEADER = _names(
+    "ProductTitle,ProductId,SkuId,SkuTitle,Publisher,SkuDescription,UnitOfMeasure,TermDuration,Market,Currency,UnitPrice,"
+    "PricingTierRangeMin,PricingTierRangeMax,EffectiveStartDate,EffectiveEndDate,MeterIds,MeterType,Tags"
+)
+
+
 def write_recon(path: Path, partner: Partner, lines: Sequence[ReconLine]) -> None:
     """Write the invoice reconciliation."""
     path.write_bytes(_csv(RECON_HEADER, (recon_fields(partner, line) for line in lines), "\r\n"))
@@ -63,7 +71,15 @@ def write_usage(path: Path, partner: Partner, rows: Sequence[UsageRow]) -> None:
 
 def write_price_list(path: Path, rows: Sequence[PriceRow]) -> None:
     """Write a market's licence price list, zipped where the path ends so."""
-    content = _csv(PRICE_HEADER, (price_fields(row) for row in rows), "\n")
+    _write_list(path, _csv(PRICE_HEADER, (price_fields(row) for row in rows), "\n"))
+
+
+def write_azure_price_list(path: Path, rows: Sequence[MeterPrice]) -> None:
+    """Write a market's Azure plan price list, zipped where the path ends so."""
+    _write_list(path, _csv(AZURE_PRICE_HEADER, (azure_price_fields(row) for row in rows), "\n"))
+
+
+def _write_list(path: Path, content: bytes) -> None:
     if path.suffix != ".zip":
         path.write_bytes(content)
         return
@@ -105,7 +121,7 @@ def recon_fields(partner: Partner, line: ReconLine) -> list[str]:
         "Subtotal": plain(line.subtotal),
         "TaxTotal": plain(line.tax_total),
         "Total": plain(line.total),
-        "Currency": customer.market.currency,
+        "Currency": line.currency or customer.market.currency,
         "PriceAdjustmentDescription": line.adjustment,
         "PublisherName": product.publisher_name,
         "PublisherId": product.publisher_id,
@@ -174,7 +190,7 @@ def usage_fields(partner: Partner, row: UsageRow) -> list[str]:
         "Quantity": as_usage_prints(row.quantity),
         "UnitType": row.unit,
         "BillingPreTaxTotal": as_usage_prints(row.billing_total),
-        "BillingCurrency": customer.market.currency,
+        "BillingCurrency": row.currency or customer.market.currency,
         "PricingPreTaxTotal": as_usage_prints(row.pricing_total),
         "PricingCurrency": "USD",
         "Tags": row.tags,
@@ -220,6 +236,30 @@ def price_fields(row: PriceRow) -> list[str]:
         "PreviousValues": previous,
     }
     return [values[name] for name in PRICE_HEADER]
+
+
+def azure_price_fields(row: MeterPrice) -> list[str]:
+    """The printed fields of an Azure plan price row."""
+    product = row.meter.product
+    values = dict.fromkeys(AZURE_PRICE_HEADER, "") | {
+        "ProductTitle": product.product_name,
+        "ProductId": product.product_id,
+        "SkuId": product.sku_id,
+        "SkuTitle": product.sku_name,
+        "Publisher": product.publisher_name,
+        "SkuDescription": row.meter.name,
+        "UnitOfMeasure": row.meter.unit,
+        "Market": row.market.country,
+        "Currency": "USD",
+        "UnitPrice": plain(row.unit_price),
+        "PricingTierRangeMin": plain(row.tier_start),
+        "PricingTierRangeMax": plain(row.tier_end),
+        "EffectiveStartDate": seven_digits(row.start),
+        "EffectiveEndDate": seven_digits(row.end),
+        "MeterIds": row.meter.id,
+        "MeterType": row.meter.meter_type,
+    }
+    return [values[name] for name in AZURE_PRICE_HEADER]
 
 
 def _optional(value: Decimal | None) -> str:

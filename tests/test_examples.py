@@ -112,7 +112,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Pa
     assert contents[0] == contents[1]
     # Only the price lists are not the partner's own.
     shared = set(contents[0].values()) & set(contents[2].values())
-    assert shared == {content for name, content in contents[0].items() if "LicenseBasedPL" in name}
+    assert shared == {content for name, content in contents[0].items() if "PL_" in name}
 
 
 def test_headers_are_the_real_files(make: Callable[..., Month]) -> None:

@@ -17,7 +17,7 @@ from datetime import date, datetime, timedelta
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal, InvalidOperation
 from pathlib import Path
 
-from examples.month import Truth
+from examples.truth import Truth
 
 TERMS = {"One-Month": ("P1M", 1), "One-Year": ("P1Y", 12), "Three-3 Years": ("P3Y", 36)}
 PLAN_MONTHS = {"Monthly": 1, "Annual": 12, "Triennial": 36}

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from connectors.halopsa.sandbox.server import Sandbox
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.migrations import upgrade
-from examples.month import Truth, generate_month
+from examples.month import generate_month
+from examples.truth import Truth
 from pipelines.settings import load_settings
 from tests.pipelines.conftest import Command
 

@@ -1,4 +1,4 @@
-"""Plant discrepancies into a clean month, and say what was planted.
+"""Plant discrepancies into one clean month, and say what was planted.
 
 Every code is planted so that no other one fires: a changed effective price carries its subtotal and total along, the
 invoice documents are added up after planting, and the rows that cannot be read belong to the one invoice whose total
@@ -8,11 +8,10 @@ is off anyway. A row that cannot be read is part of its invoice's total all the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, time
-from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
-from fractions import Fraction
+from decimal import Decimal
 from random import Random
 
 from examples.catalogue import RAISED, SHARED, WITHDRAWN, Catalogue, PriceRow
@@ -21,22 +20,14 @@ from examples.dates import Span
 from examples.documents import InvoiceDocument, InvoiceNumbers
 from examples.lines import ReconLine, UsageRow
 from examples.meters import FREE_TIER
-from examples.numbers import CENT, EXACT, ZERO, plain, subtotal_of_licence, tax_of
+from examples.numbers import CENT, ZERO, plain, tax_of
+from examples.plant.changes import above_erp, thin_margin, wrong_subtotal, wrong_total, wrong_unit_price
+from examples.plant.picking import Picker
+from examples.truth import Planted
 
-CYCLE_CHARGES = ("new", "renew", "cycleCharge")
 _EACH = 3
 _OFF = Decimal("137.41")
 _CUT_AFTER = 31
-
-
-@dataclass(frozen=True)
-class Planted:
-    """One planted discrepancy: its code, and the row or the invoice that it is found at."""
-
-    code: str
-    note: str
-    invoice_number: str
-    row: ReconLine | UsageRow | None = None
 
 
 class Planter:
@@ -55,18 +46,18 @@ class Planter:
         self.planted: list[Planted] = []
         self.surplus: dict[str, Decimal] = {}
         self.documents: list[InvoiceDocument] = []
-        self._taken: set[int] = set()
+        self._picker = Picker(random, lines, _is_special)
 
     def plant(self) -> None:
         """Plant every code that does not need the price list."""
         self._unreadable_rows()
         self._invoice_not_found()
         self._invoice_without_lines()
-        self._change_lines("SUBTOTAL_MISMATCH", _wrong_subtotal)
-        self._change_lines("TOTAL_MISMATCH", _wrong_total)
-        self._change_lines("UNIT_PRICE_MISMATCH", _wrong_unit_price)
-        self._change_lines("ABOVE_ERP", _above_erp)
-        self._change_lines("MARGIN_BELOW_FLOOR", _thin_margin)
+        self._change_lines("SUBTOTAL_MISMATCH", wrong_subtotal)
+        self._change_lines("TOTAL_MISMATCH", wrong_total)
+        self._change_lines("UNIT_PRICE_MISMATCH", wrong_unit_price)
+        self._change_lines("ABOVE_ERP", above_erp)
+        self._change_lines("MARGIN_BELOW_FLOOR", thin_margin)
 
     def plant_prices(self, catalogue: Catalogue) -> Catalogue:
         """The price lists with a SKU withdrawn from them, and with one whose current row begins this month."""
@@ -90,38 +81,8 @@ class Planter:
     def _add(self, code: str, row: ReconLine | UsageRow, note: str) -> None:
         self.planted.append(Planted(code, note, row.invoice_number, row))
 
-    def _candidates(self) -> list[ReconLine]:
-        """Licence lines of a full cycle at the list price that nothing is planted at yet, in random order."""
-        special = {WITHDRAWN, RAISED, *SHARED}
-        found = [
-            line
-            for line in self.lines
-            if line.is_full_cycle
-            and line.charge_type in CYCLE_CHARGES
-            and not line.promotion_id
-            and line.price_row is not None
-            and line.price_row.erp_price > 0
-            and line.price_row.sku not in special
-            and id(line) not in self._taken
-        ]
-        self.random.shuffle(found)
-        return found
-
-    def _choose(self, count: int, candidates: Iterable[ReconLine]) -> list[ReconLine]:
-        """`count` lines, spread over as many customers as there are."""
-        by_customer: Counter[str] = Counter()
-        ranked: list[tuple[int, int, ReconLine]] = []
-        for order, line in enumerate(candidates):
-            ranked.append((by_customer[line.customer.id], order, line))
-            by_customer[line.customer.id] += 1
-        chosen = [line for _, _, line in sorted(ranked, key=lambda item: item[:2])[:count]]
-        if len(chosen) < count:
-            raise ValueError("too few customers for the discrepancies to be planted")
-        self._taken.update(id(line) for line in chosen)
-        return chosen
-
     def _change_lines(self, code: str, change: Callable[[ReconLine], str]) -> None:
-        for line in self._choose(_EACH, self._candidates()):
+        for line in self._picker.choose(_EACH, self._picker.candidates()):
             self._add(code, line, change(line))
 
     def _unreadable_rows(self) -> None:
@@ -131,7 +92,8 @@ class Planter:
         the two lines, and by no tax rate.
         """
         number = self.numbers.of(GERMANY)
-        amount, cut = self._choose(2, (line for line in self._candidates() if line.invoice_number == number))
+        german = [line for line in self._picker.candidates() if line.invoice_number == number]
+        amount, cut = self._picker.choose(2, german)
         amount.damage = {"Subtotal": "12.3.4"}
         cut.cut_after = _CUT_AFTER
         self._add("ROW_REJECTED", amount, "Subtotal reads 12.3.4")
@@ -150,9 +112,9 @@ class Planter:
 
     def _invoice_not_found(self) -> None:
         number = self.numbers.unknown
-        american = [line for line in self._candidates() if line.invoice_number == self.numbers.of(UNITED_STATES)]
+        american = [line for line in self._picker.candidates() if line.invoice_number == self.numbers.of(UNITED_STATES)]
         customer, _ = Counter(line.customer for line in american).most_common(1)[0]
-        for line in self._choose(_EACH, (line for line in american if line.customer == customer)):
+        for line in self._picker.choose(_EACH, (line for line in american if line.customer == customer)):
             line.invoice_number = number
         self.planted.append(Planted("INVOICE_NOT_FOUND", f"{_EACH} lines name it, no document does", number))
 
@@ -162,47 +124,11 @@ class Planter:
         self.planted.append(Planted("INVOICE_WITHOUT_LINES", "a document that no line names", number))
 
 
+def _is_special(line: ReconLine) -> bool:
+    """Lines whose price rows are planted at, and those whose segment only the price tells."""
+    return line.price_row is not None and line.price_row.sku in {WITHDRAWN, RAISED, *SHARED}
+
+
 def _looks_like_tax(remainder: Decimal, pre_tax: Decimal) -> bool:
     """Whether a remainder is a tax rate of up to 30 percent, in steps of a quarter percent."""
     return any(tax_of(pre_tax, Decimal(step) / 400) == remainder for step in range(1, 121))
-
-
-def _wrong_subtotal(line: ReconLine) -> str:
-    """Beyond what any rounding rule and the print tolerance (0.01 + quantity x 0.005) could explain."""
-    right = line.subtotal
-    wrong = right + Decimal("5.27") + EXACT.multiply(line.billable_quantity, Decimal("0.37"))
-    line.set_subtotal(wrong, tax_of(wrong, line.customer.tax_rate))
-    return f"Subtotal {plain(wrong)} instead of {plain(right)}"
-
-
-def _wrong_total(line: ReconLine) -> str:
-    right = line.total
-    line.total = right + Decimal("3.33")
-    return f"Total {plain(line.total)} instead of {plain(right)}"
-
-
-def _wrong_unit_price(line: ReconLine) -> str:
-    """Only the informative list price: the effective price is what is charged, and stays."""
-    right = line.unit_price
-    line.unit_price = (right * Decimal("1.06") + CENT).quantize(CENT, ROUND_HALF_UP)
-    return f"UnitPrice {plain(line.unit_price)}, the list has {plain(right)}"
-
-
-def _above_erp(line: ReconLine) -> str:
-    return _charge_at(line, line.effective_unit_price * 2)
-
-
-def _thin_margin(line: ReconLine) -> str:
-    """Three percent below the retail price: a margin, but under the floor of five."""
-    return _charge_at(line, (_erp(line) * Decimal("0.97")).quantize(CENT, ROUND_DOWN))
-
-
-def _charge_at(line: ReconLine, price: Decimal) -> str:
-    line.effective_unit_price = price
-    subtotal = subtotal_of_licence(Fraction(price), line.billable_quantity)
-    line.set_subtotal(subtotal, tax_of(subtotal, line.customer.tax_rate))
-    return f"EffectiveUnitPrice {plain(price)}, retail {plain(_erp(line))}"
-
-
-def _erp(line: ReconLine) -> Decimal:
-    return ZERO if line.price_row is None else line.price_row.erp_per_cycle

@@ -1,0 +1,1 @@
+"""Discrepancies planted into clean exports, so that it is known what has to be found."""
