@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ import sqlalchemy as sa
 from connectors.warehouse.engine import open_warehouse
 from examples.year import YearTruth
 from pipelines.billing import RunSummary, reconcile_month
+from pipelines.customers import import_customers
 from pipelines.settings import Settings, load_settings
 
 #: A discrepancy as it is compared: period, code, and where it is: file and row, else what it is about.
@@ -55,22 +54,12 @@ def reconcile_months(truth: YearTruth, home: Path) -> Reconciled:
     for period, exports in truth.folders.items():
         last = settings_of(home, exports)
         if not runs:
-            _import_clients(last, truth.customers)
+            import_customers(last, truth.customers)
         runs[period] = reconcile_month(last, period)
     assert last is not None
     with open_warehouse(last.warehouse).read() as connection:
         found = connection.execute(sa.text("select * from out_findings")).mappings().all()
     return Reconciled(truth, home, [dict(one) for one in found], runs)
-
-
-def knows_clients() -> bool:
-    """Whether the project can be told which tenant is which client of HaloPSA."""
-    return importlib.util.find_spec("pipelines.customers") is not None
-
-
-def _import_clients(settings: Settings, path: Path) -> None:
-    if knows_clients():
-        importlib.import_module("pipelines.customers").import_customers(settings, path)
 
 
 def _place(one: dict[str, Any]) -> Place:

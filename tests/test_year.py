@@ -14,7 +14,7 @@ import pytest
 
 from examples.year import generate_year, main
 from pipelines.billing import reconcile_month
-from tests.reconciled_months import Reconciled, knows_clients, reconcile_months
+from tests.reconciled_months import Reconciled, reconcile_months
 from tests.written_month import Row, day_of, read_table
 from transforms.errors import InputError
 
@@ -74,10 +74,7 @@ def test_a_right_year_raises_no_alarm(clean: Reconciled) -> None:
 
 
 def test_what_is_planted_in_a_year_is_what_is_found(planted: Reconciled) -> None:
-    expected = planted.planted()
-    if not knows_clients():
-        expected = Counter({place: count for place, count in expected.items() if place[1] != "CUSTOMER_UNMAPPED"})
-    found = planted.found()
+    expected, found = planted.planted(), planted.found()
     assert (expected - found, found - expected) == (Counter(), Counter())
 
 

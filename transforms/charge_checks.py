@@ -95,7 +95,8 @@ class _Subscriptions:
         lines = [
             (int(row) if is_current else None, line)
             for row, line in zip(rows, subset.to_pylist(), strict=True)
-            if line["subscription_id"] is not None and line["charge_start_date"] is not None and line["subtotal"]
+            if line["subscription_id"] is not None and line["charge_start_date"] is not None
+            and line["charge_end_date"] is not None and line["subtotal"]
         ]
         charged_anew = {
             (line["subscription_id"].lower(), *_event(line))
@@ -121,8 +122,8 @@ def check_overlaps(
     Of two charges the one that starts later is named, of two that start together the one that was ordered later, else
     the one that stands later in the files. A refund of the same subscription and SKU whose days include the overlap
     undoes one charge, unless its event charges the same days anew. The previous period's charges count too. Azure-plan
-    charges have one line a meter and are not cycle charges; lines of one event for several parts of a product (taxed
-    differently, say) are one charge.
+    charges have one line a meter and are not cycle charges, and what has no end is perpetual; lines of one event for
+    several parts of a product (taxed differently, say) are one charge.
     """
     subscriptions = _Subscriptions()
     subscriptions.collect(previous, previous_categories, is_current=False)
@@ -152,7 +153,7 @@ def check_overlaps(
 def _charge(line: dict[str, Any], row: int | None) -> _Charge:
     return _Charge(
         line["charge_start_date"],
-        line["charge_end_date"] or date.max,
+        line["charge_end_date"],
         line["subtotal"],
         line["order_date"] or _NEVER,
         (*_event(line), line["charge_type"], line["billable_quantity"]),

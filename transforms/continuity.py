@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -19,8 +20,8 @@ from transforms.line_reader import LineReader
 from transforms.money import tidy
 from transforms.periods import last_day
 
-#: Events that end a subscription or move it to another one.
-_ENDS = ("cancelimmediate", "convert", "cancel")
+#: Events that end a subscription. One that is moved or converted to another one ends with a refund.
+_ENDS = ("cancelimmediate", "cancel")
 #: Events that explain another number of seats.
 _SEAT_EVENTS = ("addquantity", "removequantity", "movequantity", "renew", "convert")
 
@@ -47,7 +48,7 @@ class _Subscription:
 
     @property
     def is_ended(self) -> bool:
-        """Whether it was cancelled, moved to another subscription, or only refunded by its last event."""
+        """Whether it was cancelled, or only refunded by its last event, as when it was moved to another one."""
         if self.has(*_ENDS):
             return True
         latest = max((_event(line) for _, line in self.lines), default=None)
@@ -69,21 +70,34 @@ class _Subscription:
 
 
 def check_continuity(
-    recon: pa.Table, categories: Categories, previous: pa.Table, previous_categories: Categories, period: str
+    recon: pa.Table,
+    categories: Categories,
+    previous: pa.Table,
+    previous_categories: Categories,
+    period: str,
+    rejected: Sequence[str],
 ) -> list[Finding]:
     """SUBSCRIPTION_DROPPED and QUANTITY_CHANGED against the previous period's lines (none: no finding).
 
     A subscription is dropped when a charge is due in this period (its paid time ends before this period does and
     before its term), nothing ended it, and no line names it. Its seats changed when the first cycle charge of this
     period is for another number than the last event of the previous one left, and no line of this period explains it.
+    A row in quarantine that names the subscription may be its line.
+
+    Args:
+        recon, categories: the period's lines.
+        previous, previous_categories: those of the period before.
+        period: YYYY-MM.
+        rejected: the period's rows in quarantine, as delivered.
     """
+    unread = "\n".join(rejected).lower()
     before = _subscriptions(previous, previous_categories)
     now = _subscriptions(recon, categories)
     named = set(lowered(recon, "subscription_id").to_pylist())
     reader = LineReader(recon)
     findings = []
     for key in sorted(before):
-        if key not in named:
+        if key not in named and key not in unread:
             findings += _dropped(before[key], period)
         elif key in now:
             findings += _changed(before[key], now[key], reader)

@@ -16,9 +16,9 @@ from transforms.money import Fixed, divide, tidy
 from transforms.policy import Policy
 from transforms.price_match import with_fee
 from transforms.price_rows import per_cycle
-from transforms.pricing import extended_term_fee
+from transforms.pricing import charge_dates, extended_term_fee
 from transforms.rounding import RULES
-from transforms.terms import ChargeDates, Cycle, cycles_of
+from transforms.terms import Cycle, cycles_of
 
 Row = Mapping[str, Any]
 
@@ -145,9 +145,9 @@ def _retail(line: Row, cycle: Cycle, policy: Policy, codes: Collection[str]) -> 
     erp, effective = line["erp_unit_price"], line["effective_unit_price"]
     if not erp or not effective or line["subtotal_amount"] < 0:
         return []
-    full = divide(effective * cycle.cycle_days, cycle.billed_days, 10, ROUND_HALF_UP)
-    scaled = f"{plain_number(effective)} ÷ {cycle.billed_days} × {cycle.cycle_days} days = "
-    prorated = scaled if cycle.billed_days != cycle.cycle_days else ""
+    full = divide(effective * cycle.full, cycle.billed, 10, ROUND_HALF_UP)
+    scaled = f"{plain_number(effective)} ÷ {cycle.billed} × {cycle.full} {cycle.unit} = "
+    prorated = scaled if cycle.billed != cycle.full else ""
     floor = policy.of(line["customer_id"]).margin_floor
     percent = divide((erp - full) / erp * 100, 1, 2, ROUND_HALF_UP)
     above, below = "ABOVE_ERP" in codes, "MARGIN_BELOW_FLOOR" in codes
@@ -163,10 +163,7 @@ def _cycle(source: Row, line: Row, price: Row) -> Cycle | None:
     if not price["billing_plan"]:
         return None
     adjustment = (source["price_adjustment_description"] or "").strip().lower()
-    dates = ChargeDates(
-        source["charge_start_date"], source["charge_end_date"], source["subscription_start_date"],
-        source["subscription_end_date"],
-    )  # fmt: skip
+    dates = charge_dates(source, (source["charge_type"] or "").strip().lower())
     cycles = cycles_of(
         (source["term_and_billing_cycle"] or "").strip().lower(),
         (source["billing_frequency"] or "").strip().lower(),

@@ -111,8 +111,8 @@ def _list_price(row: int, pricing: Pricing) -> str:
 def _charged_at_list_price(row: int, pricing: Pricing, numbers: LineNumbers) -> bool:
     """Whether a full cycle of the line costs the term's list price, as far as its unit price is printed."""
     charged = numbers.effective.take(np.array([row])).abs()
-    listed = pricing.list_price.take(np.array([row])).times(pricing.billed_days[[row]])
-    days = pricing.cycle_days[[row]]
+    listed = pricing.list_price.take(np.array([row])).times(pricing.billed[[row]])
+    days = pricing.full[[row]]
     half = charged.half_of_last_decimal(2)
     ends = [price.times(days).compare(listed)[0] for price in (charged - half, charged + half)]
     return bool(ends[0] <= 0 <= ends[1])
@@ -134,11 +134,11 @@ def check_margin(
         return []
     erp = pricing.erp_term_price.take(rows)
     price = numbers.effective.take(rows)
-    prorated = pricing.billed_days[rows] < pricing.cycle_days[rows]
+    prorated = pricing.billed[rows] < pricing.full[rows]
     lowest = price - price.half_of_last_decimal(2).where(prorated, Fixed.constant(0, len(rows)))
-    weight = pricing.cycle_days[rows] * pricing.per_term[rows]
+    weight = pricing.full[rows] * pricing.per_term[rows]
     cost = lowest.times(weight)
-    retail = erp.times(pricing.billed_days[rows])
+    retail = erp.times(pricing.billed[rows])
     above = cost.compare(retail) > 0
     allowed = retail * (Fixed.constant(1, len(rows)) - rules.column("margin_floor", rows))
     below = (cost.compare(allowed) > 0) & ~above
@@ -161,8 +161,10 @@ def check_margin(
 
 
 def _scaled(row: int, pricing: Pricing) -> str:
-    billed, whole = int(pricing.billed_days[row]), int(pricing.cycle_days[row])
-    return f" ({billed} of {whole} days are charged)" if billed != whole else ""
+    cycle = pricing.answer(row).cycle
+    if cycle is None or cycle.billed == cycle.full:
+        return ""
+    return f" ({cycle.billed} of {cycle.full} {cycle.unit} are charged)"
 
 
 def billed_line_changes(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -27,14 +27,14 @@ Question = PriceQuestion | AzureQuestion
 _LICENCE = (
     "product_id", "sku_id", "customer_country", "pricing_currency", "currency", "customer_id", "unit_price",
     "billing_frequency", "term_and_billing_cycle", "charge_start_date", "charge_end_date", "subscription_start_date",
-    "subscription_end_date", "price_adjustment_description", "billable_quantity",
+    "subscription_end_date", "price_adjustment_description", "charge_type", "billable_quantity",
 )  # fmt: skip
 #: From which columns an Azure question is read, in the order of its fields; None where the export has no such column.
 _AZURE_LINE = ("product_id", "sku_id", "customer_country", "pricing_currency", None, "charge_start_date",
                "charge_end_date", "unit_price")  # fmt: skip
 _AZURE_USAGE = ("product_id", "sku_id", "customer_country", "pricing_currency", "meter_id", "usage_date", "usage_date",
                 "unit_price")  # fmt: skip
-_LOWERED = ("term_and_billing_cycle", "billing_frequency", "customer_id", "price_adjustment_description")
+_LOWERED = ("term_and_billing_cycle", "billing_frequency", "customer_id", "price_adjustment_description", "charge_type")
 _EXTENDED = re.compile(r"extended service terms? *[:-]? *([0-9]+(?:\.[0-9]+)?) *%")
 
 
@@ -48,8 +48,8 @@ class Pricing:
         erp_price: ERP price per charge cycle, pricing currency.
         erp_term_price: ERP price of the whole term.
         per_term: charge cycles in the term.
-        billed_days: days charged for.
-        cycle_days: days of the full charge cycle.
+        billed: days (after a change of plan months) charged for.
+        full: days or months of the full charge cycle.
     """
 
     outcome: np.ndarray[Any, Any]
@@ -57,8 +57,8 @@ class Pricing:
     erp_price: Fixed
     erp_term_price: Fixed
     per_term: Integers
-    billed_days: Integers
-    cycle_days: Integers
+    billed: Integers
+    full: Integers
     _asked: Integers
     _questions: list[Question]
     _answers: list[PriceAnswer]
@@ -82,7 +82,7 @@ class Pricing:
         if effective is None:
             return None
         places = max(10, decimals_of(effective))
-        return divide(effective * int(self.cycle_days[row]), int(self.billed_days[row]), places, ROUND_HALF_UP)
+        return divide(effective * int(self.full[row]), int(self.billed[row]), places, ROUND_HALF_UP)
 
     def price_rows(self) -> dict[str, pa.Array]:
         """Where each line's price comes from: segment, its origin, and the price list's file and row."""
@@ -167,8 +167,8 @@ def _pricing(count: int, *parts: _Asked) -> Pricing:
         erp_price=_prices(_shares(erp_prices, per_term), asked),
         erp_term_price=_prices(erp_prices, asked),
         per_term=spread(per_term, 1, np.int64),
-        billed_days=spread([cycle.billed_days if cycle else 1 for cycle in cycles], 1, np.int64),
-        cycle_days=spread([cycle.cycle_days if cycle else 1 for cycle in cycles], 1, np.int64),
+        billed=spread([cycle.billed if cycle else 1 for cycle in cycles], 1, np.int64),
+        full=spread([cycle.full if cycle else 1 for cycle in cycles], 1, np.int64),
         _asked=asked,
         _questions=questions,
         _answers=answers,
@@ -207,10 +207,7 @@ def _distinct(subset: pa.Table, names: Sequence[str]) -> tuple[Integers, list[di
 
 def _licence_question(case: dict[str, Any], tiered: set[str], policy: Policy) -> PriceQuestion:
     customer = policy.of(case["customer_id"])
-    dates = ChargeDates(
-        case["charge_start_date"], case["charge_end_date"], case["subscription_start_date"],
-        case["subscription_end_date"],
-    )  # fmt: skip
+    dates = charge_dates(case, case["charge_type"])
     fee = extended_term_fee(case["price_adjustment_description"])
     return PriceQuestion(
         case["product_id"],
@@ -225,6 +222,14 @@ def _licence_question(case: dict[str, Any], tiered: set[str], policy: Policy) ->
         customer.segment,
         customer.price_tolerance,
     )
+
+
+def charge_dates(line: Mapping[str, Any], charge_type: str) -> ChargeDates:
+    """The dates of a reconciliation line; `charge_type` is its charge type in lower case."""
+    return ChargeDates(
+        line["charge_start_date"], line["charge_end_date"], line["subscription_start_date"],
+        line["subscription_end_date"], charge_type == "changebillingplan",
+    )  # fmt: skip
 
 
 def extended_term_fee(price_adjustment: str) -> Decimal:

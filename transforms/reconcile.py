@@ -120,9 +120,10 @@ def _check_standing(rows: PeriodRows) -> list[Finding]:
     voided = voided_invoices(rows.invoices)
     recon, usage = without_voided(rows.recon, voided), without_voided(rows.usage, voided)
     categories, previous_categories = categorise(recon), categorise(rows.previous)
+    unread = rows.rejected.column("raw_text").to_pylist()
     return [
         *check_overlaps(LineReader(recon), recon, categories, rows.previous, previous_categories),
-        *check_continuity(recon, categories, rows.previous, previous_categories, rows.period),
+        *check_continuity(recon, categories, rows.previous, previous_categories, rows.period, unread),
         *check_usage(recon, categories, usage),
     ]
 
@@ -161,10 +162,10 @@ def _recon_lines(recon: pa.Table, pricing: Pricing, rounding: RoundingResult, nu
     The ERP amount is the ERP price per charge cycle × quantity × the billed share of the cycle × exchange rate,
     rounded half up to the billing currency's smallest coin, with the sign of the charge.
     """
-    quantity = numbers.quantity.abs().times(pricing.billed_days)
+    quantity = numbers.quantity.abs().times(pricing.billed)
     gross = (pricing.erp_term_price * quantity) * numbers.rate
     signed = gross.where(numbers.subtotal.sign() >= 0, -gross)
-    erp = signed.divide(pricing.per_term * pricing.cycle_days, numbers.coins.billing, half_up=True)
+    erp = signed.divide(pricing.per_term * pricing.full, numbers.coins.billing, half_up=True)
     amount = LINES["erp_amount"].kind
     columns = {
         **_common(recon, "invoice_recon"),

@@ -43,26 +43,33 @@ class Cycle(NamedTuple):
         term: term duration as the price list writes it.
         plan: billing plan as the price list writes it.
         per_term: charge cycles in a whole term; the price list's price covers all of them.
-        billed_days: days charged for, both ends included.
-        cycle_days: days of the whole charge cycle; more than `billed_days` where the charge is prorated.
+        billed: days charged for, both ends included; months of a charge that is prorated by months.
+        full: days (months) of the whole charge cycle; more than `billed` where the charge is prorated.
         fee: what is added to the list price, as a fraction of it.
+        unit: what `billed` and `full` count.
     """
 
     term: str
     plan: str
     per_term: int
-    billed_days: int
-    cycle_days: int
+    billed: int
+    full: int
     fee: Decimal = Decimal(0)
+    unit: str = "days"
 
 
 class ChargeDates(NamedTuple):
-    """The dates of a line: the days charged for and the term, ends inclusive."""
+    """The dates of a line: the days charged for and the term, ends inclusive.
+
+    `by_months` says that a part of a longer cycle is charged by whole months, as after a change of the billing plan
+    (documented: 250 × 11/12 for an annual plan after one month).
+    """
 
     charge_start: date | None
     charge_end: date | None
     term_start: date | None
     term_end: date | None
+    by_months: bool = False
 
 
 def cycles_of(text: str, frequency: str, dates: ChargeDates, fee: Decimal = Decimal(0)) -> tuple[Cycle, ...]:
@@ -94,12 +101,21 @@ def cycles_of(text: str, frequency: str, dates: ChargeDates, fee: Decimal = Deci
 
 def _cycle(offer: tuple[str, str], months: int, dates: ChargeDates, fee: Decimal) -> Cycle:
     term, plan = offer
+    per_term = max(1, TERM_MONTHS[term] // months)
     start, end = dates.charge_start, dates.charge_end
-    billed, whole = 1, 1
-    if start and end and end >= start:
-        billed = (end - start).days + 1
-        whole = max(billed, _cycle_days(start, end, dates, months))
-    return Cycle(term, plan, max(1, TERM_MONTHS[term] // months), billed, whole, fee)
+    if start is None or end is None or end < start:
+        return Cycle(term, plan, per_term, 1, 1, fee)
+    if dates.by_months and (charged := _whole_months(start, end)):
+        return Cycle(term, plan, per_term, charged, max(charged, months), fee, "months")
+    billed = (end - start).days + 1
+    return Cycle(term, plan, per_term, billed, max(billed, _cycle_days(start, end, dates, months)), fee)
+
+
+def _whole_months(start: date, end: date) -> int:
+    """Months from the first to the last day, both included; 0 where they are no whole ones."""
+    after = end + timedelta(days=1)
+    count = _months_between(start, after)
+    return count if add_months(after, -count) == start or add_months(start, count) == after else 0
 
 
 def _term(text: str, dates: ChargeDates) -> str | None:
@@ -136,7 +152,7 @@ def _cycle_days(charge_start: date, charge_end: date, dates: ChargeDates, months
     with another and its cycles are counted back from its end; where the dates tell neither, the cycle is the month
     (or years) up to the charge's end.
     """
-    after, (term_start, term_end) = charge_end + timedelta(days=1), dates[2:]
+    after, (term_start, term_end) = charge_end + timedelta(days=1), dates[2:4]
     if term_start is not None and term_start <= charge_start:
         count = _months_between(term_start, after) // months
         for steps in (count, count + 1):

@@ -1,7 +1,8 @@
 """Invoices against their lines.
 
 Documented (reference §2.8): the sum of the lines' Total is the invoice total; a credit note is subtracted from the
-invoice it amends, whichever of the two numbers its lines carry; a voided invoice is out. Tax can stand on the
+invoice it amends, whichever of the two numbers its lines carry, and stands for itself where that invoice is of another
+period; a voided invoice is out. Tax can stand on the
 invoice and not in the lines, which the policy's tax rates explain.
 """
 
@@ -102,7 +103,7 @@ def _families(recon: pa.Table, usage: pa.Table, invoices: pa.Table) -> dict[str,
     amended = {
         number: document["amends_of"]
         for number, document in documents.items()
-        if document["amends_of"] and (is_document(document, CREDIT_NOTE) or is_document(document, VOIDED))
+        if document["amends_of"] in documents and (is_document(document, CREDIT_NOTE) or is_document(document, VOIDED))
     }
     voided = voided_invoices(invoices)
     families: dict[str, _Family] = {}
@@ -164,7 +165,7 @@ def _judge(family: _Family, policy: Policy) -> tuple[dict[str, Any], Finding | N
         finding = Finding("INVOICE_NOT_FOUND", message, family.number, actual_amount=family.total,
                           currency=family.currency)  # fmt: skip
         return {**row, "status": "invoice_not_found"}, finding
-    invoiced = family.document["total_charges"] - family.credits
+    invoiced = _charged(family.document) - family.credits
     row |= {"invoice_amount": invoiced, "difference_amount": family.total - invoiced}
     if family.voided:
         return {**row, "status": "voided"}, None
@@ -176,6 +177,12 @@ def _judge(family: _Family, policy: Policy) -> tuple[dict[str, Any], Finding | N
     if family.total == invoiced:
         return {**row, "status": "matched"}, None
     return _mismatch(family, invoiced, row, policy)
+
+
+def _charged(document: dict[str, Any]) -> Decimal:
+    """What a document charges; a credit note for another period's invoice stands for itself and takes back."""
+    total: Decimal = document["total_charges"]
+    return -abs(total) if is_document(document, CREDIT_NOTE) else total
 
 
 def _mismatch(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.transforms.rows import codes, invoice_rows, month, recon_rows, usage_rows
+from tests.transforms.rows import codes, invoice_rows, month, recon_rows, rejected_rows, usage_rows
 
 Line = dict[str, Any]
 
@@ -108,6 +108,8 @@ def test_charges_inside_their_term(line: Line, expected: list[str]) -> None:
         pytest.param([{}, {}, {}, {**REFUND, "charge_type": "removeQuantity"}], [], ["OVERLAPPING_CHARGE"],
                      id="one refund undoes one charge"),
         pytest.param([{}, {"charge_type": "addQuantity"}], [], [], id="an added seat is no cycle charge"),
+        pytest.param([{"charge_end_date": None, "product_id": "DG7", "term_and_billing_cycle": None}] * 2, [], [],
+                     id="a perpetual licence has no cycle"),
         pytest.param([{}, {"subtotal": "0", "total": "0", "unit_price": "0", "effective_unit_price": "0"}], [], [],
                      id="a free line takes no money twice"),
     ],
@@ -192,6 +194,21 @@ def test_a_subscription_whose_last_event_only_refunds_is_over() -> None:
     removed = {**moved, "charge_type": "removeQuantity"}
     remaining = {**LAST_MONTH, "charge_type": "removeQuantity", "charge_start_date": date(2025, 10, 9)}
     assert found(OTHER, previous=[LAST_MONTH, removed, remaining, others]) == ["SUBSCRIPTION_DROPPED"]
+
+
+def test_a_conversion_ends_a_subscription_only_where_it_is_refunded() -> None:
+    others = {**OTHER, **LAST_MONTH}
+    bought = {**LAST_MONTH, "charge_type": "convert"}
+    assert found(OTHER, previous=[bought, others]) == ["SUBSCRIPTION_DROPPED"]
+    left = {**bought, **REFUND, "charge_start_date": date(2025, 10, 9)}
+    assert found(OTHER, previous=[LAST_MONTH, left, others]) == []
+
+
+def test_a_subscription_that_a_row_in_quarantine_names_may_not_be_gone() -> None:
+    before = [{**LAST_MONTH, "subscription_id": "Sub-1"}, {**OTHER, **LAST_MONTH}]
+    for raw, expected in (("a,SUB-1,b", ["ROW_REJECTED"]), ("a,sub-2,b", ["ROW_REJECTED", "SUBSCRIPTION_DROPPED"])):
+        result = month(recon_rows(OTHER), previous=recon_rows(*before), rejected=rejected_rows({"raw_text": raw}))
+        assert codes(result) == expected
 
 
 def test_without_the_previous_period_nothing_is_compared() -> None:

@@ -157,6 +157,16 @@ def test_lines_of_a_credit_note_count_under_either_number() -> None:
         assert codes(month(lines, invoices=invoice_rows({"total_charges": "176"}, note))) == []
 
 
+def test_a_credit_note_for_another_periods_invoice_stands_for_itself() -> None:
+    note = {"invoice_number": "G2", "document_type": "adjustment_note", "amends_of": "G0", "total_charges": "24"}
+    credit = {"invoice_number": "G2", "charge_type": "customerCredit", "effective_unit_price": "2.4",
+              "subtotal": "-24", "total": "-24"}  # fmt: skip
+    result = month(recon_rows({}, credit), invoices=invoice_rows({"total_charges": "176"}, note))
+    assert codes(result) == []
+    off = month(recon_rows({}, {**credit, "total": "-24.01"}), invoices=invoice_rows({"total_charges": "176"}, note))
+    assert codes(off) == ["INVOICE_TOTAL_MISMATCH", "TOTAL_MISMATCH"]
+
+
 def test_tax_that_only_the_invoice_has_is_told_but_blocks_nothing() -> None:
     documents = invoice_rows({"total_charges": "211.20"})
     assert month(invoices=documents).blocking == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
@@ -130,7 +130,7 @@ def test_without_a_text_the_term_is_told_by_its_length(end: date | None, expecte
 )
 def test_days_of_a_monthly_cycle(dates: ChargeDates, expected: tuple[int, int]) -> None:
     (cycle,) = cycles_of("p1y", "monthly", dates)
-    assert (cycle.billed_days, cycle.cycle_days) == expected
+    assert (cycle.billed, cycle.full) == expected
 
 
 def test_an_annual_cycle_of_a_coterminous_term_ends_with_it() -> None:
@@ -149,3 +149,21 @@ def test_an_extended_service_term_goes_on_month_by_month() -> None:
     assert [cycle[:2] for cycle in cycles_of("", "", ChargeDates(None, None, None, None), fee)[:3]] == [
         ("P1M", "Monthly"), ("P1Y", "Monthly"), ("P1Y", "Annual"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "expected"),
+    [
+        ((2025, 3, 12), (2026, 2, 11), (11, 12)), ((2025, 4, 12), (2026, 2, 11), (10, 12)),
+        ((2025, 2, 12), (2025, 3, 11), (1, 12)), ((2025, 1, 31), (2025, 2, 27), (1, 12)),
+        ((2025, 2, 28), (2025, 8, 30), (6, 12)),
+    ],
+)  # fmt: skip
+def test_a_change_of_plan_is_charged_by_whole_months(
+    start: tuple[int, int, int], end: tuple[int, int, int], expected: tuple[int, int]
+) -> None:
+    dates = ChargeDates(date(*start), date(*end), None, None, by_months=True)
+    (cycle,) = cycles_of("p1y", "annual", dates)
+    assert (cycle.billed, cycle.full, cycle.unit) == (*expected, "months")
+    days = ChargeDates(date(*start), date(*end) + timedelta(days=-10), None, None, by_months=True)
+    assert cycles_of("p1y", "annual", days)[0].unit == "days"
