@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import re
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
@@ -91,6 +93,41 @@ def test_a_clean_month_is_billed_with_every_amount_exactly_once(
     assert (again["loaded"], again["marked"]) == (
         {"prices": 0, "invoices": 0, "lines": 0}, {"invoices": 0, "lines": 0})  # fmt: skip
     assert len(halo.lines()) == len(in_halo)
+
+
+def test_lines_that_changed_after_they_were_billed_are_found_and_left_alone(halo: Sandbox, command: Command) -> None:
+    """Twenty lines of a republished invoice carry another tax."""
+    generate_month(Path("exports"), period="2025-11", plant=False)
+    assert command("run", "--period", "2025-11", "--json").document["status"] == "billed"
+    before = halo.lines()
+    changed = retax(20)
+    outcome = command("run", "--period", "2025-11", "--json")
+    assert (outcome.code, outcome.document["findings"]) == (1, {"BILLED_LINE_CHANGED": 20})
+    found = query("select source_row from out_findings where code = 'BILLED_LINE_CHANGED' order by 1")
+    assert [row["source_row"] for row in found] == changed
+    assert halo.lines() == before
+
+
+def retax(count: int) -> list[int]:
+    """Put a cent more tax on the first lines that are taxed, and on their invoices; returns their rows."""
+    recon, documents = (next(Path("exports").glob(name)) for name in ("*Reconciliation*.csv", "invoices*.json"))
+    with recon.open(encoding="utf-8-sig", newline="") as file:
+        header, *rows = csv.reader(file)
+    place = {name: header.index(name) for name in ("InvoiceNumber", "TaxTotal", "Total")}
+    taxed = [number for number, row in enumerate(rows) if Decimal(row[place["TaxTotal"]]) > 0][:count]
+    text = documents.read_text(encoding="utf-8")
+    more: Counter[str] = Counter(rows[number][place["InvoiceNumber"]] for number in taxed)
+    for number in taxed:
+        for name in ("TaxTotal", "Total"):
+            rows[number][place[name]] = str(Decimal(rows[number][place[name]]) + Decimal("0.01"))
+    for invoice, lines in more.items():
+        total = re.search(rf'"id": "{invoice}".*?"totalCharges": ([0-9.]+)', text, re.S)
+        assert total is not None
+        text = text[: total.start(1)] + str(Decimal(total[1]) + Decimal(lines) / 100) + text[total.end(1) :]
+    documents.write_text(text, encoding="utf-8")
+    with recon.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+    return [number + 2 for number in taxed]
 
 
 def test_daily_usage_stands_for_azure_plan_lines_never_beside_them(
