@@ -17,6 +17,7 @@ from connectors.warehouse.customers import mapped_customers
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.sources import read_price_lists, read_source
 from pipelines.settings import Settings
+from transforms.categories import unknown_charge_types
 from transforms.conservation import added, sums_of_quarantine, sums_of_source
 from transforms.errors import InputError
 from transforms.line_identity import line_ids
@@ -95,6 +96,10 @@ def extract(settings: Settings, period: str) -> Extraction:
         notices += selection.notices
         identified = selection.kept.append_column("line_id", line_ids(selection.kept, kind))
         lines[kind] = EXPORT_TABLES[kind].conform(identified)
+    notices += [
+        f"{count} lines have the charge type {name}, which is not known: they are checked like other charges"
+        for name, count in unknown_charge_types(lines["invoice_recon"]).items()
+    ]
     invoices = EXPORT_TABLES["invoices"].conform(_of_period(documents, periods, period))
     if not any(table.num_rows for table in (*lines.values(), invoices, rejected)):
         raise InputError(_nothing(settings.exports, period, delivery, periods))

@@ -16,8 +16,14 @@ from transforms.money import Mask
 
 #: Publishers of Microsoft's own products, in lower case.
 FIRST_PARTY = ("microsoft", "microsoft corporation")
+#: Documented charge types (reference §2.4), with those of the older API.
+_CHARGE_TYPES = (
+    "new", "renew", "cyclecharge", "addquantity", "removequantity", "movequantity", "cancelimmediate", "cancel",
+    "convert", "changebillingplan", "customercredit", "extendterm", "purchase", "refund",
+)  # fmt: skip
 _COMMITMENT = r"(one|three|five|1|3|5)[ -]*(3|5)?[ -]*(month|year)s?[ -]*commitment"
 _LICENCE_PRODUCT = "CFQ7TTC0"
+_AZURE_PRODUCT = "DZH318Z0"
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,10 @@ def categorise(recon: pa.Table) -> Categories:
     licence = first_party & ~commitment_discount & (licence_id | committed)
     described = _mask(pc.equal(texts["subscription_description"], "azure plan"))
     metered = ~_mask(pc.equal(pc.coalesce(recon.column("meter_description"), pa.scalar("")), ""))
-    azure_plan = ~licence & ~commitment_discount & (described | metered)
+    # The basic attribute set has no meters.
+    sold_by_use = _mask(pc.starts_with(recon.column("product_id"), _AZURE_PRODUCT)) & _mask(pc.equal(term, ""))
+    of_azure = sold_by_use & _contains(texts, "azure", "product_category")
+    azure_plan = ~licence & ~commitment_discount & (described | metered | of_azure)
     credit = _mask(pc.equal(texts["charge_type"], "customercredit"))
     trial = _contains(texts, "trial", "product_qualifiers", "term_and_billing_cycle")
     effective = pc.fill_null(pc.sign(recon.column("effective_unit_price")), 0)
@@ -74,6 +83,13 @@ def metered_usage(usage: pa.Table) -> Mask:
     credited = _mask(pc.match_substring(lowered(usage, "credit_type"), "azure credit"))
     prices = [_mask(pc.not_equal(pc.sign(usage.column(name)), 0)) for name in ("unit_price", "effective_unit_price")]
     return first_party & ~covered & ~credited & (prices[0] | prices[1])
+
+
+def unknown_charge_types(recon: pa.Table) -> dict[str, int]:
+    """How many lines have a charge type that Microsoft does not document, by charge type as delivered."""
+    known = pc.is_in(lowered(recon, "charge_type"), pa.array(_CHARGE_TYPES))
+    counts = recon.filter(pc.invert(known)).column("charge_type").value_counts().to_pylist()
+    return {count["values"]: count["counts"] for count in counts if count["values"]}
 
 
 def lowered(table: pa.Table, name: str) -> pa.Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -110,7 +110,7 @@ def _dropped(before: _Subscription, period: str) -> list[Finding]:
         return []
     last = charges[-1][1]
     term_end = last["subscription_end_date"]
-    if term_end is None or paid_until >= term_end or paid_until + timedelta(days=1) > last_day(period):
+    if term_end is None or paid_until >= term_end or paid_until >= last_day(period):
         return []
     message = (
         f"Subscription {last['subscription_id']} was billed until {paid_until} in the previous period, its term ends "

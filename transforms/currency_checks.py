@@ -69,7 +69,8 @@ def _rates(table: pa.Table) -> Iterator[tuple[_Group, Decimal, int]]:
     """Each rate of each group with how many lines carry it."""
     counted = table.group_by([*_RATED, "pc_to_bc_exchange_rate"]).aggregate([([], "count_all")])
     for row in counted.to_pylist():
-        if row["pc_to_bc_exchange_rate"] is not None:
+        # Rates of days that the export does not tell may differ: licences are exchanged on the day of their charge.
+        if row["pc_to_bc_exchange_rate"] is not None and row["pc_to_bc_exchange_rate_date"] is not None:
             group = _Group(row["invoice_number"], row["pricing_currency"], row["pc_to_bc_exchange_rate_date"])
             yield group, row["pc_to_bc_exchange_rate"], row["count_all"]
 

@@ -127,7 +127,7 @@ def check_margin(
     that prints the same is taken, so that rounding alone raises no finding.
     """
     rows = np.flatnonzero(
-        pricing.priced & pricing.erp_price.valid & (pricing.erp_price.sign() > 0) & (numbers.subtotal.sign() >= 0)
+        pricing.priced & pricing.erp_price.valid & (numbers.subtotal.sign() >= 0)
         & (numbers.effective.sign() > 0) & ~categories.unpriced
     )  # fmt: skip
     if not len(rows):
@@ -141,7 +141,7 @@ def check_margin(
     retail = erp.times(pricing.billed[rows])
     above = cost.compare(retail) > 0
     allowed = retail * (Fixed.constant(1, len(rows)) - rules.column("margin_floor", rows))
-    below = (cost.compare(allowed) > 0) & ~above
+    below = (cost.compare(allowed) > 0) & ~above & (retail.sign() > 0)
     findings = []
     for place in rows_of(above | below):
         row = int(rows[place])

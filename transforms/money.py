@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Context, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any
 
 import numpy as np
@@ -73,7 +73,7 @@ def parse_decimals(
 
     Returns:
         The decimals, null where there is no value, and a mask of the rows whose text is no number or does not fit
-        the kind exactly. Nothing is rounded.
+        the kind exactly. Nothing is rounded but a price with more decimals than its kind has (22).
     """
     array = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
     if array.null_count == len(array):
@@ -111,11 +111,15 @@ def _parse_one_by_one(texts: pa.Array, kind: Kind) -> tuple[pa.Array, Mask]:
 def _parse_text(text: str, kind: Kind) -> Decimal | None:
     if not _NUMBER.fullmatch(text):
         return None
+    number = Decimal(text)
+    if kind is Kind.PRICE and -int(number.as_tuple().exponent) > kind.arrow_type.scale:
+        # A quotient that is printed longer than any currency needs; what it is charged at was rounded to coins anyway.
+        number = number.quantize(Decimal(1).scaleb(-kind.arrow_type.scale), ROUND_HALF_EVEN, EXACT)
     try:
-        pa.scalar(Decimal(text)).cast(kind.arrow_type)
+        pa.scalar(number).cast(kind.arrow_type)
     except pa.ArrowInvalid:
         return None
-    return Decimal(text)
+    return number
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 A row is refused, never repaired and never guessed, when a declared column holds something that is no number or no
 date, or when it lacks what a charge cannot do without. In reconciliation and usage lines that is the customer, the
-currency, and every required amount, price, quantity and date; other ids may be empty, because credits and perpetual
-licences come without some of them. In price lists and invoices it is what `transforms.tables` says may not be empty,
-and the same for required amounts and dates.
+currency, and every required amount but tax, price, quantity and date; other ids may be empty, because credits and
+perpetual licences come without some of them. In price lists and invoices it is what `transforms.tables` says may not
+be empty, and the same for required amounts and dates.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ _IDENTIFYING = frozenset(
      "customer_country", "term_duration", "billing_plan", "segment"}
 )  # fmt: skip
 _NEVER_EMPTY = frozenset({"customer_id", "currency", "billing_currency"})
+#: No tax is no value, as Microsoft leaves taxes out of the lines of some invoices (documented).
+_MAY_BE_EMPTY = frozenset({"tax_total"})
 
 
 @dataclass
@@ -145,7 +147,7 @@ def _column(
         order += seen
     if result is None:
         return pa.nulls(texts.num_rows, column.kind.arrow_type), order
-    if result.null_count and _may_not_be_empty(column):
+    if result.null_count and needs_value(column):
         names = match.found[column.name]
         empty = np.asarray(pc.is_null(result))
         for name in names:
@@ -175,7 +177,10 @@ def _typed(
     return array, order
 
 
-def _may_not_be_empty(column: Column) -> bool:
+def needs_value(column: Column) -> bool:
+    """Whether a row cannot be used without a value in this column."""
+    if column.name in _MAY_BE_EMPTY:
+        return False
     if not column.nullable or column.name in _NEVER_EMPTY:
         return True
     return column.required and column.kind is not Kind.TEXT

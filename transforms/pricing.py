@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -210,7 +211,7 @@ def _licence_question(case: dict[str, Any], tiered: set[str], policy: Policy) ->
     dates = charge_dates(case, case["charge_type"])
     fee = extended_term_fee(case["price_adjustment_description"])
     return PriceQuestion(
-        case["product_id"],
+        case["product_id"] or "",
         case["sku_id"] or "",
         case["customer_country"] or "",
         case["pricing_currency"] or case["currency"] or "",
@@ -218,7 +219,7 @@ def _licence_question(case: dict[str, Any], tiered: set[str], policy: Policy) ->
         dates.term_start or dates.charge_start,
         dates.charge_start,
         case["unit_price"],
-        case["billable_quantity"] if case["product_id"].upper() in tiered else None,
+        case["billable_quantity"] if (case["product_id"] or "").upper() in tiered else None,
         customer.segment,
         customer.price_tolerance,
     )
@@ -226,9 +227,15 @@ def _licence_question(case: dict[str, Any], tiered: set[str], policy: Policy) ->
 
 def charge_dates(line: Mapping[str, Any], charge_type: str) -> ChargeDates:
     """The dates of a reconciliation line; `charge_type` is its charge type in lower case."""
+
+    def day(name: str) -> date | None:
+        # The year 9999 stands for no end.
+        found: date | None = line[name]
+        return None if found is None or found.year == 9999 else found
+
     return ChargeDates(
-        line["charge_start_date"], line["charge_end_date"], line["subscription_start_date"],
-        line["subscription_end_date"], charge_type == "changebillingplan",
+        day("charge_start_date"), day("charge_end_date"), day("subscription_start_date"), day("subscription_end_date"),
+        charge_type == "changebillingplan",
     )  # fmt: skip
 
 

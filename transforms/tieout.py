@@ -8,6 +8,7 @@ invoice and not in the lines, which the policy's tax rates explain.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,9 +24,10 @@ from transforms.money import Fixed, currency_exponent, divide
 from transforms.policy import Policy
 from transforms.tables.results import INVOICE_TIEOUT
 
-VOIDED = "void_note"
-CREDIT_NOTE = "adjustment_note"
-_VOID_STATES = ("void", "voided")
+#: Spellings of document types and states, in lower case without spaces, hyphens and underscores: Microsoft's examples
+#: have `adjustment_note` and `void_note`, its prose has "Credit Note".
+_CREDIT_NOTES = ("adjustmentnote", "creditnote")
+_VOID = ("voidnote", "void", "voided", "voidinvoice", "voidedinvoice")
 
 
 @dataclass
@@ -46,17 +48,24 @@ class _Family:
         return self.document["currency_code"] if self.document else min(self.currencies, default=None)
 
 
-def is_document(document: Mapping[str, Any], kind: str) -> bool:
-    """Whether an invoice document is of that type; Microsoft's spelling varies in case and spacing."""
-    return str(document["document_type"] or "").strip().lower().replace(" ", "_") == kind
+def _folded(text: str | None) -> str:
+    return re.sub(r"[\s_-]+", "", text or "").lower()
+
+
+def _is_credit_note(document: Mapping[str, Any]) -> bool:
+    return _folded(document["document_type"]) in _CREDIT_NOTES
+
+
+def _is_void_note(document: Mapping[str, Any]) -> bool:
+    return _folded(document["document_type"]) in _VOID
 
 
 def voided_invoices(invoices: pa.Table) -> frozenset[str]:
     """Numbers of the invoices that are void: by their own document's type or state, or by a void note for them."""
     voided: set[str] = set()
     for document in invoices.select(["invoice_number", "document_type", "state", "amends_of"]).to_pylist():
-        is_note = is_document(document, VOIDED)
-        if is_note or str(document["state"] or "").strip().lower() in _VOID_STATES:
+        is_note = _is_void_note(document)
+        if is_note or _folded(document["state"]) in _VOID:
             voided.add(document["invoice_number"])
         if is_note and document["amends_of"]:
             voided.add(document["amends_of"])
@@ -103,7 +112,7 @@ def _families(recon: pa.Table, usage: pa.Table, invoices: pa.Table) -> dict[str,
     amended = {
         number: document["amends_of"]
         for number, document in documents.items()
-        if document["amends_of"] in documents and (is_document(document, CREDIT_NOTE) or is_document(document, VOIDED))
+        if document["amends_of"] in documents and (_is_credit_note(document) or _is_void_note(document))
     }
     voided = voided_invoices(invoices)
     families: dict[str, _Family] = {}
@@ -182,7 +191,7 @@ def _judge(family: _Family, policy: Policy) -> tuple[dict[str, Any], Finding | N
 def _charged(document: dict[str, Any]) -> Decimal:
     """What a document charges; a credit note for another period's invoice stands for itself and takes back."""
     total: Decimal = document["total_charges"]
-    return -abs(total) if is_document(document, CREDIT_NOTE) else total
+    return -abs(total) if _is_credit_note(document) else total
 
 
 def _mismatch(

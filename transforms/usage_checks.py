@@ -13,9 +13,10 @@ import pyarrow.compute as pc
 from transforms.categories import Categories, lowered, metered_usage
 from transforms.findings import Finding, money_text, plain_number
 from transforms.line_reader import LineReader, rows_of
-from transforms.money import EXACT, Mask
+from transforms.money import EXACT, Mask, currency_exponent
 
-#: What usage and line may differ by for each day and meter: Microsoft cuts each to the cent (documented).
+#: What usage and line may differ by for each day and meter: Microsoft cuts each to the cent (documented), in a currency
+#: of larger coins to those, and before the exchange to the pricing currency's cent.
 PER_DAY_AND_METER = Decimal("0.01")
 
 #: Microsoft's partner earned credit for services managed, as a fraction (documented; measured on every credited row).
@@ -28,6 +29,8 @@ _GROUP = ["invoice_number", "subscription_id", "product_id", "sku_id"]
 class _Sums:
     amount: Decimal
     days_and_meters: int
+    currency: str | None = None
+    rate: Decimal | None = None
 
 
 def check_usage(recon: pa.Table, categories: Categories, usage: pa.Table) -> list[Finding]:
@@ -36,7 +39,7 @@ def check_usage(recon: pa.Table, categories: Categories, usage: pa.Table) -> lis
     Only invoices that both exports speak of are compared. A finding names the line where there is only one.
     """
     # What Microsoft credits for another reason than an Azure credit, an outage say, is not in the usage.
-    azure_credit = _contains(recon, "azure credit", "credit_reason_code")
+    azure_credit = _matches(recon, "azure credit", "credit_reason_code")
     azure = recon.filter(pa.array(categories.azure_plan & (~categories.credit | azure_credit)))
     billed, used = _billed(azure), _used(usage)
     invoices = set(recon.column("invoice_number").to_pylist()) & {key[0] for key in used}
@@ -44,7 +47,7 @@ def check_usage(recon: pa.Table, categories: Categories, usage: pa.Table) -> lis
     for key in sorted(key for key in {*billed, *used} if key[0] in invoices):
         lines = billed.get(key, _Sums(Decimal(0), 0))
         detail = used.get(key, _Sums(Decimal(0), 0))
-        tolerance = PER_DAY_AND_METER * detail.days_and_meters
+        tolerance = EXACT.multiply(_per_day_and_meter(detail), Decimal(detail.days_and_meters))
         if abs(lines.amount - detail.amount) > tolerance:
             findings.append(_mismatch(key, azure, usage, lines.amount, detail, tolerance))
     return findings
@@ -57,8 +60,11 @@ def check_partner_earned_credit(usage: pa.Table) -> list[Finding]:
     plan covers, not what an Azure credit pays for, and not free of charge (reference §2.5).
     """
     charged = (_sign(usage, "effective_unit_price") > 0) & (_sign(usage, "quantity") > 0)
-    spot = _contains(usage, "spot", "meter_name", "sku_name", "meter_sub_category")
+    spot = _matches(usage, r"\bspot\b", "meter_name", "sku_name", "meter_sub_category")
     none = _sign(usage, "partner_earned_credit_percentage") == 0
+    if none.all():
+        # The basic attribute set has no percentages; there the type of credit tells.
+        none = ~_matches(usage, "partner earned credit applied", "credit_type")
     reader, charges = LineReader(usage, "billing_currency"), usage.column("billing_pre_tax_total")
     findings = []
     for row in rows_of(metered_usage(usage) & charged & ~spot & none):
@@ -74,6 +80,11 @@ def check_partner_earned_credit(usage: pa.Table) -> list[Finding]:
     return findings
 
 
+def _per_day_and_meter(detail: _Sums) -> Decimal:
+    coin = max(PER_DAY_AND_METER, Decimal(1).scaleb(-currency_exponent(detail.currency)))
+    return max(coin, EXACT.multiply(PER_DAY_AND_METER, detail.rate or Decimal(1)))
+
+
 def _billed(azure: pa.Table) -> dict[tuple[str, ...], _Sums]:
     grouped = azure.group_by(_GROUP).aggregate([("subtotal", "sum")])
     return {_key(row): _Sums(row["subtotal_sum"] or Decimal(0), 0) for row in grouped.to_pylist()}
@@ -81,13 +92,17 @@ def _billed(azure: pa.Table) -> dict[tuple[str, ...], _Sums]:
 
 def _used(usage: pa.Table) -> dict[tuple[str, ...], _Sums]:
     names = [*_GROUP, "usage_date", "meter_id"]
-    amounts = usage.select([*names, "billing_pre_tax_total"])
-    daily = amounts.group_by(names).aggregate([("billing_pre_tax_total", "sum")])
-    grouped = daily.group_by(_GROUP).aggregate([("billing_pre_tax_total_sum", "sum"), ([], "count_all")])
+    figures = [("billing_pre_tax_total", "sum"), ("billing_currency", "min"), ("pc_to_bc_exchange_rate", "max")]
+    daily = usage.select([*names, *(name for name, _ in figures)]).group_by(names).aggregate(figures)
+    of_days = [("billing_pre_tax_total_sum", "sum"), ("billing_currency_min", "min"),
+               ("pc_to_bc_exchange_rate_max", "max"), ([], "count_all")]  # fmt: skip
     return {
-        _key(row): _Sums(row["billing_pre_tax_total_sum_sum"] or Decimal(0), row["count_all"])
-        for row in grouped.to_pylist()
-    }
+        _key(row): _Sums(
+            row["billing_pre_tax_total_sum_sum"] or Decimal(0), row["count_all"], row["billing_currency_min_min"],
+            row["pc_to_bc_exchange_rate_max_max"],
+        )
+        for row in daily.group_by(_GROUP).aggregate(of_days).to_pylist()
+    }  # fmt: skip
 
 
 def _key(row: dict[str, Any]) -> tuple[str, ...]:
@@ -120,10 +135,10 @@ def _in_group(table: pa.Table, key: tuple[str, ...]) -> Mask:
     return mask
 
 
-def _contains(table: pa.Table, part: str, *names: str) -> Mask:
+def _matches(table: pa.Table, pattern: str, *names: str) -> Mask:
     found: Mask = np.zeros(table.num_rows, dtype=np.bool_)
     for name in names:
-        found |= _true(pc.match_substring(lowered(table, name), part))
+        found |= _true(pc.match_substring_regex(lowered(table, name), pattern))
     return found
 
 

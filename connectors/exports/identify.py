@@ -14,6 +14,7 @@ from connectors.exports.batches import Source
 from connectors.exports.containers import Content, Form, open_contents
 from connectors.exports.kinds import UNKNOWN, Recognition, missing_sentence, recognise
 from connectors.exports.opening import open_source
+from connectors.exports.reader import missing_columns
 from transforms.columns import Kind
 from transforms.dates import parse_dates
 from transforms.errors import InputError
@@ -130,7 +131,7 @@ def _describe(content: Content, source: Source, kind: str) -> Identity:
         invoices.update(_distinct(batch.texts, found.get("invoice_number", ())))
         currencies.update(_distinct(batch.texts, found.get(_CURRENCY[kind], ())))
         months.update(_months(batch.texts, found, kind))
-    if source.names_may_grow and (missing := match_headers(list(seen), table).missing):
+    if source.names_may_grow and (missing := missing_columns(list(seen), table, source)):
         raise InputError(missing_sentence(kind, missing))
     return Identity(
         path=shown_path(content),

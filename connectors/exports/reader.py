@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +14,11 @@ import pyarrow.compute as pc
 from connectors.exports.batches import Source, TextBatch, Unreadable
 from connectors.exports.containers import Content
 from connectors.exports.kinds import missing_sentence
-from transforms.columns import Table
+from transforms.columns import Column, Table
 from transforms.dates import DayOrder
 from transforms.errors import InputError
 from transforms.headers import match_headers
-from transforms.normalise import Normalised, normalise, uses_decimal_comma
+from transforms.normalise import Normalised, needs_value, normalise, uses_decimal_comma
 from transforms.tables import EXPORT_TABLES
 from transforms.tables.sources import QUARANTINE
 
@@ -66,7 +66,7 @@ def read_rows(content: Content, source: Source, kind: str) -> FileRows:
     reading = _Reading(content, kind)
     for batch in source.read(None):
         reading.add(batch, table, source)
-    missing = match_headers(list(reading.names), table).missing
+    missing = missing_columns(list(reading.names), table, source)
     if missing:
         raise InputError(f"{content.source_file}: {missing_sentence(kind, missing)}")
     if reading.day_order.is_day_first:
@@ -75,6 +75,12 @@ def read_rows(content: Content, source: Source, kind: str) -> FileRows:
             "others ambiguous: export it with dates month first (11/30/2025) or as 2025-11-30"
         )
     return reading.result()
+
+
+def missing_columns(names: Sequence[str], table: Table, source: Source) -> tuple[Column, ...]:
+    """Required columns that no row of an export has; where a row leaves out what is null, those that need a value."""
+    missing = match_headers(names, table).missing
+    return tuple(column for column in missing if not source.names_may_grow or needs_value(column))
 
 
 class _Reading:

@@ -75,6 +75,8 @@ def test_dates_day_first_are_not_guessed(tmp_path: Path) -> None:
 NUMBERS = {
     "0E-20": "0", "3.2e-05": "0.000032", "0.00E+00": "0", "'22.0000": "22", " 7.50 ": "7.5", "-0.5": "-0.5",
     ".5": "0.5", "0.1835431430074643112595": "0.1835431430074643112595", "1000000000000000": "1000000000000000",
+    "10.5000000000000000000000000001": "10.5", "0.33333333333333333333337": "0.3333333333333333333334",
+    "-2.12345678901234567890125": "-2.1234567890123456789012",
 }  # fmt: skip
 
 
@@ -188,6 +190,18 @@ def test_missing_required_columns_are_named(tmp_path: Path) -> None:
         read(tmp_path, csv_text([RECON_LINE], [*RECON_HEADER, "total"]))
 
 
+def test_json_lines_leave_out_what_no_row_has(tmp_path: Path) -> None:
+    """Spark writes no key for a null (reference §1a): an invoice of Azure alone has no terms and no tax."""
+    absent = ("TermAndBillingCycle", "TaxTotal", "SubscriptionEndDate", "PromotionId")
+    lines = json_lines([{name: value for name, value in RECON_LINE.items() if name not in absent}] * 2)
+    rows = recon_rows(read(tmp_path, lines))
+    assert [(row["term_and_billing_cycle"], row["tax_total"]) for row in rows] == [(None, None)] * 2
+    assert identify(tmp_path / "export")[0].kind == "invoice_recon"
+    header = [name for name in RECON_HEADER if name not in absent]
+    with pytest.raises(InputError, match="lacks the required columns TaxTotal, TermAndBillingCycle"):
+        read(tmp_path, csv_text([RECON_LINE], header))
+
+
 @pytest.mark.parametrize(
     ("header", "words"),
     [
@@ -286,7 +300,8 @@ def test_rows_that_are_not_utf8_are_put_aside(tmp_path: Path) -> None:
 
 def test_rows_without_what_a_charge_needs(tmp_path: Path) -> None:
     needed = ["CustomerId", "Currency", "Subtotal", "Total", "BillableQuantity", "UnitPrice", "ChargeStartDate"]
-    free = ["ProductId", "SkuId", "SubscriptionId", "TermAndBillingCycle", "InvoiceNumber", "Quantity", "ChargeEndDate"]
+    free = ["ProductId", "SkuId", "SubscriptionId", "TermAndBillingCycle", "InvoiceNumber", "Quantity", "ChargeEndDate",
+            "TaxTotal"]  # fmt: skip
     delivery = read(tmp_path, csv_text([line(**{name: ""}) for name in [*needed, *free]]))
     assert len(recon_rows(delivery)) == len(free)
     assert [reason.split(" is empty")[0] for reason in delivery.rejected.column("reason").to_pylist()] == needed

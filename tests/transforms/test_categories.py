@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.transforms.rows import recon_rows, usage_rows
-from transforms.categories import categorise, lowered, metered_usage
+from transforms.categories import categorise, lowered, metered_usage, unknown_charge_types
 
 OTHER: dict[str, Any] = {"product_id": "DG7GMGF0", "term_and_billing_cycle": None}
 AZURE: dict[str, Any] = {"product_id": "DZH318Z0", "term_and_billing_cycle": None}
@@ -44,6 +44,10 @@ def sorts(**line: Any) -> set[str]:
                      {"first_party"}, id="a reservation in an Azure plan"),
         pytest.param({**AZURE, "publisher_name": "Fabrikam", "meter_description": "GB"}, {"azure_plan"},
                      id="third party by the meter"),
+        pytest.param({**AZURE, "product_category": "Azure"}, {"first_party", "azure_plan"}, id="by its category"),
+        pytest.param({**OTHER, "product_category": "Azure"}, {"first_party"}, id="a category is not enough"),
+        pytest.param({**AZURE, "product_category": "Azure", "term_and_billing_cycle": "1 Year"}, {"first_party"},
+                     id="a term is no use"),
         pytest.param({"subscription_description": "Azure plan"}, {"first_party", "licence"}, id="so renamed"),
         pytest.param({"charge_type": "CustomerCredit"}, {"first_party", "licence", "credit", "unpriced"}, id="credit"),
         pytest.param({"product_qualifiers": '["Trial"]'}, {"first_party", "licence", "unpriced"}, id="trial"),
@@ -79,6 +83,11 @@ def test_what_a_line_is(line: dict[str, Any], expected: set[str]) -> None:
 )
 def test_which_usage_is_charged_by_the_meter(line: dict[str, Any], expected: bool) -> None:
     assert metered_usage(usage_rows({"publisher_name": "Microsoft", **line}))[0] == expected
+
+
+def test_charge_types_that_nobody_documents_are_told() -> None:
+    types = ["new", "CycleCharge", "Prorate", "Prorate", None]
+    assert unknown_charge_types(recon_rows(*({"charge_type": one} for one in types))) == {"Prorate": 2}
 
 
 def test_texts_are_compared_in_lower_case_and_stripped() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -305,3 +306,58 @@ def test_customers_that_halopsa_does_not_know() -> None:
 def test_partner_earned_credit(usage: Line, expected: list[str]) -> None:
     result = month(recon_rows({}, AZURE), usage=usage_rows({**EARNED, **usage}, {**EARNED, "meter_id": "m2"}))
     assert [code for code in codes(result) if code != "USAGE_MISMATCH"] == expected
+
+
+@pytest.mark.parametrize(("meter", "expected"), [
+    ("D4s v5 Spot", []), ("Hotspot Gateway", ["PEC_MISSING"]), ("HubSpot connector", ["PEC_MISSING"]),
+])  # fmt: skip
+def test_spot_is_a_word(meter: str, expected: list[str]) -> None:
+    usage = usage_rows({**EARNED, "partner_earned_credit_percentage": None, "meter_name": meter}, EARNED)
+    assert [code for code in codes(month(recon_rows({}, AZURE), usage=usage)) if code == "PEC_MISSING"] == expected
+
+
+def test_without_percentages_the_type_of_credit_tells() -> None:
+    earned, unearned = ({**EARNED, "partner_earned_credit_percentage": None, "credit_type": text} for text in (
+        "Partner Earned Credit Applied", "Credit Not Applied"))  # fmt: skip
+    assert "PEC_MISSING" not in codes(month(recon_rows({}, AZURE), usage=usage_rows(earned, earned)))
+    found = month(recon_rows({}, AZURE), usage=usage_rows(earned, {**unearned, "meter_id": "m2"})).findings.to_pylist()
+    missing = [one for one in found if one["code"] == "PEC_MISSING"]
+    assert [(one["source_row"], one["expected_amount"], one["actual_amount"]) for one in missing] == [
+        (3, Decimal("0.50575"), Decimal("0.595"))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("currency", "rate", "billed", "expected"),
+    [
+        ("USD", "1", "1.01", []), ("USD", "1", "1.02", ["USAGE_MISMATCH"]),
+        ("JPY", "1", "2", []), ("JPY", "1", "3", ["USAGE_MISMATCH"]),
+        ("SEK", "10", "1.1", []), ("SEK", "10", "1.11", ["USAGE_MISMATCH"]),
+        ("SEK", "0.1", "1.01", []), ("SEK", "0.1", "1.02", ["USAGE_MISMATCH"]),
+        ("KWD", "1", "1.01", []), ("KWD", "1", "1.011", ["USAGE_MISMATCH"]),
+    ],
+)  # fmt: skip
+def test_usage_may_differ_by_what_cutting_to_coins_takes(
+    currency: str, rate: str, billed: str, expected: list[str]
+) -> None:
+    used = {**EARNED, "billing_currency": currency, "pricing_currency": "USD", "pc_to_bc_exchange_rate": rate,
+            "billing_pre_tax_total": "1"}  # fmt: skip
+    line = {**AZURE, "currency": currency, "subtotal": billed, "total": billed, "pc_to_bc_exchange_rate": rate}
+    result = month(recon_rows(line), usage=usage_rows(used))
+    assert [code for code in codes(result) if code == "USAGE_MISMATCH"] == expected
+
+
+def test_rates_of_unknown_days_may_differ() -> None:
+    lines = [{**GBP, "subscription_id": f"s{n}", "pc_to_bc_exchange_rate_date": None} for n in range(3)]
+    assert found(*lines, {**lines[0], "pc_to_bc_exchange_rate": "0.81", "subtotal": "142.50", "total": "142.50",
+                          "subscription_id": "odd"}) == []  # fmt: skip
+
+
+def test_the_year_9999_is_no_end() -> None:
+    endless = {"charge_end_date": date(9999, 12, 31), "subscription_end_date": date(9999, 12, 31)}
+    assert found(endless) == []
+    assert found(OTHER, previous=[{**LAST_MONTH, **endless}]) == []
+
+
+def test_a_line_without_a_product_is_not_listed() -> None:
+    assert found({"product_id": None}) == ["PRICE_NOT_FOUND"]

@@ -93,6 +93,11 @@ def test_a_line_raises_exactly_its_findings(line: dict[str, Any], expected: list
     assert codes(month(recon_rows(line))) == expected
 
 
+def test_nothing_may_cost_more_than_an_erp_price_of_nothing() -> None:
+    free = price_rows({"unit_price": "0", "erp_price": "0"})
+    assert codes(month(recon_rows({}), prices=free)) == ["ABOVE_ERP", "UNIT_PRICE_MISMATCH"]
+
+
 def test_a_promotion_explains_a_different_list_price() -> None:
     found = month(recon_rows({"unit_price": "15", "promotion_id": "39NFJQT1PJPJ:1:39NFJQT1Q5MD"})).findings.to_pylist()
     assert [(one["code"], one["severity"]) for one in found] == [("UNIT_PRICE_MISMATCH", "info")]
@@ -138,6 +143,11 @@ def test_floor_and_severity_are_the_policys() -> None:
         pytest.param([{"total_charges": "200"}, {"invoice_number": "G2", "document_type": "adjustment_note",
                        "amends_of": "G1", "total_charges": "24"}], [], "matched", id="credit note subtracted"),
         pytest.param([{"total_charges": "500", "document_type": "void_note"}], [], "voided", id="voided"),
+        *(pytest.param([{"total_charges": "200"}, {"invoice_number": "G2", "document_type": kind, "amends_of": "G1",
+                        "total_charges": "24"}], [], "matched", id=kind)
+          for kind in ("Credit Note", "CreditNote", "credit_note", "Adjustment_Note", "adjustment-note")),
+        *(pytest.param([{"total_charges": "500", "document_type": kind}], [], "voided", id=kind)
+          for kind in ("VoidNote", "Void Note", "Void")),
         pytest.param([], ["INVOICE_NOT_FOUND"], "invoice_not_found", id="no document"),
         pytest.param([{"total_charges": "176"}, {"invoice_number": "G9", "total_charges": "5"}],
                      ["INVOICE_WITHOUT_LINES"], "matched", id="a document without lines"),
