@@ -15,7 +15,7 @@ from transforms.line_numbers import Coins
 from transforms.money import Fixed, divide, tidy
 from transforms.policy import Policy
 from transforms.price_match import with_fee
-from transforms.price_rows import per_cycle
+from transforms.price_rows import full_cycle, per_cycle
 from transforms.pricing import charge_dates, extended_term_fee
 from transforms.rounding import RULES
 from transforms.terms import Cycle, cycles_of
@@ -145,7 +145,7 @@ def _retail(line: Row, cycle: Cycle, policy: Policy, codes: Collection[str]) -> 
     erp, effective = line["erp_unit_price"], line["effective_unit_price"]
     if not erp or not effective or line["subtotal_amount"] < 0:
         return []
-    full = divide(effective * cycle.full, cycle.billed, 10, ROUND_HALF_UP)
+    full = full_cycle(effective, cycle)
     scaled = f"{plain_number(effective)} ÷ {cycle.billed} × {cycle.full} {cycle.unit} = "
     prorated = scaled if cycle.billed != cycle.full else ""
     floor = policy.of(line["customer_id"]).margin_floor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,7 @@ from transforms.findings import Finding, money_text, plain_number
 from transforms.line_numbers import LineNumbers
 from transforms.line_reader import CONTEXT, LineReader, rows_of
 from transforms.money import Fixed
+from transforms.price_rows import full_cycle
 from transforms.pricing import Pricing
 from transforms.rounding import RoundingResult
 
@@ -96,10 +98,9 @@ def check_unit_price(
 
 def _list_price(row: int, pricing: Pricing) -> str:
     """A line's list price per charge cycle and how it comes about, for a message."""
-    expected, answer = money_text(pricing.list_price.decimal(row)), pricing.answer(row)
-    listed, cycle = answer.row, answer.cycle
-    if listed is None or cycle is None or not cycle.term:
-        return f"{expected} ({listed.origin})" if listed else expected
+    expected, (listed, cycle) = money_text(pricing.list_price.decimal(row)), pricing.priced_by(row)
+    if not listed.billing_plan:
+        return f"{expected} ({listed.origin}; {pricing.question(row).moment})"
     fee = f" × {plain_number(1 + cycle.fee)} (Extended Service Term)" if cycle.fee else ""
     segment = f"{listed.segment}, " if listed.segment else ""
     return (
@@ -144,27 +145,26 @@ def check_margin(
     below = (cost.compare(allowed) > 0) & ~above & (retail.sign() > 0)
     findings = []
     for place in rows_of(above | below):
-        row = int(rows[place])
-        full = pricing.full_cycle_price(row, price.decimal(place))
-        expected = pricing.erp_price.decimal(row)
-        listed = pricing.answer(row).row
-        charged = f"A full charge cycle costs {money_text(full)} a unit{_scaled(row, pricing)}"
-        retail_price = f"the ERP price {money_text(expected)} ({listed.origin if listed else 'price list'})"
-        if above[place]:
-            code, message = "ABOVE_ERP", f"{charged}, more than {retail_price}."
-        else:
-            code = "MARGIN_BELOW_FLOOR"
-            floor = plain_number(rules.of(row).margin_floor * 100)
-            message = f"{charged}; at {retail_price} less than {floor} % remains."
-        findings.append(reader.finding(row, code, message, expected=expected, actual=full, priced=True))
+        row, paid = int(rows[place]), price.decimal(place)
+        if paid is not None:
+            code = "ABOVE_ERP" if above[place] else "MARGIN_BELOW_FLOOR"
+            findings.append(_retail_finding(reader, row, code, paid, pricing, rules))
     return findings
 
 
-def _scaled(row: int, pricing: Pricing) -> str:
-    cycle = pricing.answer(row).cycle
-    if cycle is None or cycle.billed == cycle.full:
-        return ""
-    return f" ({cycle.billed} of {cycle.full} {cycle.unit} are charged)"
+def _retail_finding(
+    reader: LineReader, row: int, code: str, paid: Decimal, pricing: Pricing, rules: LineRules
+) -> Finding:
+    listed, cycle = pricing.priced_by(row)
+    full, expected = full_cycle(paid, cycle), pricing.erp_price.decimal(row)
+    scaled = "" if cycle.billed == cycle.full else f" ({cycle.billed} of {cycle.full} {cycle.unit} are charged)"
+    charged = f"A full charge cycle costs {money_text(full)} a unit{scaled}"
+    retail = f"the ERP price {money_text(expected)} ({listed.origin})"
+    floor = plain_number(rules.of(row).margin_floor * 100)
+    message = f"{charged}, more than {retail}." if code == "ABOVE_ERP" else (
+        f"{charged}; at {retail} less than {floor} % remains."
+    )
+    return reader.finding(row, code, message, expected=expected, actual=full, priced=True)
 
 
 def billed_line_changes(

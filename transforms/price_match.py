@@ -140,7 +140,7 @@ _RANKS: dict[Outcome, int] = {"not_found": 0, "not_effective": 1, "priced": 2}
 
 def with_fee(price: Decimal, cycle: Cycle) -> Decimal:
     """A list price with the fee of an Extended Service Term on it; the price itself where there is none."""
-    return EXACT.multiply(price, 1 + cycle.fee) if cycle.fee else price
+    return EXACT.multiply(price, 1 + cycle.fee)
 
 
 def precedence(row: PriceRow, on: date | None) -> tuple[Any, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
@@ -11,9 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from transforms.money import EXACT, currency_exponent, decimals_of, divide, tidy
+from transforms.terms import Cycle
 
 NO_START = datetime.min.replace(tzinfo=UTC)
 NO_END = datetime.max.replace(tzinfo=UTC)
+#: Meters are separated in one way or another.
+_METER = re.compile(r"[^,;|\s]+")
 _READ = [
     "product_id", "sku_id", "term_duration", "billing_plan", "market", "currency", "unit_price", "erp_price", "segment",
     "pricing_tier_range_min", "pricing_tier_range_max", "effective_start_date", "effective_end_date",
@@ -84,6 +88,12 @@ def per_cycle(price: Decimal, per_term: int) -> Decimal:
     return tidy(divide(price, per_term, max(10, decimals_of(price)), ROUND_HALF_UP))
 
 
+def full_cycle(price: Decimal, cycle: Cycle) -> Decimal:
+    """A prorated price scaled to its full charge cycle; where the division does not end, rounded to ten decimals."""
+    places = max(10, decimals_of(price))
+    return tidy(divide(EXACT.multiply(price, cycle.full), cycle.billed, places, ROUND_HALF_UP))
+
+
 def same_unit_price(
     billed: Decimal, term_price: Decimal | None, per_term: int, currency: str, tolerance: Decimal = Decimal(0)
 ) -> bool:
@@ -121,13 +131,9 @@ def _row(row: dict[str, Any], published: dict[tuple[str, str], datetime]) -> Pri
         str(row["segment"] or ""), (row["pricing_tier_range_min"], row["pricing_tier_range_max"]),
         row["effective_start_date"] or NO_START, row["effective_end_date"] or NO_END,
         row["last_updated_date"] or NO_START, published[row["file_sha256"], row["source_file"]],
-        tuple(part for part in _separated(row["meter_ids"]) if part),
+        tuple(_METER.findall((row["meter_ids"] or "").lower())),
         row["file_sha256"], row["source_file"], row["source_row"],
     )  # fmt: skip
-
-
-def _separated(meter_ids: str | None) -> list[str]:
-    return (meter_ids or "").lower().replace(";", ",").replace("|", ",").replace(" ", ",").split(",")
 
 
 def _end(day: date) -> datetime:

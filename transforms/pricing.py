@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -16,12 +16,12 @@ import pyarrow.compute as pc
 
 from transforms.azure_prices import AzureLists, AzurePriceBook, AzureQuestion
 from transforms.categories import Categories, lowered, metered_usage
-from transforms.money import EXACT, Fixed, Integers, Mask, decimals_of, divide
+from transforms.money import EXACT, Fixed, Integers, Mask
 from transforms.policy import Policy
 from transforms.price_match import PriceAnswer, PriceBook, PriceQuestion, with_fee
 from transforms.price_rows import PriceRow, per_cycle, price_rows
 from transforms.tables.sources import PRICE_LIST
-from transforms.terms import ChargeDates, cycles_of
+from transforms.terms import ChargeDates, Cycle, cycles_of
 
 Question = PriceQuestion | AzureQuestion
 
@@ -78,12 +78,12 @@ class Pricing:
         """What the price book answered for it."""
         return self._answers[int(self._asked[row])]
 
-    def full_cycle_price(self, row: int, effective: Decimal | None) -> Decimal | None:
-        """A line's effective unit price scaled to its full charge cycle, for a message (ten decimals)."""
-        if effective is None:
-            return None
-        places = max(10, decimals_of(effective))
-        return divide(effective * int(self.full[row]), int(self.billed[row]), places, ROUND_HALF_UP)
+    def priced_by(self, row: int) -> tuple[PriceRow, Cycle]:
+        """The price list row of a line with a list price, and the cycle it was applied to."""
+        answer = self.answer(row)
+        assert answer.row is not None
+        assert answer.cycle is not None
+        return answer.row, answer.cycle
 
     def price_rows(self) -> dict[str, pa.Array]:
         """Where each line's price comes from: segment, its origin, and the price list's file and row."""

@@ -152,18 +152,16 @@ def _cycle_days(charge_start: date, charge_end: date, dates: ChargeDates, months
     with another and its cycles are counted back from its end; where the dates tell neither, the cycle is the month
     (or years) up to the charge's end.
     """
-    after, (term_start, term_end) = charge_end + timedelta(days=1), dates[2:4]
-    if term_start is not None and term_start <= charge_start:
-        count = _months_between(term_start, after) // months
-        for steps in (count, count + 1):
-            if steps > 0 and add_months(term_start, steps * months) == after:
-                return (after - add_months(term_start, (steps - 1) * months)).days
-    if term_end is not None and term_end >= charge_end:
-        anchor = term_end + timedelta(days=1)
-        count = _months_between(after, anchor) // months
-        for steps in (count, count + 1):
-            if add_months(anchor, -steps * months) == after:
-                return (after - add_months(anchor, -(steps + 1) * months)).days
+    after = charge_end + timedelta(days=1)
+    if dates.term_start is not None and dates.term_start <= charge_start:
+        passed = _months_between(dates.term_start, after)
+        if passed % months == 0 and add_months(dates.term_start, passed) == after:
+            return (after - add_months(dates.term_start, passed - months)).days
+    if dates.term_end is not None and dates.term_end >= charge_end:
+        anchor = dates.term_end + timedelta(days=1)
+        left = _months_between(after, anchor)
+        if left % months == 0 and add_months(anchor, -left) == after:
+            return (after - add_months(anchor, -left - months)).days
     return (after - add_months(after, -months)).days
 
 

@@ -7,11 +7,13 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from tests.transforms.rows import price_rows as price_table
 from transforms.azure_prices import AzureLists, AzurePriceBook, AzureQuestion
 from transforms.price_match import PriceBook, PriceQuestion, with_fee
-from transforms.price_rows import NO_END, NO_START, PriceRow, per_cycle, same_unit_price
+from transforms.price_rows import NO_END, NO_START, PriceRow, full_cycle, per_cycle, price_rows, same_unit_price
 from transforms.terms import Cycle
 
 MONTHLY = Cycle("P1Y", "Monthly", 12, 30, 30)
@@ -105,7 +107,7 @@ def test_without_a_day_any_row_counts() -> None:
         pytest.param({"Education": 96, "Charity": 240}, {}, ("Charity", "default"), id="nor is the default listed"),
         pytest.param({"Education": 120, "Charity": 120, "Commercial": 240}, {}, ("Charity", "default"),
                      id="two fit, and the default does not"),
-        pytest.param({"Education": 120, "Commercial": 120}, {}, ("Commercial", "default"), id="the default fits too"),
+        pytest.param({"Education": 120, "Charity": 120, "": 240}, {}, ("Charity", "default"), id="two fit, none is it"),
         pytest.param({"Education": 120, "Commercial": 240}, {"segment": "Commercial"}, ("Commercial", "policy"),
                      id="the policy knows it"),
         pytest.param({"Education": 120, "Commercial": 240}, {"segment": "Charity"}, ("Education", "price"),
@@ -125,6 +127,15 @@ def test_how_the_segment_is_known(
     answer = PriceBook(listed).answer(QUESTION._replace(**question), "Commercial")
     assert answer.row is not None
     assert (answer.row.segment, answer.segment_source) == expected
+
+
+def test_the_default_segment_counts_where_it_fits_or_nothing_does() -> None:
+    for prices in ((120, 120), (240, 240)):
+        listed = rows(*({"segment": name, "unit_price": Decimal(price)} for name, price in
+                        zip(("Charity", "Education"), prices, strict=True)))  # fmt: skip
+        answer = PriceBook(listed).answer(QUESTION, "Education")
+        assert answer.row is not None
+        assert (answer.row.segment, answer.segment_source) == ("Education", "default")
 
 
 def test_the_price_of_the_day_charged_for_is_of_the_same_segment_and_not_the_terms_own() -> None:
@@ -162,6 +173,56 @@ def test_what_a_question_says_of_itself() -> None:
     assert used.tolerance == 0
 
 
+def test_prices_are_compared_in_the_currencys_coins() -> None:
+    """1,000 ÷ 12 is 83 yen; in a currency of cents it would be 83.33."""
+    yen = rows({"currency": "JPY", "segment": "Education", "unit_price": Decimal(1000)},
+               {"currency": "JPY", "unit_price": Decimal(2000)})  # fmt: skip
+    asked = QUESTION._replace(currency="jpy", unit_price=Decimal(83))
+    answer = PriceBook(yen).answer(asked, "Commercial")
+    assert answer.row is not None
+    assert answer.row.segment == "Education"
+    assert answer.matches(Decimal(83), "JPY")
+    assert not answer.matches(Decimal(83), "USD")
+    changes: list[dict[str, Any]] = [
+        {"currency": "JPY", "unit_price": Decimal("83.2"), "starts": at(2)}, {"currency": "JPY"}
+    ]  # fmt: skip
+    assert metered(*changes, currency="JPY", unit_price=Decimal(83)) == 1
+    current = replace(answer, row=None, current=yen[0])
+    assert current.matches_current(Decimal(83), "JPY")
+    assert not current.matches_current(Decimal(83), "USD")
+    assert current.matches_current(Decimal("83.5"), "USD", Decimal("0.01"))
+    assert not current.matches(Decimal(83), "JPY")
+    assert not current.matches_current(None, "JPY")
+
+
+def test_which_quantities_a_tier_holds() -> None:
+    def holds(first: int | None, last: int | None) -> list[bool]:
+        tier = (None if first is None else Decimal(first), None if last is None else Decimal(last))
+        row = replace(ROW, tier=tier)
+        return [row.holds(None if one is None else Decimal(one)) for one in (4, 5, 6, 7, None)]
+
+    assert holds(5, 6) == [False, True, True, False, True]
+    assert holds(None, 6) == [True, True, True, False, True]
+    assert holds(5, None) == [False, True, True, True, True]
+
+
+def test_rows_as_they_are_listed() -> None:
+    lists = price_table(
+        {"product_id": "P", "sku_id": "00ab", "term_duration": "p1y", "market": "us", "currency": "usd",
+         "meter_ids": "M1;m2, m3|M4  m5", "pricing_tier_range_min": "1", "last_updated_date": at(3)},
+        {"product_id": "P", "billing_plan": None, "segment": None, "effective_start_date": None,
+         "effective_end_date": None, "erp_price": None},
+        {"product_id": "other", "effective_start_date": at(9)},
+    )  # fmt: skip
+    first, second = price_rows(lists, pa.array(["P"]))
+    assert (first.sku_id, first.term, first.market, first.currency) == ("00AB", "P1Y", "US", "USD")
+    assert first.meters == ("m1", "m2", "m3", "m4", "m5")
+    assert (first.tier, first.updated) == ((Decimal(1), None), at(3))
+    assert (second.billing_plan, second.segment, second.meters, second.tier) == ("", "", (), (None, None))
+    assert (second.starts, second.ends, second.updated, second.erp_price) == (NO_START, NO_END, NO_START, None)
+    assert {first.published, second.published} == {at(9)}
+
+
 def test_where_a_row_stands() -> None:
     assert replace(ROW, starts=NO_START, ends=at(6, 30)).origin == "list.csv row 2, valid the beginning to 2025-06-30"
 
@@ -192,6 +253,11 @@ def test_the_tolerance_of_a_price_is_a_fraction_of_the_lists() -> None:
 def test_prices_per_cycle() -> None:
     assert str(per_cycle(Decimal("211.20"), 12)) == "17.6"
     assert per_cycle(Decimal(100), 12) == Decimal("8.3333333333")
+    assert per_cycle(Decimal("0.0000000001"), 2) == Decimal("0.0000000001"), "half up"
+    assert not same_unit_price(Decimal(0), None, 12, "USD")
+    assert full_cycle(Decimal("8.10"), Cycle("P1Y", "Monthly", 12, 11, 30)) == Decimal("22.0909090909")
+    assert full_cycle(Decimal("0.0000000001"), Cycle("", "", 1, 2, 1)) == Decimal("0.0000000001")
+    assert full_cycle(Decimal("8.1000000000001"), Cycle("", "", 1, 1, 1)) == Decimal("8.1000000000001")
     assert per_cycle(Decimal("0.000000000012"), 12) == Decimal("0.000000000001")
     assert with_fee(Decimal("21.12"), MONTHLY._replace(fee=Decimal("0.03"))) == Decimal("21.7536")
     assert with_fee(Decimal("21.12"), MONTHLY) == Decimal("21.12")
@@ -216,7 +282,7 @@ def metered(*changes: dict[str, Any], **question: Any) -> int | str:
 
 @pytest.mark.parametrize("change", [
     {"product_id": "Q"}, {"sku_id": "0002"}, {"market": "DE"}, {"currency": "EUR"}, {"billing_plan": "Monthly"},
-    {"file_sha256": "other"}, {"source_file": "other.csv"},
+    {"file_sha256": "other"}, {"source_file": "other.csv"}, {"sku_id": "0001x"},
 ])  # fmt: skip
 def test_every_part_of_an_azure_key_counts(change: dict[str, Any]) -> None:
     assert metered(change) == "not_found"

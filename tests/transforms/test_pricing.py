@@ -300,3 +300,52 @@ def test_which_azure_list_is_of_the_month(file: str, row: Row, delivered: bool, 
 
 def test_a_licence_list_is_no_azure_list() -> None:
     assert not azure_lists_of("2025-11", price_rows({"effective_end_date": OPEN_END}), ["f" * 64]).files
+
+
+# From a line to its question.
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param({"pricing_currency": None}, id="priced in the billing currency"),
+        pytest.param({"customer_country": None}, id="of an unknown country"),
+        pytest.param({"customer_country": "us", "pricing_currency": "usd"}, id="in lower case"),
+        pytest.param({"customer_id": "C1", "term_and_billing_cycle": " ONE-YEAR commitment FOR monthly billing "},
+                     id="in upper case"),
+    ],
+)  # fmt: skip
+def test_what_a_line_asks(line: Row) -> None:
+    assert codes(month(recon_rows(line))) == []
+
+
+def test_a_line_without_a_sku_asks_for_none() -> None:
+    (finding,) = month(recon_rows({"sku_id": None})).findings.to_pylist()
+    assert (finding["code"], finding["message"]) == (
+        "PRICE_NOT_FOUND", "No price list has a row for CFQ7TTC0LH16: P1Y/Monthly US USD."
+    )  # fmt: skip
+
+
+def test_a_change_of_plan_is_judged_by_months() -> None:
+    """February of a year: a twelfth of the annual price, not 28 of 365 days of it."""
+    lists = price_rows({"billing_plan": "Annual", "unit_price": "216", "erp_price": "240"})
+    dates = {"charge_start_date": date(2025, 2, 1), "charge_end_date": date(2025, 2, 28), "billing_frequency": "Annual",
+             "subscription_start_date": date(2025, 4, 1)}  # fmt: skip
+    line = charged("216", "18", **dates)
+    by_months = month(recon_rows({**line, "charge_type": "changeBillingPlan"}), prices=lists)
+    assert "MARGIN_BELOW_FLOOR" not in codes(by_months)
+    assert by_months.lines.column("erp_amount").to_pylist() == [Decimal(200)]
+    by_days = month(recon_rows({**line, "charge_type": "addQuantity"}), prices=lists)
+    assert "MARGIN_BELOW_FLOOR" in codes(by_days)
+
+
+def test_the_end_of_a_coterminous_term_tells_its_cycles() -> None:
+    line = charged("17.60", "14.6667", charge_start_date=date(2025, 4, 5), charge_end_date=date(2025, 4, 29),
+                   subscription_start_date=date(2025, 4, 5), subscription_end_date=date(2026, 1, 30))  # fmt: skip
+    assert month(recon_rows(line)).lines.column("erp_amount").to_pylist() == [Decimal("183.33")]
+
+
+def test_an_undated_azure_list_is_taken_where_it_was_delivered() -> None:
+    lists = table_of(PRICE_LIST, {**PRICE, **AZURE}, [{"effective_start_date": None}], "list.csv")
+    assert azure_lists_of("2025-11", lists, ["f" * 64]).files
+    assert not azure_lists_of("2025-11", lists, []).files

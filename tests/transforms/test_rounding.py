@@ -82,7 +82,7 @@ def test_a_cut_that_the_printed_price_hides() -> None:
 
 def test_the_tolerance_is_in_coins_of_the_currency_and_grows_with_the_rate() -> None:
     assert judged("10", "0", "1", places=0)[0] == "A"
-    assert judged("10", "0", "1.1", places=0)[0] == ""
+    assert judged("10", "0", "1.005", places=0)[0] == ""
     assert judged("10", "0", "0.001", places=3)[0] == "A"
     assert judged("10", "0", "0.0011", places=3)[0] == ""
     assert judged("10", "4", "60.04", rate="1.5")[0] == "A"

@@ -124,6 +124,12 @@ def test_without_a_text_the_term_is_told_by_its_length(end: date | None, expecte
                      id="counted back from the term's end"),
         pytest.param(ChargeDates(date(2025, 2, 20), date(2025, 2, 27), date(2025, 1, 31), date(2026, 1, 30)), (8, 28),
                      id="to the last of a short month"),
+        pytest.param(ChargeDates(date(2025, 4, 5), date(2025, 4, 29), date(2025, 4, 5), date(2026, 1, 30)), (25, 30),
+                     id="to the last of a short month, back from the term's end"),
+        pytest.param(ChargeDates(date(2025, 3, 5), date(2025, 3, 30), date(2025, 1, 31), None), (26, 31),
+                     id="between two last days of months"),
+        pytest.param(ChargeDates(date(2025, 4, 5), date(2025, 4, 29), date(2024, 1, 31), None), (25, 30),
+                     id="in the second year"),
         pytest.param(ChargeDates(date(2025, 3, 1), date(2025, 3, 12), date(2025, 4, 1), date(2025, 3, 11)), (12, 28),
                      id="outside its term"),
     ],
@@ -167,3 +173,30 @@ def test_a_change_of_plan_is_charged_by_whole_months(
     assert (cycle.billed, cycle.full, cycle.unit) == (*expected, "months")
     days = ChargeDates(date(*start), date(*end) + timedelta(days=-10), None, None, by_months=True)
     assert cycles_of("p1y", "annual", days)[0].unit == "days"
+
+
+@pytest.mark.parametrize(
+    ("dates", "expected"),
+    [
+        pytest.param(ChargeDates(date(2024, 3, 10), date(2025, 2, 27), date(2024, 2, 29), None), (355, 365),
+                     id="from a leap day"),
+        pytest.param(ChargeDates(date(2023, 5, 1), date(2024, 2, 28), date(2023, 5, 1), date(2027, 2, 27)), (304, 366),
+                     id="back from a term's end, after a leap day is none of its cycles"),
+        pytest.param(ChargeDates(date(2025, 5, 1), date(2025, 9, 30), date(2025, 1, 1), date(2025, 12, 31)), (153, 365),
+                     id="neither from the start nor to the end"),
+    ],
+)  # fmt: skip
+def test_days_of_an_annual_cycle(dates: ChargeDates, expected: tuple[int, int]) -> None:
+    (cycle,) = cycles_of("p1y", "annual", dates)
+    assert (cycle.billed, cycle.full) == expected
+    assert all(type(one) is int for one in cycle[2:5])
+
+
+def test_whole_months_and_missing_dates_keep_term_plan_and_fee() -> None:
+    fee = Decimal("0.03")
+    quarter = ChargeDates(date(2025, 1, 1), date(2025, 3, 31), None, None, by_months=True)
+    for dates in (quarter, ChargeDates(None, None, None, None)):
+        for cycle, share in zip(cycles_of("p1y", "annual", dates, fee), [fee] * 3 + [0] * 3, strict=True):
+            assert (cycle.term, cycle.plan, cycle.per_term, cycle.fee) in {
+                ("P1M", "Monthly", 1, share), ("P1Y", "Annual", 12, share), ("P1Y", "Monthly", 12, share)
+            }  # fmt: skip
