@@ -47,12 +47,15 @@ class Source:
         read: gives the batches; with a list of names only those columns, else all.
         may_have_decimal_comma: whether its delimiter leaves the comma free.
         names_may_grow: whether later rows may have columns that are not in `names` (JSON Lines).
+        absent_is_null: whether a row may leave out a column in which it has no value (JSON), so that one that no row
+            has says nothing against the file.
     """
 
     names: tuple[str, ...]
     read: Callable[[Sequence[str] | None], Iterator[TextBatch]]
     may_have_decimal_comma: bool = False
     names_may_grow: bool = False
+    absent_is_null: bool = False
 
 
 def is_utf8(data: bytes) -> bool:

@@ -133,7 +133,7 @@ def _read(content: Content) -> _Read | Identity:
         raise InputError(f"{content.source_file}: {recognition.problem}")
     if recognition.kind == UNKNOWN:
         return not_an_export(content, recognition)
-    if recognition.missing and not source.names_may_grow:
+    if recognition.missing and not source.absent_is_null:
         raise InputError(f"{content.source_file}: {missing_sentence(recognition.kind, recognition.missing)}")
     rows = read_rows(content, source, recognition.kind)
     file = SourceFile(

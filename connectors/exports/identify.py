@@ -105,8 +105,6 @@ def _identify(content: Content) -> Identity:
         recognition = recognise(source.names)
         if recognition.kind == UNKNOWN:
             return not_an_export(content, recognition)
-        if recognition.missing and not source.names_may_grow:
-            raise InputError(missing_sentence(recognition.kind, recognition.missing))
         return _describe(content, source, recognition.kind)
     except InputError as error:
         return unknown(shown_path(content), content.file_sha256, _without_name(error, content.source_file))
@@ -131,7 +129,8 @@ def _describe(content: Content, source: Source, kind: str) -> Identity:
         invoices.update(_distinct(batch.texts, found.get("invoice_number", ())))
         currencies.update(_distinct(batch.texts, found.get(_CURRENCY[kind], ())))
         months.update(_months(batch.texts, found, kind))
-    if source.names_may_grow and (missing := missing_columns(list(seen), table, source)):
+    names = tuple(seen) if source.names_may_grow else source.names
+    if missing := missing_columns(names, table, source):
         raise InputError(missing_sentence(kind, missing))
     return Identity(
         path=shown_path(content),

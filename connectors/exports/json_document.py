@@ -34,7 +34,7 @@ def open_document(content: Content) -> Source:
         rows = 1 + np.arange(len(records), dtype=np.int64)
         yield batch_of(records, names if only is None else only, rows, lambda at: compact_json(records[at]))
 
-    return Source(names, read)
+    return Source(names, read, absent_is_null=True)
 
 
 def _records(documents: list[Any]) -> list[dict[str, Any]]:

@@ -60,7 +60,8 @@ def open_lines(content: Content) -> Source:
     first = next(_read_lines(content, None))
     if not first.texts.num_rows and first.unreadable:
         raise InputError(f"{content.source_file}: row {first.unreadable[0].source_row}: {first.unreadable[0].reason}")
-    return Source(tuple(first.texts.column_names), lambda only: _read_lines(content, only), names_may_grow=True)
+    names = tuple(first.texts.column_names)
+    return Source(names, lambda only: _read_lines(content, only), names_may_grow=True, absent_is_null=True)
 
 
 def _read_lines(content: Content, only: Sequence[str] | None) -> Iterator[TextBatch]:

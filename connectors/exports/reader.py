@@ -80,7 +80,7 @@ def read_rows(content: Content, source: Source, kind: str) -> FileRows:
 def missing_columns(names: Sequence[str], table: Table, source: Source) -> tuple[Column, ...]:
     """Required columns that no row of an export has; where a row leaves out what is null, those that need a value."""
     missing = match_headers(names, table).missing
-    return tuple(column for column in missing if not source.names_may_grow or needs_value(column))
+    return tuple(column for column in missing if not source.absent_is_null or needs_value(column))
 
 
 class _Reading:

@@ -193,10 +193,11 @@ def test_missing_required_columns_are_named(tmp_path: Path) -> None:
 def test_json_lines_leave_out_what_no_row_has(tmp_path: Path) -> None:
     """Spark writes no key for a null (reference §1a): an invoice of Azure alone has no terms and no tax."""
     absent = ("TermAndBillingCycle", "TaxTotal", "SubscriptionEndDate", "PromotionId")
-    lines = json_lines([{name: value for name, value in RECON_LINE.items() if name not in absent}] * 2)
-    rows = recon_rows(read(tmp_path, lines))
-    assert [(row["term_and_billing_cycle"], row["tax_total"]) for row in rows] == [(None, None)] * 2
-    assert identify(tmp_path / "export")[0].kind == "invoice_recon"
+    there = {name: value for name, value in RECON_LINE.items() if name not in absent}
+    for count, text in ((2, json_lines([there] * 2)), (1, json_lines([there])), (1, json.dumps({"value": [there]}))):
+        rows = recon_rows(read(tmp_path, text))
+        assert [(row["term_and_billing_cycle"], row["tax_total"]) for row in rows] == [(None, None)] * count
+        assert identify(tmp_path / "export")[0].kind == "invoice_recon"
     header = [name for name in RECON_HEADER if name not in absent]
     with pytest.raises(InputError, match="lacks the required columns TaxTotal, TermAndBillingCycle"):
         read(tmp_path, csv_text([RECON_LINE], header))
