@@ -55,7 +55,8 @@ def invoice_periods(invoices: pa.Table, *lines: pa.Table) -> dict[str, str]:
 
     Returns:
         Period by invoice number. A credit note has the period of the invoice it amends, because it is subtracted
-        there, and its own where that invoice is not known. Lines without an invoice number (unbilled exports) are found under `unbilled_key` of their file.
+        there, and its own where that invoice is not known. Lines without an invoice number (unbilled exports) are
+        found under `unbilled_key` of their file.
     """
     periods: dict[str, str] = {}
     amends: dict[str, str] = {}
