@@ -19,12 +19,12 @@ from connectors.warehouse.sources import read_price_lists, read_source
 from pipelines.settings import Settings
 from transforms.categories import unknown_charge_types
 from transforms.conservation import added, sums_of_quarantine, sums_of_source
+from transforms.documents import voided_invoices, without_voided
 from transforms.errors import InputError
 from transforms.line_identity import line_ids
 from transforms.periods import invoice_periods, month_before, period_column
 from transforms.reconcile import PeriodRows
 from transforms.tables import EXPORT_TABLES, QUARANTINE, RUN_FILES, SOURCE_FILES
-from transforms.tieout import voided_invoices, without_voided
 from transforms.versions import latest_documents, select_lines
 
 

@@ -20,10 +20,10 @@ from connectors.warehouse.runs import get_run, latest_run, read_run_files, repla
 from connectors.warehouse.sources import read_price_lists, read_source
 from pipelines.settings import PREFIX, Settings
 from transforms.categories import categorise
+from transforms.documents import voided_invoices
 from transforms.errors import InputError, SettingsError
 from transforms.findings import findings_table
 from transforms.line_checks import billed_line_changes
-from transforms.tieout import voided_invoices
 
 _NO_START = datetime.min.replace(tzinfo=UTC)
 

@@ -11,7 +11,7 @@ list holds the prices of its month alone.
 from __future__ import annotations
 
 import re
-from calendar import month_abbr
+from calendar import month_abbr, month_name
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ import pyarrow.compute as pc
 
 from transforms.periods import last_day, month_of
 from transforms.price_match import PriceAnswer, precedence
-from transforms.price_rows import PriceRow
+from transforms.price_rows import LONG_TERMS, PriceRow
 from transforms.terms import Cycle
 
 _WHOLE = Cycle("", "", 1, 1, 1)
-_NUMBERED = re.compile(r"(?<!\d)(20\d\d)[-_]?(0[1-9]|1[0-2])(?!\d)")
-_NAMED = re.compile(rf"(?<![a-z])({'|'.join(month_abbr[1:])})[a-z]*[-_ ]", re.IGNORECASE)
+_NUMBERED = re.compile(r"(?<!\d)(20\d\d)[-_]?(0[1-9]|1[0-2])(?:[-_]?[0-3]\d)?(?!\d)")
+_NAMED = re.compile(rf"(?<![a-z])(?:{'|'.join([*month_name[1:], *month_abbr[1:]])})(?![a-z])", re.IGNORECASE)
 
 
 class AzureQuestion(NamedTuple):
@@ -80,7 +80,7 @@ class AzurePriceBook:
         """Index those of the price list rows that are of the month's lists."""
         self._rows: dict[tuple[str, str, str], list[PriceRow]] = defaultdict(list)
         for row in rows:
-            if not row.billing_plan and (row.file_sha256, row.source_file) in lists.files:
+            if row.is_of_use and (row.file_sha256, row.source_file) in lists.files:
                 self._rows[row.product_id, row.sku_id, row.currency].append(row)
 
     def answer(self, question: AzureQuestion) -> PriceAnswer:
@@ -110,10 +110,15 @@ def azure_lists_of(period: str, price_lists: pa.Table, delivered: Collection[str
 
     Args:
         period: the month.
-        price_lists: rows of every list ever loaded; those without a billing plan are of Azure plan lists.
+        price_lists: rows of every list ever loaded; Azure plan lists have no billing plans, and no terms
+            as the lists of reservations do.
         delivered: SHA-256 of the lists that came with the month's exports.
     """
-    azure = price_lists.filter(pc.is_null(price_lists.column("billing_plan")))
+    plans, terms = price_lists.column("billing_plan"), pc.utf8_upper(price_lists.column("term_duration"))
+    of_use = pc.and_(pc.is_null(plans), pc.invert(pc.is_in(terms, pa.array(LONG_TERMS))))
+    metered = pc.or_(pc.is_valid(price_lists.column("meter_ids")), pc.is_valid(price_lists.column("meter_type")))
+    azure_product = pc.starts_with(pc.utf8_upper(price_lists.column("product_id")), "DZH318Z0").fill_null(False)
+    azure = price_lists.filter(pc.and_(of_use, pc.or_(metered, azure_product)))
     newest = azure.group_by(["file_sha256", "source_file"]).aggregate([("effective_start_date", "max")]).to_pylist()
     files = {
         (row["file_sha256"], row["source_file"]) for row in newest
@@ -132,10 +137,13 @@ def azure_lists_of(period: str, price_lists: pa.Table, delivered: Collection[str
 
 
 def _is_of(period: str, name: str, newest: datetime | None, is_delivered: bool) -> bool:
+    published = "" if newest is None else month_of(newest)
     numbered, named = _NUMBERED.findall(name), _NAMED.findall(name)
     if numbered:
         return period in {"-".join(found) for found in numbered}
-    if named:
-        return month_abbr[int(period[5:])].lower() in {found.lower() for found in named}
-    published = "" if newest is None else month_of(newest)
-    return published == period or (is_delivered and published < period)
+    # A month's name does not tell the year; a list that was kept from another year has only older rows.
+    if named and month_abbr[int(period[5:])].lower() not in {found[:3].lower() for found in named}:
+        return False
+    if is_delivered:
+        return published <= period
+    return published[:4] == period[:4] and published <= period if named else published == period

@@ -56,13 +56,14 @@ def categorise(recon: pa.Table) -> Categories:
         texts, "savings plan", "product_category", "product_name", "sku_name"
     )
     term = texts["term_and_billing_cycle"]
-    licence_id = _mask(pc.starts_with(recon.column("product_id"), _LICENCE_PRODUCT))
+    product_id = pc.utf8_upper(recon.column("product_id"))
+    licence_id = _mask(pc.starts_with(product_id, _LICENCE_PRODUCT))
     committed = _mask(pc.match_substring_regex(term, _COMMITMENT))
     licence = first_party & ~commitment_discount & (licence_id | committed)
     described = _mask(pc.equal(texts["subscription_description"], "azure plan"))
     metered = ~_mask(pc.equal(pc.coalesce(recon.column("meter_description"), pa.scalar("")), ""))
     # The basic attribute set has no meters.
-    sold_by_use = _mask(pc.starts_with(recon.column("product_id"), _AZURE_PRODUCT)) & _mask(pc.equal(term, ""))
+    sold_by_use = _mask(pc.starts_with(product_id, _AZURE_PRODUCT)) & _mask(pc.equal(term, ""))
     of_azure = sold_by_use & _contains(texts, "azure", "product_category")
     azure_plan = ~licence & ~commitment_discount & (described | metered | of_azure)
     credit = _mask(pc.equal(texts["charge_type"], "customercredit"))

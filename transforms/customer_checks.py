@@ -19,15 +19,16 @@ def check_mapping(recon: pa.Table, usage: pa.Table, mapped: frozenset[str]) -> l
     """
     if not mapped:
         return []
-    names: dict[str, str] = {}
+    unmapped: dict[str, tuple[str, str]] = {}
     for table in (recon, usage):
         customers = table.select(["customer_id", "customer_name"]).group_by(["customer_id", "customer_name"])
         for row in customers.aggregate([]).to_pylist():
-            customer_id = row["customer_id"] or ""
+            customer_id, name = row["customer_id"] or "", row["customer_name"] or ""
             if customer_id.lower() not in mapped:
-                names[customer_id] = max(names.get(customer_id, ""), row["customer_name"] or "")
+                known = unmapped.get(customer_id.lower(), ("", ""))
+                unmapped[customer_id.lower()] = (max(known[0], customer_id), max(known[1], name))
     message = "No HaloPSA client is known for the tenant: add it with `csp-billing customers import`."
     return [
         Finding("CUSTOMER_UNMAPPED", message, customer_id=customer_id, customer_name=name)
-        for customer_id, name in sorted(names.items())
+        for customer_id, name in sorted(unmapped.values())
     ]

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pyarrow as pa
 
-from transforms.money import tidy
+from transforms.money import EXACT, tidy
 from transforms.policy import Policy
 from transforms.tables.results import FINDINGS
 
@@ -43,7 +43,7 @@ class Finding:
         """Actual less expected, where both are known."""
         if self.expected_amount is None or self.actual_amount is None:
             return None
-        return self.actual_amount - self.expected_amount
+        return EXACT.subtract(self.actual_amount, self.expected_amount)
 
 
 def findings_table(findings: Sequence[Finding], policy: Policy) -> pa.Table:
@@ -60,7 +60,16 @@ def findings_table(findings: Sequence[Finding], policy: Policy) -> pa.Table:
         if name in own or name == "difference_amount"
     }
     columns["severity"] = [finding.severity or policy.severity(finding.code) for finding in ordered]
+    for name in ("expected_amount", "actual_amount", "difference_amount"):
+        columns[name] = [_fitting(value) for value in columns[name]]
     return pa.table({name: pa.array(columns[name], FINDINGS[name].kind.arrow_type) for name in names})
+
+
+def _fitting(amount: Decimal | None) -> Decimal | None:
+    """An amount that the findings table can hold, else nothing; the message tells it all the same."""
+    width = FINDINGS["actual_amount"].kind.arrow_type
+    too_large = amount is not None and amount.adjusted() >= width.precision - width.scale
+    return None if too_large else amount
 
 
 def count_codes(findings: pa.Table) -> dict[str, int]:

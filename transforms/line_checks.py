@@ -110,13 +110,11 @@ def _list_price(row: int, pricing: Pricing) -> str:
 
 
 def _charged_at_list_price(row: int, pricing: Pricing, numbers: LineNumbers) -> bool:
-    """Whether a full cycle of the line costs the term's list price, as far as its unit price is printed."""
+    """Whether a full cycle of the line costs no more than the term's list price, as far as its price is printed."""
     charged = numbers.effective.take(np.array([row])).abs()
     listed = pricing.list_price.take(np.array([row])).times(pricing.billed[[row]])
-    days = pricing.full[[row]]
-    half = charged.half_of_last_decimal(2)
-    ends = [price.times(days).compare(listed)[0] for price in (charged - half, charged + half)]
-    return bool(ends[0] <= 0 <= ends[1])
+    lowest = charged - charged.half_of_last_decimal(2)
+    return bool(lowest.times(pricing.full[[row]]).compare(listed)[0] <= 0)
 
 
 def check_margin(

@@ -173,6 +173,15 @@ class Fixed:
         )
         return pc.if_else(pa.array(mask), pa.scalar(None, wide.type), wide).cast(kind.arrow_type)
 
+    def fitting(self, kind: Kind) -> Fixed:
+        """The same column, without the values that are too large for the kind."""
+        width = kind.arrow_type
+        bound = 10 ** (width.precision - width.scale + self.scale)
+        if _largest(self.units) < bound:
+            return self
+        fits = np.array([abs(int(units)) < bound for units in self.units], dtype=np.bool_)
+        return Fixed(np.where(fits, self.units, 0), self.scale, self.valid & fits)
+
     def __len__(self) -> int:
         return len(self.units)
 

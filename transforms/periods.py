@@ -14,6 +14,7 @@ from datetime import date, datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from transforms.documents import amended_invoices
 from transforms.errors import InputError
 
 
@@ -49,7 +50,7 @@ def invoice_periods(invoices: pa.Table, *lines: pa.Table) -> dict[str, str]:
     """Find the period of every invoice that a document or a line names.
 
     Args:
-        invoices: rows of the invoices table (invoice_number, invoice_date, billing_period_start_date, amends_of).
+        invoices: rows of the invoices table.
         lines: line tables (invoice_number, charge_start_date, source_file), reconciliation before usage: the first
             table that names an invoice without a document decides.
 
@@ -59,18 +60,12 @@ def invoice_periods(invoices: pa.Table, *lines: pa.Table) -> dict[str, str]:
         found under `unbilled_key` of their file.
     """
     periods: dict[str, str] = {}
-    amends: dict[str, str] = {}
-    dated = invoices.select(["invoice_number", "invoice_date", "billing_period_start_date", "amends_of"])
-    for row in dated.to_pylist():
+    for row in invoices.select(["invoice_number", "invoice_date", "billing_period_start_date"]).to_pylist():
         periods[row["invoice_number"]] = _document_period(row["billing_period_start_date"], row["invoice_date"])
-        if row["amends_of"]:
-            amends[row["invoice_number"]] = row["amends_of"]
     for table in lines:
         for invoice, period in _common_months(table).items():
             periods.setdefault(invoice, period)
-    for note, amended in amends.items():
-        periods[note] = periods.get(amended, periods[note])
-    return periods
+    return periods | {note: periods[amended] for note, amended in amended_invoices(invoices).items()}
 
 
 def unbilled_key(source_file: str) -> str:

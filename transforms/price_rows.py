@@ -16,6 +16,8 @@ from transforms.terms import Cycle
 
 NO_START = datetime.min.replace(tzinfo=UTC)
 NO_END = datetime.max.replace(tzinfo=UTC)
+#: Terms of reservations, whose lists have no billing plans either.
+LONG_TERMS = ["P1Y", "P3Y", "P5Y"]
 #: Meters are separated in one way or another.
 _METER = re.compile(r"[^,;|\s]+")
 _READ = [
@@ -63,6 +65,11 @@ class PriceRow:
         """Whether a quantity is in the row's tier."""
         first, last = self.tier
         return quantity is None or ((first is None or quantity >= first) and (last is None or quantity <= last))
+
+    @property
+    def is_of_use(self) -> bool:
+        """Whether the row prices what is used, as in an Azure plan list, and no term."""
+        return not self.billing_plan and self.term not in LONG_TERMS
 
     @property
     def origin(self) -> str:

@@ -10,12 +10,12 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from transforms.azure_prices import AzureLists, AzurePriceBook, AzureQuestion
 from transforms.categories import Categories, lowered, metered_usage
+from transforms.grouping import distinct_cases
 from transforms.money import EXACT, Fixed, Integers, Mask
 from transforms.policy import Policy
 from transforms.price_match import PriceAnswer, PriceBook, PriceQuestion, with_fee
@@ -181,7 +181,7 @@ def _ask_licences(recon: pa.Table, rows: Integers, price_list: list[PriceRow], p
     subset = recon.select(list(_LICENCE)).take(pa.array(rows))
     for name in _LOWERED:
         subset = subset.set_column(subset.column_names.index(name), name, lowered(subset, name))
-    codes, cases = _distinct(subset, [name for name in _LICENCE if tiered or name != "billable_quantity"])
+    codes, cases = distinct_cases(subset, [name for name in _LICENCE if tiered or name != "billable_quantity"])
     questions = [_licence_question(case, tiered, policy) for case in cases]
     book = PriceBook(price_list)
     answers = [book.answer(question, policy.default_segment) for question in questions]
@@ -192,18 +192,9 @@ def _ask_azure(table: pa.Table, rows: Integers, names: Sequence[str | None], boo
     columns = [table.column(name) if name else pa.nulls(table.num_rows, pa.string()) for name in names]
     texts = [pc.fill_null(column, "") if column.type == pa.string() else column for column in columns]
     subset = pa.Table.from_arrays(texts, names=list(AzureQuestion._fields)).take(pa.array(rows))
-    codes, cases = _distinct(subset, AzureQuestion._fields)
+    codes, cases = distinct_cases(subset, AzureQuestion._fields)
     questions = [AzureQuestion(**case) for case in cases]
     return _Asked(rows, codes, list(questions), [book.answer(question) for question in questions])
-
-
-def _distinct(subset: pa.Table, names: Sequence[str]) -> tuple[Integers, list[dict[str, Any]]]:
-    """Number the distinct pricing cases among these rows, and give one of each."""
-    codes = {name: subset.column(name).combine_chunks().dictionary_encode("encode").indices for name in names}
-    frame = pd.DataFrame({name: np.asarray(column) for name, column in codes.items()})
-    numbers = frame.groupby(list(names), sort=False).ngroup().to_numpy()
-    _, first = np.unique(numbers, return_index=True)
-    return numbers, subset.take(pa.array(first)).to_pylist()
 
 
 def _licence_question(case: dict[str, Any], tiered: set[str], policy: Policy) -> PriceQuestion:
@@ -249,7 +240,7 @@ def _listed(table: pa.Table, lists: AzureLists) -> Mask:
     """Lines for whose market and pricing currency an Azure plan list of the month is loaded."""
     if not lists.files:
         return np.zeros(table.num_rows, dtype=np.bool_)
-    codes, cases = _distinct(table, ("customer_country", "pricing_currency"))
+    codes, cases = distinct_cases(table, ("customer_country", "pricing_currency"))
     known = [lists.speak_of(case["customer_country"] or "", case["pricing_currency"] or "") for case in cases]
     listed: Mask = np.array([*known, False])[codes]
     return listed

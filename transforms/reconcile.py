@@ -1,6 +1,7 @@
 """The reconciliation of one billing period: normalised exports in; priced lines, findings and tie-out out.
 
-Pure: the same rows give the same result whatever their order and however they were split into files.
+Pure: the same rows give the same result whatever their order and however they were split into files. Only which of two
+charges for the same days, ordered at the same time, is called the second one is told by their place in the files.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from transforms.currency_checks import check_currencies, check_exchange_rates
 from transforms.customer_checks import check_mapping
 from transforms.customer_rules import LineRules
 from transforms.digests import combined_digest, digest_table
+from transforms.documents import voided_invoices, without_voided
 from transforms.findings import Finding, findings_table
 from transforms.line_checks import check_margin, check_price_found, check_sums, check_unit_price
 from transforms.line_numbers import LineNumbers
@@ -28,7 +30,7 @@ from transforms.policy import Policy
 from transforms.pricing import Pricing, price_lines, price_usage
 from transforms.rounding import RoundingResult, explain_subtotals, explain_usage
 from transforms.tables import LINES
-from transforms.tieout import tie_out, voided_invoices, without_voided
+from transforms.tieout import tie_out
 from transforms.usage_checks import check_partner_earned_credit, check_usage
 
 
@@ -167,6 +169,7 @@ def _recon_lines(recon: pa.Table, pricing: Pricing, rounding: RoundingResult, nu
     signed = gross.where(numbers.subtotal.sign() >= 0, -gross)
     erp = signed.divide(pricing.per_term * pricing.full, numbers.coins.billing, half_up=True)
     amount = LINES["erp_amount"].kind
+    erp = erp.fitting(amount)
     columns = {
         **_common(recon, "invoice_recon"),
         "charge_start_on": recon.column("charge_start_date"),
@@ -179,7 +182,7 @@ def _recon_lines(recon: pa.Table, pricing: Pricing, rounding: RoundingResult, nu
         "total_amount": recon.column("total"),
         "currency": recon.column("currency"),
         "erp_amount": erp.to_arrow(amount),
-        "margin_amount": (erp - numbers.subtotal).to_arrow(amount),
+        "margin_amount": (erp - numbers.subtotal).fitting(amount).to_arrow(amount),
         **pricing.price_rows(),
         **_recomputed(rounding, numbers.subtotal),
     }
@@ -188,9 +191,9 @@ def _recon_lines(recon: pa.Table, pricing: Pricing, rounding: RoundingResult, nu
 
 def _recomputed(rounding: RoundingResult, charge: Fixed) -> dict[str, pa.Array]:
     """What a line should cost and the difference; the whole charge is the difference where nothing was recomputed."""
-    expected = rounding.nearest
-    difference = (charge - expected).where(expected.valid, charge)
     kind = LINES["difference_amount"].kind
+    expected = rounding.nearest.fitting(kind)
+    difference = (charge - expected).where(expected.valid, charge)
     return {
         "expected_subtotal_amount": expected.to_arrow(kind),
         "difference_amount": difference.to_arrow(kind),

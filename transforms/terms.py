@@ -166,9 +166,10 @@ def _cycle_days(charge_start: date, charge_end: date, dates: ChargeDates, months
 
 
 def add_months(day: date, months: int) -> date:
-    """The same day of another month, clipped to that month's end."""
-    index = day.year * 12 + day.month - 1 + months
-    year, month = divmod(index, 12)
+    """The same day of another month, clipped to that month's end, and to the calendar's first and last day."""
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    if not date.min.year <= year <= date.max.year:
+        return date.min if months < 0 else date.max
     return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
 
 

@@ -2,15 +2,13 @@
 
 Documented (reference §2.8): the sum of the lines' Total is the invoice total; a credit note is subtracted from the
 invoice it amends, whichever of the two numbers its lines carry, and stands for itself where that invoice is of another
-period; a voided invoice is out. Tax can stand on the
-invoice and not in the lines, which the policy's tax rates explain.
+period; a voided invoice is out. Tax can stand on the invoice and not in the lines, which the policy's tax rates
+explain.
 """
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -19,15 +17,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from transforms.documents import amended_invoices, is_credit_note, voided_invoices
 from transforms.findings import Finding, money_text
-from transforms.money import Fixed, currency_exponent, divide
+from transforms.money import EXACT, Fixed, currency_exponent, divide
 from transforms.policy import Policy
 from transforms.tables.results import INVOICE_TIEOUT
-
-#: Spellings of document types and states, in lower case without spaces, hyphens and underscores: Microsoft's examples
-#: have `adjustment_note` and `void_note`, its prose has "Credit Note".
-_CREDIT_NOTES = ("adjustmentnote", "creditnote")
-_VOID = ("voidnote", "void", "voided", "voidinvoice", "voidedinvoice")
 
 
 @dataclass
@@ -46,37 +40,6 @@ class _Family:
     @property
     def currency(self) -> str | None:
         return self.document["currency_code"] if self.document else min(self.currencies, default=None)
-
-
-def _folded(text: str | None) -> str:
-    return re.sub(r"[\s_-]+", "", text or "").lower()
-
-
-def _is_credit_note(document: Mapping[str, Any]) -> bool:
-    return _folded(document["document_type"]) in _CREDIT_NOTES
-
-
-def _is_void_note(document: Mapping[str, Any]) -> bool:
-    return _folded(document["document_type"]) in _VOID
-
-
-def voided_invoices(invoices: pa.Table) -> frozenset[str]:
-    """Numbers of the invoices that are void: by their own document's type or state, or by a void note for them."""
-    voided: set[str] = set()
-    for document in invoices.select(["invoice_number", "document_type", "state", "amends_of"]).to_pylist():
-        is_note = _is_void_note(document)
-        if is_note or _folded(document["state"]) in _VOID:
-            voided.add(document["invoice_number"])
-        if is_note and document["amends_of"]:
-            voided.add(document["amends_of"])
-    return frozenset(voided)
-
-
-def without_voided(lines: pa.Table, voided: frozenset[str]) -> pa.Table:
-    """The lines whose invoice is not void; the rebill charges them again."""
-    if not voided:
-        return lines
-    return lines.filter(pc.invert(pc.is_in(lines.column("invoice_number"), pa.array(sorted(voided), pa.string()))))
 
 
 def tie_out(
@@ -109,12 +72,7 @@ def tie_out(
 
 def _families(recon: pa.Table, usage: pa.Table, invoices: pa.Table) -> dict[str, _Family]:
     documents = {row["invoice_number"]: row for row in invoices.to_pylist()}
-    amended = {
-        number: document["amends_of"]
-        for number, document in documents.items()
-        if document["amends_of"] in documents and (_is_credit_note(document) or _is_void_note(document))
-    }
-    voided = voided_invoices(invoices)
+    amended, voided = amended_invoices(invoices), voided_invoices(invoices)
     families: dict[str, _Family] = {}
 
     def family(number: str) -> _Family:
@@ -122,11 +80,13 @@ def _families(recon: pa.Table, usage: pa.Table, invoices: pa.Table) -> dict[str,
         return families.setdefault(number, _Family(number, voided=number in voided))
 
     for number, document in documents.items():
-        if number in amended and number not in voided:
-            family(number).credits += abs(document["total_charges"])
-        elif number not in amended:
+        if number not in amended:
             family(number).document = document
+        elif number not in voided:
+            family(number).credits += abs(document["total_charges"])
     for number, sums in _sums(recon).items():
+        if number in voided and number in amended:
+            continue
         one = family(number)
         one.lines += sums["lines"]
         one.total += sums["total"]
@@ -169,12 +129,14 @@ def _judge(family: _Family, policy: Policy) -> tuple[dict[str, Any], Finding | N
         "lines_amount": family.total,
         "difference_amount": None,
     }
+    if family.document is None and family.voided:
+        return {**row, "status": "voided"}, None
     if family.document is None:
         message = f"Lines name invoice {family.number}, but no invoice document of the period has that number."
         finding = Finding("INVOICE_NOT_FOUND", message, family.number, actual_amount=family.total,
                           currency=family.currency)  # fmt: skip
         return {**row, "status": "invoice_not_found"}, finding
-    invoiced = _charged(family.document) - family.credits
+    invoiced = EXACT.subtract(_charged(family.document), family.credits)
     row |= {"invoice_amount": invoiced, "difference_amount": family.total - invoiced}
     if family.voided:
         return {**row, "status": "voided"}, None
@@ -191,7 +153,7 @@ def _judge(family: _Family, policy: Policy) -> tuple[dict[str, Any], Finding | N
 def _charged(document: dict[str, Any]) -> Decimal:
     """What a document charges; a credit note for another period's invoice stands for itself and takes back."""
     total: Decimal = document["total_charges"]
-    return -abs(total) if _is_credit_note(document) else total
+    return -abs(total) if is_credit_note(document) else total
 
 
 def _mismatch(
@@ -215,6 +177,6 @@ def _mismatch(
 def _explaining_rate(remainder: Decimal, family: _Family, policy: Policy) -> Decimal | None:
     places = currency_exponent(family.currency)
     for rate in policy.tax_rates:
-        if divide(family.subtotal * rate, 1, places, ROUND_HALF_UP) == remainder:
+        if divide(EXACT.multiply(family.subtotal, rate), 1, places, ROUND_HALF_UP) == remainder:
             return rate
     return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -12,8 +11,9 @@ import pyarrow.compute as pc
 
 from transforms.categories import Categories, lowered, metered_usage
 from transforms.findings import Finding, money_text, plain_number
+from transforms.grouping import RowsByCase, distinct_cases
 from transforms.line_reader import LineReader, rows_of
-from transforms.money import EXACT, Mask, currency_exponent
+from transforms.money import EXACT, Fixed, Mask, currency_exponent
 
 #: What usage and line may differ by for each day and meter: Microsoft cuts each to the cent (documented), in a currency
 #: of larger coins to those, and before the exchange to the pricing currency's cent.
@@ -25,12 +25,28 @@ EARNED_CREDIT = Decimal("0.15")
 _GROUP = ["invoice_number", "subscription_id", "product_id", "sku_id"]
 
 
-@dataclass(frozen=True)
-class _Sums:
-    amount: Decimal
-    days_and_meters: int
-    currency: str | None = None
-    rate: Decimal | None = None
+class _Charges:
+    """Charges summed up by invoice, subscription, product and SKU."""
+
+    def __init__(self, table: pa.Table, amount: str) -> None:
+        """Sum the column `amount`; a subscription's id varies in case."""
+        keys = {name: lowered(table, name) if name == "subscription_id" else pc.fill_null(table.column(name), "")
+                for name in _GROUP}  # fmt: skip
+        self.table = table
+        self.numbers, cases = distinct_cases(pa.table(keys), _GROUP)
+        self._sums = Fixed.from_arrow(table.column(amount)).sum_by(self.numbers, len(cases))
+        self._rows = RowsByCase(self.numbers, len(cases))
+        self.case = {tuple(case[name] for name in _GROUP): number for number, case in enumerate(cases)}
+
+    def total(self, key: tuple[str, ...]) -> Decimal:
+        """The sum of one group, 0 where there is none."""
+        number = self.case.get(key)
+        return Decimal(0) if number is None else self._sums.decimal(number) or Decimal(0)
+
+    def rows(self, key: tuple[str, ...]) -> list[int]:
+        """The rows of one group."""
+        number = self.case.get(key)
+        return [] if number is None else self._rows.rows(number)
 
 
 def check_usage(recon: pa.Table, categories: Categories, usage: pa.Table) -> list[Finding]:
@@ -41,15 +57,14 @@ def check_usage(recon: pa.Table, categories: Categories, usage: pa.Table) -> lis
     # What Microsoft credits for another reason than an Azure credit, an outage say, is not in the usage.
     azure_credit = _matches(recon, "azure credit", "credit_reason_code")
     azure = recon.filter(pa.array(categories.azure_plan & (~categories.credit | azure_credit)))
-    billed, used = _billed(azure), _used(usage)
-    invoices = set(recon.column("invoice_number").to_pylist()) & {key[0] for key in used}
+    billed, used = _Charges(azure, "subtotal"), _Charges(usage, "billing_pre_tax_total")
+    invoices = set(recon.column("invoice_number").unique().to_pylist()) & {key[0] for key in used.case}
+    tolerances = _tolerances(used)
     findings = []
-    for key in sorted(key for key in {*billed, *used} if key[0] in invoices):
-        lines = billed.get(key, _Sums(Decimal(0), 0))
-        detail = used.get(key, _Sums(Decimal(0), 0))
-        tolerance = EXACT.multiply(_per_day_and_meter(detail), Decimal(detail.days_and_meters))
-        if abs(lines.amount - detail.amount) > tolerance:
-            findings.append(_mismatch(key, azure, usage, lines.amount, detail, tolerance))
+    for key in sorted(key for key in {*billed.case, *used.case} if key[0] in invoices):
+        tolerance = tolerances.get(used.case.get(key, -1), Decimal(0))
+        if abs(EXACT.subtract(billed.total(key), used.total(key))) > tolerance:
+            findings.append(_mismatch(key, billed, used, tolerance))
     return findings
 
 
@@ -62,9 +77,10 @@ def check_partner_earned_credit(usage: pa.Table) -> list[Finding]:
     charged = (_sign(usage, "effective_unit_price") > 0) & (_sign(usage, "quantity") > 0)
     spot = _matches(usage, r"\bspot\b", "meter_name", "sku_name", "meter_sub_category")
     none = _sign(usage, "partner_earned_credit_percentage") == 0
-    if none.all():
-        # The basic attribute set has no percentages; there the type of credit tells.
-        none = ~_matches(usage, "partner earned credit applied", "credit_type")
+    # The basic attribute set has no percentages; in a file of it the type of credit tells.
+    full = usage.filter(pc.is_valid(usage.column("partner_earned_credit_percentage"))).column("source_file").unique()
+    is_basic = ~_true(pc.is_in(usage.column("source_file"), full))
+    none &= ~(is_basic & _matches(usage, "partner earned credit applied", "credit_type"))
     reader, charges = LineReader(usage, "billing_currency"), usage.column("billing_pre_tax_total")
     findings = []
     for row in rows_of(metered_usage(usage) & charged & ~spot & none):
@@ -80,59 +96,45 @@ def check_partner_earned_credit(usage: pa.Table) -> list[Finding]:
     return findings
 
 
-def _per_day_and_meter(detail: _Sums) -> Decimal:
-    coin = max(PER_DAY_AND_METER, Decimal(1).scaleb(-currency_exponent(detail.currency)))
-    return max(coin, EXACT.multiply(PER_DAY_AND_METER, detail.rate or Decimal(1)))
-
-
-def _billed(azure: pa.Table) -> dict[tuple[str, ...], _Sums]:
-    grouped = azure.group_by(_GROUP).aggregate([("subtotal", "sum")])
-    return {_key(row): _Sums(row["subtotal_sum"] or Decimal(0), 0) for row in grouped.to_pylist()}
-
-
-def _used(usage: pa.Table) -> dict[tuple[str, ...], _Sums]:
-    names = [*_GROUP, "usage_date", "meter_id"]
-    figures = [("billing_pre_tax_total", "sum"), ("billing_currency", "min"), ("pc_to_bc_exchange_rate", "max")]
-    daily = usage.select([*names, *(name for name, _ in figures)]).group_by(names).aggregate(figures)
-    of_days = [("billing_pre_tax_total_sum", "sum"), ("billing_currency_min", "min"),
-               ("pc_to_bc_exchange_rate_max", "max"), ([], "count_all")]  # fmt: skip
+def _tolerances(used: _Charges) -> dict[int, Decimal]:
+    """What each group of usage may differ by from its lines, by the group's number."""
+    usage = used.table.select(["usage_date", "meter_id", "billing_currency", "pc_to_bc_exchange_rate"])
+    numbered = usage.append_column("number", pa.array(used.numbers))
+    figures = [("billing_currency", "min"), ("pc_to_bc_exchange_rate", "max")]
+    daily = numbered.group_by(["number", "usage_date", "meter_id"]).aggregate(figures)
+    groups = daily.group_by("number").aggregate(
+        [("billing_currency_min", "min"), ("pc_to_bc_exchange_rate_max", "max"), ([], "count_all")]
+    )
     return {
-        _key(row): _Sums(
-            row["billing_pre_tax_total_sum_sum"] or Decimal(0), row["count_all"], row["billing_currency_min_min"],
-            row["pc_to_bc_exchange_rate_max_max"],
+        row["number"]: EXACT.multiply(
+            _per_day_and_meter(row["billing_currency_min_min"], row["pc_to_bc_exchange_rate_max_max"]),
+            Decimal(row["count_all"]),
         )
-        for row in daily.group_by(_GROUP).aggregate(of_days).to_pylist()
-    }  # fmt: skip
+        for row in groups.to_pylist()
+    }
 
 
-def _key(row: dict[str, Any]) -> tuple[str, ...]:
-    return tuple((row[name] or "").lower() if name == "subscription_id" else row[name] or "" for name in _GROUP)
+def _per_day_and_meter(currency: str | None, rate: Decimal | None) -> Decimal:
+    coin = max(PER_DAY_AND_METER, Decimal(1).scaleb(-currency_exponent(currency)))
+    return max(coin, EXACT.multiply(PER_DAY_AND_METER, rate or Decimal(1)))
 
 
-def _mismatch(
-    key: tuple[str, ...], azure: pa.Table, usage: pa.Table, billed: Decimal, detail: _Sums, tolerance: Decimal
-) -> Finding:
-    rows = rows_of(_in_group(azure, key))
+def _mismatch(key: tuple[str, ...], billed: _Charges, used: _Charges, tolerance: Decimal) -> Finding:
+    expected, actual, rows = used.total(key), billed.total(key), billed.rows(key)
     message = (
-        f"The daily usage adds up to {money_text(detail.amount)}, the invoice's Azure-plan lines to "
-        f"{money_text(billed)}: more apart than the {money_text(tolerance)} that cutting {detail.days_and_meters} days "
-        "and meters explains."
+        f"The daily usage adds up to {money_text(expected)}, the invoice's Azure-plan lines to {money_text(actual)}: "
+        f"more apart than the {money_text(tolerance)} that cutting each day and meter to coins explains."
     )
     if len(rows) == 1:
-        return LineReader(azure).finding(rows[0], "USAGE_MISMATCH", message, expected=detail.amount, actual=billed)
-    table, currency = (azure, "currency") if rows else (usage, "billing_currency")
-    first = table.take(pa.array((rows or rows_of(_in_group(usage, key)))[:1])).to_pylist()[0]
-    names = (*_GROUP, "customer_id", "customer_name")
-    return Finding("USAGE_MISMATCH", message, expected_amount=detail.amount, actual_amount=billed,
-                   currency=first[currency], **{name: first[name] for name in names})  # fmt: skip
-
-
-def _in_group(table: pa.Table, key: tuple[str, ...]) -> Mask:
-    mask: Mask = np.ones(table.num_rows, dtype=np.bool_)
-    for name, value in zip(_GROUP, key, strict=True):
-        column = lowered(table, name) if name == "subscription_id" else pc.fill_null(table.column(name), "")
-        mask &= _true(pc.equal(column, value))
-    return mask
+        reader = LineReader(billed.table)
+        return reader.finding(rows[0], "USAGE_MISMATCH", message, expected=expected, actual=actual)
+    table, currency = (billed.table, "currency") if rows else (used.table, "billing_currency")
+    names = [*_GROUP, "customer_id", "customer_name", currency, "line_id"]
+    own = table.select(names).take(pa.array(rows or used.rows(key))).to_pylist()
+    # The same one whatever the order of the rows.
+    first = min(own, key=lambda row: row.pop("line_id"))
+    return Finding("USAGE_MISMATCH", message, expected_amount=expected, actual_amount=actual,
+                   currency=first.pop(currency), **first)  # fmt: skip
 
 
 def _matches(table: pa.Table, pattern: str, *names: str) -> Mask:

@@ -15,7 +15,7 @@ from connectors.halopsa.plan import HaloLoadSettings, LoadPlan, Progress
 from connectors.halopsa.posting import Sender
 from connectors.halopsa.properties import INVOICE
 from connectors.halopsa.tally import Tally
-from transforms.tieout import voided_invoices
+from transforms.documents import voided_invoices
 
 Row = dict[str, Any]
 _ID = INVOICE.id_property
