@@ -87,9 +87,10 @@ class _Subscriptions:
         self.charges: dict[tuple[str, str, str], list[_Charge]] = defaultdict(list)
         self.refunds: dict[tuple[str, str, str], list[_Charge]] = defaultdict(list)
 
-    def collect(self, table: pa.Table, categories: Categories, *, is_current: bool) -> None:
-        """Add the seat charges of a period."""
-        rows = np.flatnonzero(seat_lines(table, categories))
+    def collect(self, table: pa.Table, categories: Categories, wanted: pa.Array, *, is_current: bool) -> None:
+        """Add the seat charges of a period, of the wanted subscriptions (in lower case)."""
+        own = _true(pc.is_in(lowered(table, "subscription_id"), wanted))
+        rows = np.flatnonzero(seat_lines(table, categories) & own)
         subset = table.select(list(_SPAN)).take(pa.array(rows))
         subset = subset.set_column(_SPAN.index("charge_type"), "charge_type", lowered(subset, "charge_type"))
         lines = [
@@ -126,18 +127,18 @@ def check_overlaps(
     several parts of a product (taxed differently, say) are one charge.
     """
     subscriptions = _Subscriptions()
-    subscriptions.collect(previous, previous_categories, is_current=False)
-    subscriptions.collect(recon, categories, is_current=True)
+    wanted = _overlapping((previous, previous_categories), (recon, categories))
+    subscriptions.collect(previous, previous_categories, wanted, is_current=False)
+    subscriptions.collect(recon, categories, wanted, is_current=True)
     findings = []
     for key in sorted(subscriptions.charges):
         ordered = sorted(subscriptions.charges[key], key=lambda charge: charge.order)
         open_refunds = sorted(subscriptions.refunds[key], key=lambda refund: refund.first)
         for place, later in enumerate(ordered):
-            if later.row is None:
-                continue
             earlier = next((one for one in ordered[:place] if one.overlap(later)), None)
             shared = earlier.overlap(later) if earlier else None
-            if earlier is None or shared is None or _undone(shared, open_refunds):
+            # A pair of the previous period uses up its refund, too, but was that period's finding.
+            if earlier is None or shared is None or _undone(shared, open_refunds) or later.row is None:
                 continue
             findings.append(
                 reader.finding(
@@ -148,6 +149,33 @@ def check_overlaps(
                 )
             )  # fmt: skip
     return findings
+
+
+def _overlapping(*periods: tuple[pa.Table, Categories]) -> pa.Array:
+    """Subscriptions, in lower case, of which two cycle charges share a day; few of all there are."""
+    parts = []
+    for table, categories in periods:
+        charges = table.filter(pa.array(seat_lines(table, categories) & _cycle_charges(table)))
+        days = [charges.column(name).cast(pa.int32()) for name in ("charge_start_date", "charge_end_date")]
+        parts.append(pa.table([lowered(charges, "subscription_id"), *days], names=["subscription", "first", "last"]))
+    spans = pa.concat_tables(parts)
+    encoded = spans.column("subscription").combine_chunks().dictionary_encode()
+    codes, first, last = (np.asarray(column).astype(np.int64) for column in (
+        encoded.indices, spans.column("first"), spans.column("last")))  # fmt: skip
+    order = np.lexsort((first, codes))
+    codes, first, last = codes[order], first[order], last[order]
+    # The latest end so far within each subscription: codes rise, so that one running maximum serves them all.
+    reached = np.maximum.accumulate((codes << 32) + last) if len(codes) else last
+    shares = (codes[1:] == codes[:-1]) & (reached[:-1] >= (codes[1:] << 32) + first[1:])
+    return encoded.dictionary.take(pa.array(np.unique(codes[1:][shares])))
+
+
+def _cycle_charges(table: pa.Table) -> Mask:
+    """Charges of whole cycles that have an end and a subscription."""
+    charged = _true(pc.greater(pc.sign(table.column("subtotal")), 0))
+    for name in ("charge_start_date", "charge_end_date", "subscription_id"):
+        charged &= np.asarray(pc.is_valid(table.column(name)))
+    return charged & _true(pc.is_in(lowered(table, "charge_type"), pa.array(CYCLE_CHARGES)))
 
 
 def _charge(line: dict[str, Any], row: int | None) -> _Charge:

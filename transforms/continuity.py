@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -27,8 +28,10 @@ _SEAT_EVENTS = ("addquantity", "removequantity", "movequantity", "renew", "conve
 
 _READ = ("subscription_id", "charge_type", "charge_start_date", "charge_end_date", "order_date", "subtotal",
          "billable_quantity", "quantity", "subscription_end_date", "customer_id", "customer_name", "product_id",
-         "sku_id")  # fmt: skip
+         "sku_id", "line_id")  # fmt: skip
 _NEVER = datetime.min.replace(tzinfo=UTC)
+#: What stands between the delimiters and quotes of a row.
+_WORD = re.compile(r"[^,;\t\n\"']+")
 
 
 @dataclass
@@ -44,7 +47,7 @@ class _Subscription:
     def charges(self) -> list[tuple[int, dict[str, Any]]]:
         """Lines that charge, first event first; the file is not in chronological order."""
         charged = [(row, line) for row, line in self.lines if (line["subtotal"] or 0) > 0]
-        return sorted(charged, key=lambda item: _event(item[1]))
+        return sorted(charged, key=lambda item: (*_event(item[1]), item[1]["line_id"]))
 
     @property
     def is_ended(self) -> bool:
@@ -90,14 +93,16 @@ def check_continuity(
         period: YYYY-MM.
         rejected: the period's rows in quarantine, as delivered.
     """
-    unread = "\n".join(rejected).lower()
+    unread = {word for text in rejected for word in _WORD.findall(text.lower())}
     before = _subscriptions(previous, previous_categories)
     now = _subscriptions(recon, categories)
     named = set(lowered(recon, "subscription_id").to_pylist())
     reader = LineReader(recon)
     findings = []
     for key in sorted(before):
-        if key not in named and key not in unread:
+        if key in unread:
+            continue
+        if key not in named:
             findings += _dropped(before[key], period)
         elif key in now:
             findings += _changed(before[key], now[key], reader)

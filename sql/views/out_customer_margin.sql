@@ -1,5 +1,6 @@
 -- Cost, ERP amount and margin of each customer by period and currency, in the latest run of each period. Reconciliation
--- lines only, since daily usage repeats them; a line without an ERP price counts into neither side.
+-- lines only, since daily usage repeats them; a line without an ERP price counts into neither side, and one of a voided
+-- invoice is charged again by the rebill.
 with sums as (
     select
         lines.period,
@@ -10,7 +11,11 @@ with sums as (
         cast(sum(lines.erp_amount) as decimal(38, 18)) as erp_amount
     from lines
     join latest_runs on latest_runs.run_id = lines.run_id
-    where lines.source = 'invoice_recon' and lines.erp_amount is not null and lines.subtotal_amount is not null
+    left join invoice_tieout as tieout
+        on tieout.run_id = lines.run_id and tieout.invoice_number = lines.invoice_number and tieout.status = 'voided'
+    where
+        lines.source = 'invoice_recon' and lines.erp_amount is not null and lines.subtotal_amount is not null
+        and tieout.run_id is null
     group by lines.period, lines.customer_id, lines.currency
 )
 select

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from tests.transforms.rows import codes, invoice_rows, month, recon_rows, rejected_rows, usage_rows
@@ -157,6 +158,13 @@ def test_lines_of_a_voided_invoice_are_charged_again_by_its_rebill() -> None:
         assert statuses == {"G1": "voided", "G2": "matched"}
 
 
+def test_a_refund_of_the_previous_period_is_used_up_by_its_charges() -> None:
+    long = {**LAST_MONTH, "charge_end_date": date(2025, 11, 30), "charge_type": "new"}
+    before = [{**LAST_MONTH, "charge_type": "new"}, {**LAST_MONTH, **REFUND, "charge_type": "cancelImmediate",
+                                                     "charge_end_date": date(2025, 11, 30)}, long]  # fmt: skip
+    assert [code for code in found({}, previous=before) if code != "QUANTITY_CHANGED"] == ["OVERLAPPING_CHARGE"]
+
+
 def test_of_two_charges_the_later_one_is_named() -> None:
     later = {"charge_start_date": date(2025, 11, 15), "charge_type": "new"}
     findings = month(recon_rows(later, {})).findings.to_pylist()
@@ -209,6 +217,10 @@ def test_a_subscription_that_a_row_in_quarantine_names_may_not_be_gone() -> None
     before = [{**LAST_MONTH, "subscription_id": "Sub-1"}, {**OTHER, **LAST_MONTH}]
     for raw, expected in (("a,SUB-1,b", ["ROW_REJECTED"]), ("a,sub-2,b", ["ROW_REJECTED", "SUBSCRIPTION_DROPPED"])):
         result = month(recon_rows(OTHER), previous=recon_rows(*before), rejected=rejected_rows({"raw_text": raw}))
+        assert codes(result) == expected
+    more = [seats(12, subscription_id="Sub-1"), OTHER]
+    for raw, expected in (('a,"SUB-1",b', ["ROW_REJECTED"]), ("a,sub-11,b", ["QUANTITY_CHANGED", "ROW_REJECTED"])):
+        result = month(recon_rows(*more), previous=recon_rows(*before), rejected=rejected_rows({"raw_text": raw}))
         assert codes(result) == expected
 
 
@@ -265,6 +277,11 @@ def test_usage_and_its_lines_may_differ_by_a_cent_for_each_day_and_meter(subtota
     assert [code for code in codes(result) if code != "SUBTOTAL_MISMATCH"] == expected
 
 
+def test_the_id_of_a_subscription_varies_in_case() -> None:
+    usage = usage_rows(EARNED, {**EARNED, "subscription_id": "AZURE", "usage_date": date(2025, 11, 6)})
+    assert codes(month(recon_rows({}, AZURE), usage=usage)) == []
+
+
 def test_usage_of_an_invoice_without_lines_of_it_and_lines_without_delivered_usage() -> None:
     assert codes(month(usage=usage_rows(EARNED))) == ["USAGE_MISMATCH"]
     assert codes(month(recon_rows({}, AZURE))) == []
@@ -285,6 +302,8 @@ def test_customers_that_halopsa_does_not_know() -> None:
     assert [(one["code"], one["customer_id"], one["customer_name"], one["line_id"]) for one in found] == [
         ("CUSTOMER_UNMAPPED", "C2", "Fabrikam", None)
     ]
+    twice = recon_rows({"customer_id": "c2"}, {"customer_id": "C2", "subscription_id": "s2"})
+    assert codes(month(twice, mapped_customers=frozenset({"c1"}))) == ["CUSTOMER_UNMAPPED"]
     assert codes(month(lines, mapped_customers=frozenset({"c1", "c2"}))) == []
 
 
@@ -325,6 +344,15 @@ def test_without_percentages_the_type_of_credit_tells() -> None:
     assert [(one["source_row"], one["expected_amount"], one["actual_amount"]) for one in missing] == [
         (3, Decimal("0.50575"), Decimal("0.595"))
     ]
+
+
+def test_a_file_of_the_basic_set_beside_a_full_one() -> None:
+    """A blank percentage says that none was earned where the file has percentages, and nothing where it has none."""
+    blank = {**EARNED, "partner_earned_credit_percentage": None}
+    parts = [usage_rows(EARNED, file="full.csv"), usage_rows({**blank, "meter_id": "m2"}, file="basic.csv")]
+    assert codes(month(recon_rows({}, {**AZURE}), usage=pa.concat_tables(parts))) == []
+    mixed = usage_rows(EARNED, {**blank, "meter_id": "m2"})
+    assert codes(month(recon_rows({}, {**AZURE}), usage=mixed)) == ["PEC_MISSING"]
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,7 @@ def test_of_rows_that_differ_in_nothing_else_the_list_in_force_counts() -> None:
         pytest.param(charged("17.60"), [], id="shows the term's"),
         pytest.param(charged("20", "20"), ["UNIT_PRICE_MISMATCH"], id="charges the new price"),
         pytest.param(charged("20", "17.61"), ["UNIT_PRICE_MISMATCH"], id="charges a cent more"),
+        pytest.param(charged("20", "15.84"), [], id="charges the term's at a discount"),
         pytest.param(charged("19", "17.60"), ["UNIT_PRICE_MISMATCH"], id="shows a price of no list"),
         pytest.param(charged("20", "6.4533", charge_start_date=date(2025, 11, 20), charge_type="addQuantity"), [],
                      id="prorated at the term's price"),
@@ -286,6 +287,12 @@ OLD: Row = {"effective_start_date": at(2025, 6, 1)}
         ("list_202511.csv", OLD, False, True),
         ("list_2025-10.csv", {}, True, False),
         ("Nov_list.csv", OLD, False, True),
+        ("November list.csv", OLD, False, True),
+        ("list_20251108.csv", OLD, False, True),
+        ("list_2025-10-31.csv", {}, True, False),
+        ("Nov_list.csv", {"effective_start_date": at(2024, 11, 1)}, False, False),
+        ("Nov_list.csv", {"effective_start_date": at(2024, 11, 1)}, True, True),
+        ("Market_Decoded_Janssen.csv", {}, False, True),
         ("Oct_list.csv", OLD, True, False),
         ("list.csv", {**OLD, "effective_end_date": at(2025, 10, 31)}, True, False),
         ("list.csv", {**OLD, "effective_end_date": at(2025, 11, 1)}, True, True),
@@ -296,6 +303,23 @@ def test_which_azure_list_is_of_the_month(file: str, row: Row, delivered: bool, 
     found = azure_lists_of("2025-11", lists, ["f" * 64] if delivered else [])
     assert bool(found.files) == expected
     assert found.markets == ({("US", "USD")} if expected else set())
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        pytest.param({"term_duration": "P1Y"}, False, id="a reservation"),
+        pytest.param({"term_duration": "p3y"}, False, id="a reservation in lower case"),
+        pytest.param({"term_duration": "P1M"}, True, id="a month"),
+        pytest.param({"meter_ids": None, "product_id": "DG7GMGF0D5RK"}, False, id="software"),
+        pytest.param({"meter_ids": None, "meter_type": "1 Hour", "product_id": "X"}, True, id="a type of meter"),
+        pytest.param({"meter_ids": None}, True, id="an Azure product"),
+        pytest.param({"billing_plan": "None"}, False, id="a trial"),
+    ],
+)
+def test_what_an_azure_plan_list_is(row: Row, expected: bool) -> None:
+    lists = table_of(PRICE_LIST, {**PRICE, **AZURE}, [row], "list.csv")
+    assert bool(azure_lists_of("2025-11", lists, []).files) == expected
 
 
 def test_a_licence_list_is_no_azure_list() -> None:

@@ -185,6 +185,17 @@ def test_tax_that_only_the_invoice_has_is_told_but_blocks_nothing() -> None:
     assert known.blocking == 0
 
 
+@pytest.mark.parametrize("line", [
+    {"billable_quantity": "9999999999999999999"}, {"effective_unit_price": "9999999999999999.99"},
+    {"pc_to_bc_exchange_rate": "99999999999999999999"},
+    {"charge_start_date": date(2, 1, 1), "charge_end_date": date(2, 1, 1), "billing_frequency": None},
+])  # fmt: skip
+def test_absurd_figures_are_findings_and_no_failure(line: dict[str, Any]) -> None:
+    result = month(recon_rows({**line, "pricing_currency": "USD"}))
+    assert result.blocking
+    assert result.lines.column("subtotal_amount").to_pylist() == [Decimal(176)]
+
+
 def test_usage_is_detail_of_an_invoice_and_not_added_to_it() -> None:
     free = {"effective_unit_price": "0", "billing_pre_tax_total": "0"}
     result = month(usage=usage_rows(free, free))

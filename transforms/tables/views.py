@@ -63,7 +63,8 @@ OUT_INVOICE_TIEOUT = Table(
 OUT_CUSTOMER_MARGIN = Table(
     "out_customer_margin",
     "What a customer costs and would bring at ERP prices, by period and currency, in the latest run. Reconciliation "
-    "lines only; a line without an ERP price counts into neither side, so that both sides are the same charges.",
+    "lines only; a line without an ERP price counts into neither side, so that both sides are the same charges, and a "
+    "voided invoice's lines do not count.",
     (
         *_of(LINES, "period", "customer_id"),
         Column("customer_name", TEXT, "Customer's name; the last in the alphabet where lines differ."),
