@@ -183,12 +183,15 @@ def doctor(as_json: AsJson = False) -> None:
 @app.command()
 def sandbox(
     port: Annotated[int, typer.Option("--port", help="Port on this machine; 0 for any free one.")] = 8765,
+    store: Annotated[
+        Path | None, typer.Option("--store", help="File that keeps the records; without it they are forgotten.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a local HaloPSA until interrupted."""
     from pipelines.demo import run_sandbox
 
-    run_sandbox(port, as_json=as_json)
+    run_sandbox(port, store, as_json=as_json)
 
 
 @app.command()

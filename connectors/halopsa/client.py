@@ -12,13 +12,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.exceptions import ConnectionError as RequestsConnectionError
 from requests.exceptions import ConnectTimeout, InvalidSchema, InvalidURL, MissingSchema, ProxyError, SSLError
 from urllib3.exceptions import NewConnectionError
+from urllib3.fields import RequestField
+from urllib3.filepost import encode_multipart_formdata
 
 from connectors.halopsa import answers, auth, paging, wire
 from connectors.halopsa.errors import HaloError, NotAppliedError, OutcomeUnknownError
@@ -29,7 +31,19 @@ _TEMPORARY = frozenset({408, 429, 500, 502, 503, 504})
 _LONGEST_PAUSE = 60
 _CONNECT_ATTEMPTS = 3
 _MOST_REDIRECTS = 5
+_JSON = "application/json"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class _Body(NamedTuple):
+    """What is sent, and which texts in it no message may quote."""
+
+    content: bytes
+    content_type: str
+    hide: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"_Body({self.content_type})"
 
 
 class HaloClient:
@@ -88,14 +102,24 @@ class HaloClient:
         """GET below `/api`; returns the parsed JSON. Raises HaloError when patience runs out."""
         return self._call("GET", path, params=params)
 
-    def post(self, path: str, rows: Sequence[Mapping[str, Any]]) -> Any:
+    def post(self, path: str, rows: Sequence[Mapping[str, Any]], hide: Sequence[str] = ()) -> Any:
         """POST an array of bodies below `/api`; returns the parsed answer, None for an empty one.
+
+        Args:
+            path: below `/api`.
+            rows: the bodies.
+            hide: credentials in them, to be blanked out of what an error quotes.
 
         Raises:
             RefusedError, TooLargeError, NotAppliedError: nothing was applied.
             OutcomeUnknownError: it may have been.
         """
-        return self._call("POST", path, body=wire.encode(list(rows)).encode())
+        return self._call("POST", path, _Body(wire.encode(list(rows)).encode(), _JSON, tuple(hide)))
+
+    def post_form(self, path: str, parts: Sequence[RequestField], hide: Sequence[str] = ()) -> Any:
+        """POST a multipart form below `/api`; returns and raises like `post`."""
+        content, content_type = encode_multipart_formdata(parts)
+        return self._call("POST", path, _Body(content, content_type, tuple(hide)))
 
     def delete(self, path: str) -> Any:
         """DELETE below `/api`; raises like `post`."""
@@ -114,18 +138,18 @@ class HaloClient:
         self._bearer()
 
     def _call(
-        self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: bytes | None = None
+        self, method: str, path: str, body: _Body | None = None, *, params: Mapping[str, str] | None = None
     ) -> Any:
         url = f"{self.base_url}/api/{path.lstrip('/')}"
         waiting = _Patience(self._patience, self._pause)
         renewed, redirects = False, 0
         while True:
-            headers = {"Accept": "application/json"}
-            if body is not None:
-                headers["Content-Type"] = "application/json"
+            headers = {"Accept": _JSON, **({"Content-Type": body.content_type} if body else {})}
             bearer = _Bearer(self._bearer())
             try:
-                response = self._send(method, url, params=params, data=body, headers=headers, auth=bearer)
+                response = self._send(
+                    method, url, params=params, data=body.content if body else None, headers=headers, auth=bearer
+                )
             except HaloError as error:
                 if waiting.allows(error, repeatable=method == "GET"):
                     continue
@@ -139,13 +163,13 @@ class HaloClient:
             temporary = response.status_code == 429 or (method == "GET" and response.status_code in _TEMPORARY)
             if temporary and waiting.wait(_retry_after(response)):
                 continue
-            return self._read(method, path, response)
+            return self._read(method, path, response, body.hide if body else ())
 
-    def _read(self, method: str, path: str, response: requests.Response) -> Any:
+    def _read(self, method: str, path: str, response: requests.Response, hide: Sequence[str]) -> Any:
         """The answer's JSON, or the failure it stands for."""
         what = f"{method} {path} of HaloPSA at {self.base_url}"
         if not response.ok or response.is_redirect:
-            raise answers.failure(what, response.status_code, response.content, hide=self._secrets())
+            raise answers.failure(what, response.status_code, response.content, [*hide, *self._secrets()])
         if not response.content.strip():
             return None
         try:
@@ -178,7 +202,7 @@ class HaloClient:
         waiting = _Patience(self._patience, self._pause)
         while True:
             try:
-                response = self._send("POST", url, data=form, headers={"Accept": "application/json"})
+                response = self._send("POST", url, data=form, headers={"Accept": _JSON})
             except HaloError as error:
                 if waiting.allows(error, repeatable=True):
                     continue
@@ -201,7 +225,7 @@ class HaloClient:
         waiting = _Patience(self._patience, self._pause)
         while True:
             try:
-                response = self._send("GET", f"{self.base_url}/api/authinfo", headers={"Accept": "application/json"})
+                response = self._send("GET", f"{self.base_url}/api/authinfo", headers={"Accept": _JSON})
             except HaloError as error:
                 if waiting.allows(error, repeatable=True):
                     continue

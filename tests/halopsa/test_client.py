@@ -17,7 +17,7 @@ import pytest
 
 from connectors.halopsa import wire
 from connectors.halopsa.auth import token_url
-from connectors.halopsa.client import HaloClient, normal_base_url
+from connectors.halopsa.client import HaloClient, _Body, normal_base_url
 from connectors.halopsa.errors import (
     DisagreementError,
     HaloError,
@@ -215,7 +215,7 @@ def test_field_messages_are_told_by_row(sandbox: Sandbox, client: HaloClient) ->
     assert caught.value.rows[2] == "type: Could not convert str to integer: a."
     assert not sandbox.lines()
     with pytest.raises(RefusedError, match="requires a JSON array"):
-        client._call("POST", "cspinvoice", body=b"{}")
+        client._call("POST", "cspinvoice", _Body(b"{}", "application/json", ()))
     with pytest.raises(RefusedError, match="NULL into column 'parentid'"):
         client.post("CSPConsumptionData", [{"type": 0}])
 
