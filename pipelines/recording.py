@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-_exit_code = 0
+#: What a process ends with that an unforeseen exception ends, such as a Prefect server that does not start.
+_exit_code = 1
 
 
 def api_configured() -> bool:
