@@ -181,14 +181,14 @@ def _value(column: Column, value: Any) -> Any:
     if column.kind is Kind.TEXT:
         # PostgreSQL keeps no NUL character.
         text = str(value).replace("\0", "")
-        return (_without_login(text) if column.name.endswith("url") else text) or None
+        return (without_login(text) if column.name.endswith("url") else text) or None
     wanted = bool if column.kind is Kind.BOOLEAN else int
     if type(value) is not wanted:
         raise ValueError
     return value
 
 
-def _without_login(url: str) -> str:
+def without_login(url: str) -> str:
     """The address without user name and password; a text that is no address as it is."""
     try:
         parts = urlsplit(url)
