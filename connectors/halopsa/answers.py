@@ -9,6 +9,8 @@ from connectors.halopsa import wire
 from connectors.halopsa.errors import HaloError, NotAppliedError, OutcomeUnknownError, RefusedError, TooLargeError
 
 _LONGEST_QUOTE = 300
+#: Anything shorter protects nothing, and blanking it would shred a message and its paths.
+_SHORTEST_SECRET = 4
 
 _MENDS = {
     400: "mend what it names, then repeat the command",
@@ -95,7 +97,7 @@ def _message(answer: Any, fields: Mapping[str, Sequence[str]]) -> str:
 
 def _hidden(text: str, hide: Sequence[str]) -> str:
     for secret in hide:
-        if secret:
+        if len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, "***")
     text = " ".join(text.split())
     return text if len(text) <= _LONGEST_QUOTE else text[:_LONGEST_QUOTE] + "…"
