@@ -35,7 +35,8 @@ from transforms.orders import integration_problems, integration_row, parse_time,
 from transforms.subscriptions import EXPIRING_DAYS, expiry_of, subscription_state
 
 MASK = "********"
-INTEGRATION_COLUMNS = ["kind", "integration_id", "name", "is_enabled", "is_authorized", "last_synced_at", "problems"]
+INTEGRATION_COLUMNS = ["kind", "integration_id", "name", "url", "is_enabled", "is_authorized", "last_synced_at",
+                       "problems"]  # fmt: skip
 SUBSCRIPTION_COLUMNS = ["id", "fullname", "microsoft_name", "site_name", "subscription_id", "subscription_expiry",
                         "state"]  # fmt: skip
 _FROM_ENVIRONMENT = "env:"
@@ -149,10 +150,11 @@ def renew(settings: Settings, record_ids: list[int], now: datetime, within: int,
     client, path = _open(settings), SUBSCRIPTIONS.resource.path
     if record_ids:
         records = [get_record(client, path, each, SUBSCRIPTIONS.what) for each in record_ids]
-        ended = [str(record["id"]) for record in records if subscription_state(record, now) == "expired"]
+        ended = [str(record["id"]) for record in records
+                 if subscription_state(record, now) in ("expired", "not subscribed")]  # fmt: skip
         if ended:
-            raise InputError(f"subscription {', '.join(ended)} has ended, and Microsoft renews none that has; delete "
-                             "it and create it anew")  # fmt: skip
+            raise InputError(f"subscription {', '.join(ended)} has ended or is not subscribed, and Microsoft renews "
+                             "none that has; delete it and create it anew")  # fmt: skip
     else:
         records = [each for each in list_records(client, path) if subscription_state(each, now, within) == "expiring"]
     return [_renewed(client, record, (now + timedelta(days=days)).replace(microsecond=0)) for record in records]
@@ -163,11 +165,11 @@ def expiring_notice(client: HaloClient, now: datetime) -> str:
     states = [(record["id"], subscription_state(record, now))
               for record in list_records(client, SUBSCRIPTIONS.resource.path)]  # fmt: skip
     told = []
-    for state, text in (("expired", "have ended"), ("expiring", f"end within {EXPIRING_DAYS} days")):
+    for state, text in (("expired", "ended"), ("expiring", f"ending within {EXPIRING_DAYS} days")):
         ids = [str(record_id) for record_id, found in states if found == state]
         if ids:
-            told.append(f"{len(ids)} Microsoft subscriptions {text} (ids {', '.join(ids)})")
-    return ", ".join(told)
+            told.append(f"{text} are {', '.join(ids)}")
+    return f"of its Microsoft subscriptions, {' and '.join(told)}" if told else ""
 
 
 def read_body(source: str, kind: Kind) -> Record:

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import pyarrow as pa
+
 from connectors.halopsa import registry
 from connectors.halopsa.client import HaloClient, normal_base_url
 from connectors.halopsa.errors import HaloError
@@ -30,6 +32,7 @@ from transforms.orders import (
     Key,
     Row,
     compare,
+    content_table,
     integration_problems,
     integration_row,
     key_of,
@@ -53,7 +56,7 @@ _NOT_OFFERED = (403, 404)
 
 @dataclass(frozen=True)
 class Listing:
-    """What HaloPSA listed, as rows of the warehouse.
+    """What HaloPSA listed, as rows of the warehouse: Arrow tables, which Prefect hands on without looking into them.
 
     Attributes:
         halo_url: the HaloPSA.
@@ -66,8 +69,8 @@ class Listing:
 
     halo_url: str
     started_at: datetime
-    orders: list[Row]
-    integrations: list[Row]
+    orders: pa.Table
+    integrations: pa.Table
     kinds: tuple[str, ...]
     deleted_orders: tuple[Key, ...] = ()
     deleted_integrations: tuple[Key, ...] = ()
@@ -121,7 +124,10 @@ def list_orders(settings: Settings) -> Listing:
             continue
         integrations += [integration_row(kind, record, client.base_url) for record in records]
         kinds.append(kind)
-    return Listing(client.base_url, started_at, orders, integrations, tuple(kinds), notices=tuple(notices))
+    return Listing(
+        client.base_url, started_at, content_table(ECOMMERCE_ORDERS, orders),
+        content_table(COMMERCE_INTEGRATIONS, integrations), tuple(kinds), notices=tuple(notices),
+    )  # fmt: skip
 
 
 def confirm_deleted(settings: Settings, listing: Listing) -> Listing:
@@ -136,8 +142,8 @@ def confirm_deleted(settings: Settings, listing: Listing) -> Listing:
         orders = copy.read_copy(connection, ECOMMERCE_ORDERS, listing.halo_url)
         integrations = copy.read_copy(connection, COMMERCE_INTEGRATIONS, listing.halo_url)
     integrations = [row for row in integrations if row["kind"] in listing.kinds]
-    lost_orders = missing(ECOMMERCE_ORDERS, orders, listing.orders)
-    lost_integrations = missing(COMMERCE_INTEGRATIONS, integrations, listing.integrations)
+    lost_orders = missing(ECOMMERCE_ORDERS, orders, listing.orders.to_pylist())
+    lost_integrations = missing(COMMERCE_INTEGRATIONS, integrations, listing.integrations.to_pylist())
     if not lost_orders and not lost_integrations:
         return listing
     client = _open(settings)
@@ -154,8 +160,9 @@ def confirm_deleted(settings: Settings, listing: Listing) -> Listing:
     gone_integrations, integrations_back = _ask(COMMERCE_INTEGRATIONS, lost_integrations, ask_integration)
     return replace(
         listing,
-        orders=[*listing.orders, *back],
-        integrations=[*listing.integrations, *integrations_back],
+        orders=pa.concat_tables([listing.orders, content_table(ECOMMERCE_ORDERS, back)]),
+        integrations=pa.concat_tables([
+            listing.integrations, content_table(COMMERCE_INTEGRATIONS, integrations_back)]),
         deleted_orders=gone,
         deleted_integrations=gone_integrations,
     )
@@ -178,8 +185,9 @@ def store_orders(settings: Settings, listing: Listing) -> SyncSummary:
             (ECOMMERCE_ORDERS, listing.orders, listing.deleted_orders),
             (COMMERCE_INTEGRATIONS, listing.integrations, listing.deleted_integrations),
         ):
-            changes = compare(table, copy.read_copy(connection, table, listing.halo_url), found, deleted, now)
-            copy.write_copy(connection, table, changes.rows)
+            stored = copy.read_copy(connection, table, listing.halo_url)
+            changes = compare(table, stored, found.to_pylist(), deleted, now)
+            copy.write_copy(connection, table, changes)
             counts.append(changes.counts)
         copy.write_sync(connection, listing.halo_url, listing.started_at, now, *counts)
     return SyncSummary(listing.halo_url, counts[0], counts[1], warehouse.url_masked, notices=listing.notices)
@@ -286,8 +294,7 @@ def _store_one(warehouse: Warehouse, row: Row) -> None:
     with warehouse.begin() as connection:
         copy.lock_copy(connection)
         stored = copy.read_copy(connection, ECOMMERCE_ORDERS, row["halo_url"], [row["order_id"]])
-        changes = compare(ECOMMERCE_ORDERS, stored, [row], (), datetime.now(UTC))
-        copy.write_copy(connection, ECOMMERCE_ORDERS, changes.rows)
+        copy.write_copy(connection, ECOMMERCE_ORDERS, compare(ECOMMERCE_ORDERS, stored, [row], (), datetime.now(UTC)))
 
 
 def _ask(table: Table, lost: Sequence[Row], ask: Callable[[Row], Row | None]) -> tuple[tuple[Key, ...], list[Row]]:

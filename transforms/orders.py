@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+import pyarrow as pa
+
 from transforms.columns import Column, Kind, Table
 from transforms.errors import RemoteError
 from transforms.tables.commerce import COMMERCE_INTEGRATIONS, ECOMMERCE_ORDERS, HISTORY_NAMES
@@ -88,11 +90,6 @@ class Changes:
     unchanged: int
 
     @property
-    def rows(self) -> list[Row]:
-        """Everything that is to be written."""
-        return [*self.new, *self.changed, *self.deleted]
-
-    @property
     def counts(self) -> dict[str, int]:
         """How many of each."""
         return {
@@ -101,6 +98,12 @@ class Changes:
             "deleted": len(self.deleted),
             "unchanged": self.unchanged,
         }
+
+
+def content_table(table: Table, rows: Iterable[Row]) -> pa.Table:
+    """Rows without history as an Arrow table."""
+    schema = pa.schema([field for field in table.schema if field.name not in HISTORY_NAMES])
+    return pa.Table.from_pylist(list(rows), schema)
 
 
 def key_of(table: Table, row: Mapping[str, Any]) -> Key:

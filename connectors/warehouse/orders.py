@@ -15,10 +15,9 @@ import sqlalchemy as sa
 from connectors.warehouse.bulk import insert_arrow, read_arrow
 from connectors.warehouse.schema import sql_table
 from transforms.columns import Table
+from transforms.orders import Changes, Row, key_of
 from transforms.tables import COMMERCE_INTEGRATIONS, COMMERCE_SYNCS, ECOMMERCE_ORDERS
 from transforms.tables.views import OUT_ORDERS
-
-Row = dict[str, Any]
 
 #: How many keys one statement names.
 _CHUNK = 1000
@@ -42,13 +41,14 @@ def read_copy(connection: sa.Connection, table: Table, halo_url: str, ids: Seque
     return rows
 
 
-def write_copy(connection: sa.Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write whole rows in place of those of the same key."""
+def write_copy(connection: sa.Connection, table: Table, changes: Changes) -> None:
+    """Write what a new copy changes: new rows, and the others in place of those of the same key."""
     made = sql_table(table)
-    for first in range(0, len(rows), _CHUNK):
-        keys = [tuple(row[name] for name in table.key) for row in rows[first : first + _CHUNK]]
+    replaced = [*changes.changed, *changes.deleted]
+    for first in range(0, len(replaced), _CHUNK):
+        keys = [key_of(table, row) for row in replaced[first : first + _CHUNK]]
         connection.execute(made.delete().where(sa.tuple_(*(made.c[name] for name in table.key)).in_(keys)))
-    insert_arrow(connection, table, pa.Table.from_pylist([dict(row) for row in rows], table.schema))
+    insert_arrow(connection, table, pa.Table.from_pylist([*changes.new, *replaced], table.schema))
 
 
 def write_sync(

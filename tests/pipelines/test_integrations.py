@@ -76,7 +76,7 @@ def test_an_integration_is_made_shown_changed_and_deleted(
     assert SECRET not in json.dumps(shown)
     listed = command("integrations", "list", kind, "--json").document
     assert [(row["kind"], row["integration_id"], row["is_enabled"]) for row in listed] == [(kind, number, True)]
-    assert "acme" in command("integrations", "list").out or kind == "datto"
+    assert ("acme" if "acme" in str(body) else "datto.example") in command("integrations", "list").out
 
     assert command("integrations", "delete", kind, str(number), "--json").document["action"] == "deleted"
     assert command("integrations", "list", "--json").document == []
@@ -184,7 +184,7 @@ def test_subscriptions_are_made_listed_renewed_and_deleted(
     assert [(row["id"], row["state"]) for row in listed] == [(3, "expired"), (1, "expiring"), (2, "active")]
     assert [row["id"] for row in command("subscriptions", "list", "--expiring", "1", "--json").document] == [3]
     doctor = command("doctor", "--json").document["halopsa"]
-    assert "1 Microsoft subscriptions have ended (ids 3), 1 Microsoft subscriptions end within 3 days (ids 1)" in doctor
+    assert "of its Microsoft subscriptions, ended are 3 and ending within 3 days are 1" in doctor
 
     renewed = command("subscriptions", "renew", "--json").document
     assert [(row["id"], row["action"]) for row in renewed] == [(1, "renewed")]

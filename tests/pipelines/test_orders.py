@@ -14,7 +14,8 @@ import pytest
 from connectors.halopsa.client import HaloClient
 from connectors.halopsa.records import list_records
 from connectors.halopsa.sandbox.faults import Fault
-from connectors.halopsa.sandbox.server import Sandbox
+from connectors.halopsa.sandbox.options import Options
+from connectors.halopsa.sandbox.server import Sandbox, serve
 from pipelines.orders import confirm_deleted, list_orders, store_orders
 from pipelines.settings import load_settings
 from tests.halopsa.conftest import connect
@@ -108,6 +109,23 @@ def test_a_sync_writes_what_changed_and_keeps_what_was_deleted(
     text = command("orders", "report").out
     assert "cancelled orders that are still linked: 2" in text
     assert "orders without a ticket: none" in text
+
+
+@pytest.mark.parametrize(
+    "habits",
+    [{"envelope": "bare"}, {"envelope": "named", "newest_first": True}, {"ignored_paging": "everything"}],
+    ids=str,
+)
+def test_every_order_is_read_whatever_the_list_looks_like(
+    habits: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serve(options=Options(**habits)) as sandbox:
+        for name, value in (("URL", sandbox.base_url), ("CLIENT_ID", "sandbox-client"),
+                            ("CLIENT_SECRET", "sandbox-secret")):  # fmt: skip
+            monkeypatch.setenv(f"CSP_BILLING_HALO_{name}", value)
+        connect(sandbox).post("EcommerceOrder", [order(number) for number in range(1, 231)])
+        listed = list_orders(load_settings()).orders
+    assert listed.column("order_id").to_pylist() == list(range(1, 231))
 
 
 def test_linking_sends_once_reads_back_and_shows_in_the_report(

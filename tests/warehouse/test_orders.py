@@ -19,6 +19,7 @@ from connectors.warehouse.orders import (
     write_sync,
 )
 from tests.warehouse.rows import NOON, row
+from transforms.orders import Changes
 from transforms.tables import ECOMMERCE_ORDERS
 
 HALO, SANDBOX = "https://acme.halopsa.com", "http://127.0.0.1:8765"
@@ -40,12 +41,13 @@ ORDERS = [
     order(7, shop_name=None, month=None, ordered_at=None),
     order(1, halo_url=SANDBOX),
 ]
+NEW = Changes(tuple(ORDERS), (), (), 0)
 
 
 def test_what_is_wrong_with_an_order(warehouse: Warehouse) -> None:
     with warehouse.begin() as connection:
         lock_copy(connection)
-        write_copy(connection, ECOMMERCE_ORDERS, ORDERS)
+        write_copy(connection, ECOMMERCE_ORDERS, NEW)
         found = connection.execute(
             sa.text("select order_id, problem, is_linked from out_orders where halo_url = :url order by order_id"),
             {"url": HALO},
@@ -67,9 +69,9 @@ def test_what_is_wrong_with_an_order(warehouse: Warehouse) -> None:
 
 def test_a_row_is_written_in_place_of_its_own_and_no_other(warehouse: Warehouse) -> None:
     with warehouse.begin() as connection:
-        write_copy(connection, ECOMMERCE_ORDERS, ORDERS)
+        write_copy(connection, ECOMMERCE_ORDERS, NEW)
     with warehouse.begin() as connection:
-        write_copy(connection, ECOMMERCE_ORDERS, [order(1, status="refunded"), order(8)])
+        write_copy(connection, ECOMMERCE_ORDERS, Changes((order(8),), (order(1, status="refunded"),), (), 0))
     with warehouse.read() as connection:
         stored = {each["order_id"]: each["status"] for each in read_copy(connection, ECOMMERCE_ORDERS, HALO)}
         other = read_copy(connection, ECOMMERCE_ORDERS, SANDBOX)
