@@ -292,8 +292,11 @@ class _Bearer(requests.auth.AuthBase):
 class _Patience:
     """How long temporary failures of one call are waited out: doubling pauses with jitter, up to a limit."""
 
-    def __init__(self, seconds: float, pause: Callable[[float], None]) -> None:
-        self._until = time.monotonic() + seconds
+    def __init__(
+        self, seconds: float, pause: Callable[[float], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock = clock
+        self._until = clock() + seconds
         self._pause = pause
         self._next: float = 1
         self._tries = 0
@@ -304,7 +307,7 @@ class _Patience:
         # Jitter only lengthens a pause the server asked for: coming early would cost another 429.
         seconds = asked + random.uniform(0, 0.2) if asked is not None else self._next * random.uniform(0.5, 1)
         self._next = min(self._next * 2, _LONGEST_PAUSE)
-        if (limit is not None and self._tries >= limit) or time.monotonic() + seconds > self._until:
+        if (limit is not None and self._tries >= limit) or self._clock() + seconds > self._until:
             return False
         self._pause(seconds)
         return True

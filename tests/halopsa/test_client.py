@@ -17,7 +17,7 @@ import pytest
 
 from connectors.halopsa import wire
 from connectors.halopsa.auth import token_url
-from connectors.halopsa.client import HaloClient, _Body, normal_base_url
+from connectors.halopsa.client import HaloClient, _Body, _Patience, normal_base_url
 from connectors.halopsa.errors import (
     DisagreementError,
     HaloError,
@@ -204,6 +204,22 @@ def test_retry_after_is_obeyed_and_patience_ends(sandbox: Sandbox) -> None:
     with pytest.raises(HaloError, match="rate limit stays reached") as caught:
         connect(sandbox).get("cspinvoice")
     assert caught.value.status == 429
+
+
+def test_patience_outlasts_the_window_of_the_rate_without_a_word_from_the_server() -> None:
+    now, pauses = 0.0, list[float]()
+
+    def pause(seconds: float) -> None:
+        nonlocal now
+        pauses.append(seconds)
+        now += seconds
+
+    waiting = _Patience(600, pause, clock=lambda: now)
+    while waiting.wait():
+        pass
+    assert 5 * 60 < sum(pauses) <= 600
+    assert all(2**n / 2 <= seconds <= min(2**n, 60) for n, seconds in enumerate(pauses[:6]))
+    assert max(pauses) <= 60
 
 
 def test_field_messages_are_told_by_row(sandbox: Sandbox, client: HaloClient) -> None:

@@ -115,7 +115,7 @@ class Api:
         ids = self._store.ids(resource)
         if self._options.newest_first:
             ids.reverse()
-        rows = [_shown(resource, self._store.get(resource, each), query) for each in self._page(ids, query)]
+        rows = [_shown(resource, self._store.get(resource, each), False) for each in self._page(ids, query)]
         return _json(self._enveloped(rows, len(ids)))
 
     def _page(self, ids: list[int], query: Mapping[str, str]) -> list[int]:
@@ -135,7 +135,8 @@ class Api:
         return {"record_count": total, "data" if self._options.envelope == "data" else "records": rows}
 
     async def _get(self, request: Request, resource: Resource) -> Response:
-        return _with_id(request, lambda halo_id: _shown(resource, self._store.get(resource, halo_id), _query(request)))
+        details = _query(request).get("includedetails", "").lower() == "true"
+        return _with_id(request, lambda halo_id: _shown(resource, self._store.get(resource, halo_id), details))
 
     async def _delete(self, request: Request, resource: Resource) -> Response:
         return _with_id(request, lambda halo_id: self._store.delete(resource, halo_id))
@@ -193,9 +194,9 @@ def _query(request: Request) -> dict[str, str]:
     return {name.lower(): value for name, value in request.query_params.items()}
 
 
-def _shown(resource: Resource, row: Row, query: Mapping[str, str]) -> Row:
+def _shown(resource: Resource, row: Row, details: bool) -> Row:
     """The record as asked for: where details can be included, nested records come only then."""
-    if not resource.has_details or query.get("includedetails", "").lower() == "true":
+    if details or not resource.has_details:
         return row
     properties = properties_of(resource.model)
     return {name: value for name, value in row.items()

@@ -56,7 +56,7 @@ def _operation(resource: Resource, endpoint: Endpoint) -> Json:
         statuses.append("404")
     if endpoint.action is Action.LIST:
         operation["parameters"] = [_parameter(name, "query", {"type": kind}) for name, kind in _PAGING]
-    if resource.has_details and endpoint.action in (Action.GET, Action.LIST):
+    if resource.has_details and endpoint.action is Action.GET:
         operation["parameters"].append(_parameter("includedetails", "query", {"type": "boolean"}))
     if endpoint.action in (Action.SAVE, Action.MANAGE):
         operation["requestBody"] = _body("application/json", _list_of(resource.model))
