@@ -258,8 +258,8 @@ def unlink_order(settings: Settings, order_id: int) -> dict[str, Any]:
     linked = linked_tickets(record)
     if not linked:
         return _kept(settings, client, record, changed=False)
-    # The ticket that is unlinked is named, as the record that HaloPSA's own pages send names it.
-    ticket_id = record.get("ticket_id") or linked[0]
+    # The ticket is named, because an order may have several.
+    ticket_id = record["ticket_id"] if record.get("ticket_id") in linked else linked[0]
     body = {"id": order_id, "ticket_id": ticket_id, "_unlink_from_ticket": True}
     done = update_record(
         client, _ORDERS, body, "order", lambda order: ["ticket_id"] if ticket_id in linked_tickets(order) else []

@@ -11,6 +11,7 @@ from typing import Any
 
 from connectors.halopsa.client import HaloClient
 from connectors.halopsa.errors import DisagreementError, HaloError, OutcomeUnknownError
+from connectors.halopsa.paging import read_page
 from transforms.errors import InputError
 
 Record = dict[str, Any]
@@ -29,10 +30,12 @@ def find_record(client: HaloClient, path: str, record_id: int) -> Record | None:
         if error.status == 404:
             return None
         raise
-    # An unknown id may also be answered with nothing, or with an empty record.
-    if not isinstance(answer, Mapping) or answer.get("id") != record_id:
-        return None
-    return dict(answer)
+    # An unknown id may also be answered with nothing, and a record may stand in an array or an envelope.
+    if isinstance(answer, Mapping) and "id" in answer:
+        rows = [answer]
+    else:
+        rows = list(read_page(answer, path).rows) if answer else []
+    return next((dict(row) for row in rows if row.get("id") == record_id), None)
 
 
 def get_record(client: HaloClient, path: str, record_id: int, what: str) -> Record:

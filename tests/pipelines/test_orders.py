@@ -148,6 +148,22 @@ def test_linking_sends_once_reads_back_and_shows_in_the_report(
     assert [row["order_id"] for row in command("orders", "report", "--json").document["without_ticket"]] == [1]
 
 
+def test_an_order_with_linked_tickets_alone_is_unlinked_from_one_of_them(
+    halo: Sandbox, client: HaloClient, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.post("EcommerceOrder", [{"id": 1, "ticket_id": -1, "linked_tickets": [{"ticket_id": 5}]}])
+    sent: list[Any] = []
+    post = HaloClient.post
+
+    def noted(self: HaloClient, path: str, rows: Any, hide: Any = ()) -> Any:
+        sent.extend(rows)
+        return post(self, path, rows, hide)
+
+    monkeypatch.setattr(HaloClient, "post", noted)
+    assert command("orders", "unlink", "1").code == 0
+    assert sent == [{"id": 1, "ticket_id": 5, "_unlink_from_ticket": True}]
+
+
 @pytest.mark.parametrize(("action", "code", "ticket"), [
     ("504-after", 0, 11), ("reset-after", 0, 11), ("truncated", 0, 11), ("504-before", 3, None),
     ("reset-before", 3, None),
