@@ -37,6 +37,7 @@ from connectors.halopsa.sandbox.options import Options
 from connectors.halopsa.sandbox.server import Sandbox, serve
 from tests.halopsa.conftest import connect
 from tests.halopsa.test_client import scripted
+from transforms.errors import InputError
 
 SECRET = "tok-\"5f1c\u00e9 and more"
 
@@ -302,6 +303,8 @@ def test_a_sandbox_with_a_file_keeps_its_records(tmp_path: Path) -> None:
         api.shopify.save([ShopifyDetails(shopname="s", new_access_token=SecretStr(SECRET))])
         api.consumption.delete(3)
         lines, invoices = sandbox.lines(), sandbox.invoices()
+        with pytest.raises(InputError, match="database is locked"), serve(store_path=file):
+            pass
     assert b"5f1c" not in file.read_bytes()
     with serve(store_path=file) as sandbox:
         api = HaloApi(connect(sandbox))
