@@ -32,6 +32,8 @@ _LONGEST_PAUSE = 60
 _CONNECT_ATTEMPTS = 3
 _MOST_REDIRECTS = 5
 _JSON = "application/json"
+_CHECK_URL = "check CSP_BILLING_HALO_URL"
+_LATER = "repeat the command later"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -206,7 +208,7 @@ class HaloClient:
             except HaloError as error:
                 if waiting.allows(error, repeatable=True):
                     continue
-                raise NotAppliedError(str(error)) from None
+                raise NotAppliedError(error.what, mend=error.mend) from None
             # A wrong tenant is answered 500 (measured), which waiting does not mend: a few tries only.
             limited = None if response.status_code == 429 else _CONNECT_ATTEMPTS
             if response.status_code in _TEMPORARY and waiting.wait(_retry_after(response), limited):
@@ -216,9 +218,8 @@ class HaloClient:
             try:
                 return auth.read_token(wire.decode(response.content))
             except ValueError:
-                raise NotAppliedError(
-                    f"the auth server of HaloPSA at {self.base_url} answered no JSON; check CSP_BILLING_HALO_URL"
-                ) from None
+                told = f"the auth server of HaloPSA at {self.base_url} answered no JSON"
+                raise NotAppliedError(told, mend=_CHECK_URL) from None
 
     def _auth_info(self) -> Any:
         """What `/api/authinfo` says; None where the tenant does not offer it. Unreachable hosts are raised."""
@@ -229,7 +230,7 @@ class HaloClient:
             except HaloError as error:
                 if waiting.allows(error, repeatable=True):
                     continue
-                raise NotAppliedError(str(error)) from None
+                raise NotAppliedError(error.what, mend=error.mend) from None
             if response.status_code == 429 and waiting.wait(_retry_after(response)):
                 continue
             if response.is_redirect:
@@ -247,8 +248,8 @@ class HaloClient:
             here.hostname == there.hostname and there.scheme == "https"
         ):
             raise NotAppliedError(
-                f"HaloPSA at {self.base_url} redirects to {there.scheme}://{there.netloc}, which is not followed; "
-                "set CSP_BILLING_HALO_URL to the address that answers"
+                f"HaloPSA at {self.base_url} redirects to {there.scheme}://{there.netloc}, which is not followed",
+                mend="set CSP_BILLING_HALO_URL to the address that answers",
             )
         return target
 
@@ -320,16 +321,16 @@ class _Patience:
 
 
 def _no_answer(error: requests.RequestException, url: str) -> HaloError:
-    host = urlsplit(url).netloc
+    halo = f"HaloPSA at {urlsplit(url).netloc}"
     if isinstance(error, SSLError):
-        return NotAppliedError(f"HaloPSA at {host} has no valid TLS certificate; check CSP_BILLING_HALO_URL")
+        return NotAppliedError(f"{halo} has no valid TLS certificate", mend=_CHECK_URL)
     if isinstance(error, ProxyError):
-        return NotAppliedError(f"the proxy to HaloPSA at {host} cannot be used; check HTTPS_PROXY and NO_PROXY")
+        return NotAppliedError(f"the proxy to {halo} cannot be used", mend="check HTTPS_PROXY and NO_PROXY")
     if isinstance(error, ConnectTimeout | InvalidURL | InvalidSchema | MissingSchema) or _never_connected(error):
-        return NotAppliedError(f"HaloPSA at {host} cannot be reached; is it running, is CSP_BILLING_HALO_URL right?")
+        return NotAppliedError(f"{halo} cannot be reached", mend="is it running, is CSP_BILLING_HALO_URL right?")
     if isinstance(error, requests.Timeout):
-        return OutcomeUnknownError(f"HaloPSA at {host} did not answer in time; repeat the command later")
-    return OutcomeUnknownError(f"the connection to HaloPSA at {host} broke before its answer; repeat the command later")
+        return OutcomeUnknownError(f"{halo} did not answer in time", mend=_LATER)
+    return OutcomeUnknownError(f"the connection to {halo} broke before its answer", mend=_LATER)
 
 
 def _never_connected(error: requests.RequestException) -> bool:

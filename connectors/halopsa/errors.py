@@ -16,7 +16,8 @@ class HaloError(RemoteError):
     Attributes:
         status: HTTP status, or None where no answer came.
         fields: messages by the path that ASP.NET gives them, such as `[3].tags`.
-        mend: what to do about it, the end of the message; empty where only the message itself can say.
+        what: what is wrong, the beginning of the message.
+        mend: what to do about it, its end; empty where that is all there is to say.
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class HaloError(RemoteError):
     ) -> None:
         super().__init__(f"{message}; {mend}" if mend else message)
         self.status = status
+        self.what = message
         self.mend = mend
         self.fields = {path: tuple(messages) for path, messages in (fields or {}).items()}
 

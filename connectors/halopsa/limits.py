@@ -59,8 +59,6 @@ def _wrong(prop: Property, value: Any) -> str:
     if prop.type is Type.INTEGER and value not in _WHOLE:
         return f"is {value}, and HaloPSA takes whole numbers of 32 bits"
     if prop.type is Type.NUMBER:
-        if not value.is_finite():
-            return f"is {value}, which is no number to be sent"
         return too_large(prop, value) or _too_fine(prop, value)
     return ""
 

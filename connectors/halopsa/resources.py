@@ -114,6 +114,7 @@ class Records(_Typed[M]):
             RefusedError: some record does not fit (nothing was sent), or HaloPSA refused it.
             NotAppliedError: nothing was applied.
             OutcomeUnknownError: it may have been: list before sending anything again.
+            DisagreementError: HaloPSA took it, and its answer is not as published: list as well.
         """
         return self._post(Action.SAVE, records)
 

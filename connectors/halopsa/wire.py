@@ -46,10 +46,11 @@ def decode(text: str | bytes) -> Any:
 
 def _text(value: str) -> str:
     """A JSON text; half a surrogate pair, which UTF-8 has not, is written as an escape."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return encode_basestring_ascii(value)
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return encode_basestring_ascii(value)
     return encode_basestring(value)
 
 

@@ -142,8 +142,11 @@ def test_a_stopped_server_is_one_line() -> None:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
         free.close()
-        with pytest.raises(NotAppliedError, match=f"HaloPSA at {url[7:]} cannot be reached"):
+        with pytest.raises(NotAppliedError) as caught:
             HaloClient(url, "id", "secret", patience=0).post("cspinvoice", [])
+    assert caught.value.what == f"HaloPSA at {url[7:]} cannot be reached"
+    assert caught.value.mend == "is it running, is CSP_BILLING_HALO_URL right?"
+    assert str(caught.value) == f"{caught.value.what}; {caught.value.mend}"
 
 
 def test_a_redirect_to_another_host_is_not_followed(sandbox: Sandbox) -> None:

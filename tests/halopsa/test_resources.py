@@ -37,6 +37,7 @@ from connectors.halopsa.sandbox.options import Options
 from connectors.halopsa.sandbox.server import Sandbox, serve
 from tests.halopsa.conftest import connect
 from tests.halopsa.test_client import scripted
+from transforms.errors import InputError
 
 SECRET = "tok-\"5f1c\u00e9 and more"
 
@@ -275,7 +276,7 @@ def test_a_save_may_be_answered_in_any_form(answer: str, ids: list[int]) -> None
 
 def test_an_answer_that_is_not_as_published_is_told_without_its_values() -> None:
     odd = {"id": 6, "enabled": "sometimes 5f1c"}
-    answers: list[Any] = [{}, {"record_count": 1, "data": [{"id": 5}]}, odd, {"data": []}]
+    answers: list[Any] = [{}, {"record_count": 1, "data": [{"id": 5}]}, odd, {"data": []}, {"load_error": "5f1c"}]
 
     def answer(handler: BaseHTTPRequestHandler, body: str) -> tuple[int, Any]:
         return 200, {"access_token": "t"} if "token" in handler.path else answers.pop(0)
@@ -288,6 +289,9 @@ def test_an_answer_that_is_not_as_published_is_told_without_its_values() -> None
         assert "5f1c" not in str(caught.value)
         with pytest.raises(DisagreementError, match="0 records instead of one"):
             api.shopify.get(7)
+        # HaloPSA can answer a failure with status 200.
+        with pytest.raises(DisagreementError, match="ShopifyDetails without a list of records; check its version"):
+            api.shopify.save([ShopifyDetails()])
 
 
 def test_a_sandbox_with_a_file_keeps_its_records(tmp_path: Path) -> None:
@@ -299,6 +303,8 @@ def test_a_sandbox_with_a_file_keeps_its_records(tmp_path: Path) -> None:
         api.shopify.save([ShopifyDetails(shopname="s", new_access_token=SecretStr(SECRET))])
         api.consumption.delete(3)
         lines, invoices = sandbox.lines(), sandbox.invoices()
+        with pytest.raises(InputError, match="database is locked"), serve(store_path=file):
+            pass
     assert b"5f1c" not in file.read_bytes()
     with serve(store_path=file) as sandbox:
         api = HaloApi(connect(sandbox))

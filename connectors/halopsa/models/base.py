@@ -141,7 +141,7 @@ def _secrets(value: Any) -> Iterator[str]:
 
 
 def _exact(value: Any) -> Any:
-    if isinstance(value, bool) or type(value).__name__ == "float":
+    if isinstance(value, bool | float):
         raise ValueError("a whole number or a Decimal is wanted, because money is exact")
     return value
 

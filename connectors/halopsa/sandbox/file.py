@@ -10,9 +10,13 @@ from typing import Any
 from connectors.halopsa import wire
 from transforms.errors import InputError
 
-_TABLES = """
+#: The file stays locked: a second sandbox on it would give the same ids to other records.
+_OPEN = """
+pragma locking_mode = exclusive;
+begin exclusive;
 create table if not exists record (resource text, id integer, body text not null, primary key (resource, id));
 create table if not exists newest (resource text primary key, id integer not null);
+commit;
 """
 
 
@@ -20,14 +24,12 @@ class StoreFile:
     """An SQLite file: every record, and the highest id each resource ever had (no id is given twice).
 
     Raises:
-        InputError: the path is no such file and cannot become one.
+        InputError: the path is no such file and cannot become one, or another sandbox has it.
     """
 
     def __init__(self, path: Path) -> None:
         try:
-            # The server's thread writes, the one that started it opens and closes.
-            self._connection = sqlite3.connect(path, check_same_thread=False)
-            self._connection.executescript(_TABLES)
+            self._connection = _opened(path)
         except sqlite3.Error as error:
             raise InputError(f"{path} cannot keep the sandbox's records ({error}): name another file") from None
 
@@ -60,3 +62,14 @@ class StoreFile:
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    # The server's thread writes, the one that started it opens and closes.
+    connection = sqlite3.connect(path, timeout=1, check_same_thread=False)
+    try:
+        connection.executescript(_OPEN)
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection

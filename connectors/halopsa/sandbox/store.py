@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from connectors.halopsa.fingerprint import round_number
-from connectors.halopsa.models.base import Type, properties_of
+from connectors.halopsa.models.base import Property, Type, properties_of
 from connectors.halopsa.registry import ADOBE_INTEGRATION, CONSUMPTION, INVOICES, PRICES, RESOURCES, Resource
 from connectors.halopsa.sandbox.commands import obey
 from connectors.halopsa.sandbox.file import StoreFile
@@ -131,9 +131,9 @@ class Store:
 
     def _save(self, resource: Resource, row: Mapping[str, Any]) -> int:
         halo_id = int(row.get(resource.id_property) or self._next_id(resource))
-        kept = {name: _stored(resource, name, value) for name, value in row.items() if _is_kept(resource, name)}
         before = self._rows[resource.name].get(halo_id, {})
-        self._put(resource, halo_id, obey(resource, {**before, **kept, resource.id_property: halo_id}, row))
+        after = {**before, **_kept(resource, row), resource.id_property: halo_id}
+        self._put(resource, halo_id, obey(resource, after, row))
         if resource is INVOICES and row.get("mark_as_billed"):
             self._mark(halo_id)
         return halo_id
@@ -187,16 +187,19 @@ class Store:
         return {"haslines": bool(lines), "isbilled": any(billed), "isfullybilled": bool(lines) and all(billed)}
 
 
-def _is_kept(resource: Resource, name: str) -> bool:
-    if name == "_warning" or name in _NOT_KEPT.get(resource.name, ()):
-        return False
-    prop = properties_of(resource.model).get(name)
-    return prop is None or not prop.write_only
+def _kept(resource: Resource, row: Mapping[str, Any]) -> Row:
+    """What the table keeps of a record that was sent."""
+    declared = properties_of(resource.model)
+    left_out = _NOT_KEPT.get(resource.name, frozenset()) | {"_warning"}
+    return {
+        name: _stored(declared.get(name), value)
+        for name, value in row.items()
+        if name not in left_out and not (name in declared and declared[name].write_only)
+    }
 
 
-def _stored(resource: Resource, name: str, value: Any) -> Any:
+def _stored(prop: Property | None, value: Any) -> Any:
     """The value as the column keeps it: numbers with its decimals, dates without a zone."""
-    prop = properties_of(resource.model).get(name)
     if prop is None or value is None:
         return value
     if prop.type is Type.NUMBER:
