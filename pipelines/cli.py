@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipelines.cli_orders import integrations_app, orders_app, subscriptions_app
 from transforms.errors import BillingError
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ warehouse_app = typer.Typer(help="The SQL warehouse: migrations, checks, the ana
 app.add_typer(warehouse_app, name="warehouse")
 customers_app = typer.Typer(help="Which HaloPSA client each customer's tenant belongs to.", no_args_is_help=True)
 app.add_typer(customers_app, name="customers")
+app.add_typer(orders_app, name="orders")
+app.add_typer(integrations_app, name="integrations")
+app.add_typer(subscriptions_app, name="subscriptions")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Period = Annotated[str, typer.Option("--period", help="Billing period, YYYY-MM.")]
@@ -183,12 +187,15 @@ def doctor(as_json: AsJson = False) -> None:
 @app.command()
 def sandbox(
     port: Annotated[int, typer.Option("--port", help="Port on this machine; 0 for any free one.")] = 8765,
+    store: Annotated[
+        Path | None, typer.Option("--store", help="File that keeps the records; without it they are forgotten.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a local HaloPSA until interrupted."""
     from pipelines.demo import run_sandbox
 
-    run_sandbox(port, as_json=as_json)
+    run_sandbox(port, store, as_json=as_json)
 
 
 @app.command()

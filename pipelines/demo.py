@@ -72,19 +72,25 @@ def run_demo(directory: Path, *, recorded: bool, as_json: bool) -> int:
     return 0 if equal else 1
 
 
-def run_sandbox(port: int, *, as_json: bool) -> None:
+def run_sandbox(port: int, store_path: Path | None, *, as_json: bool) -> None:
     """Run a local HaloPSA until interrupted, after telling the settings that reach it.
 
+    Args:
+        port: where it listens; 0 for any free port.
+        store_path: a file that keeps its records for the next time; None to forget them.
+        as_json: tell the settings as one JSON document.
+
     Raises:
-        InputError: the port is taken.
+        InputError: the port is taken, or the file cannot keep the records.
     """
+    kept = f"keeps its records in {store_path}" if store_path else "forgets everything"
     try:
-        with serve(port) as halo:
+        with serve(port, store_path=store_path) as halo:
             settings = _halo_settings(halo)
             if as_json:
                 output.print_json(settings)
             else:
-                print("A local HaloPSA is running; Ctrl-C stops it and forgets everything. To use it:\n")
+                print(f"A local HaloPSA is running; Ctrl-C stops it, and it {kept}. To use it:\n")
                 print("\n".join(f"export {name}={value}" for name, value in settings.items()))
             sys.stdout.flush()
             threading.Event().wait()

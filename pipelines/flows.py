@@ -17,7 +17,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
-from pipelines import billing
+from pipelines import billing, orders
 from pipelines.scope import Scope, finding_codes
 from pipelines.settings import load_settings
 from transforms.errors import BillingError, RemoteError
@@ -113,6 +113,25 @@ def load(run_id: str, all_prices: bool = False) -> Any:
     return _recorded(
         lambda: billing.load_stored_run(load_settings(), run_id, all_prices=all_prices, step=as_task)
     )
+
+
+def _sync_name() -> str:
+    return f"{runtime.flow_run.flow_name} {datetime.now(UTC):%Y-%m-%d %H:%M}"
+
+
+@flow(name="orders-sync", flow_run_name=_sync_name)
+def orders_sync() -> Any:
+    """Copy HaloPSA's e-commerce orders and the state of its integrations into the warehouse."""
+    logger = get_run_logger()
+    try:
+        summary = orders.sync_orders(load_settings(), step=as_task)
+    except BillingError as error:
+        logger.error("%s", error)
+        return Failed(message=str(error), data=error)
+    for notice in summary.notices:
+        logger.warning("%s", notice)
+    logger.info("orders %s, integrations %s", summary.orders, summary.integrations)
+    return summary.to_dict()
 
 
 def _recorded(steps: Callable[[], billing.RunSummary]) -> dict[str, Any] | State[Any]:

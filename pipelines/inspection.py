@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ from connectors.warehouse.engine import Warehouse, open_warehouse
 from connectors.warehouse.lines import read_stored_line
 from connectors.warehouse.migrations import ensure_current, status
 from connectors.warehouse.runs import get_run, last_run, latest_run, read_findings
+from pipelines.integrations import expiring_notice
 from pipelines.loading import open_halo
 from pipelines.scope import finding_codes
 from pipelines.settings import Settings, load_settings
-from transforms.errors import BillingError, InputError
+from transforms.errors import BillingError, InputError, RemoteError
 from transforms.explanation import explain_line
 from transforms.periods import parse_period
 from transforms.policy import parse_policy
@@ -25,6 +27,8 @@ IDENTITY_COLUMNS = ["path", "kind", "rows", "period", "invoices", "currency", "p
 FINDING_COLUMNS = ["code", "severity", "invoice_number", "customer_name", "line_id", "expected_amount", "actual_amount",
                    "difference_amount", "currency", "message"]  # fmt: skip
 
+#: How long an examination waits for what it can do without.
+_PATIENCE_SECONDS = 5
 
 #: What is said of the other lines of a line's event.
 EVENT_COLUMNS = ["line_id", "charge_type", "charge_start_date", "charge_end_date", "billable_quantity",
@@ -156,4 +160,10 @@ def _warehouse_state(settings: Settings) -> str:
 
 def _halo_state(settings: Settings) -> str:
     open_halo(settings).log_in()
-    return f"logged in to {settings.halo_url}"
+    state = f"logged in to {settings.halo_url}"
+    try:
+        notice = expiring_notice(open_halo(settings, patience=_PATIENCE_SECONDS), datetime.now(UTC))
+    except RemoteError as error:
+        # Who only bills with HaloPSA needs none of them.
+        return f"{state}; its Microsoft subscriptions cannot be read: {error}"
+    return f"{state}; {notice}: see `csp-billing subscriptions list`" if notice else state

@@ -25,6 +25,9 @@ from transforms.errors import InputError, SettingsError
 from transforms.findings import findings_table
 from transforms.line_checks import billed_line_changes
 
+#: Longer than HaloPSA's five-minute window.
+PATIENCE_SECONDS = 600
+
 _NO_START = datetime.min.replace(tzinfo=UTC)
 
 
@@ -36,8 +39,19 @@ class StepCounts:
     notices: tuple[str, ...] = ()
 
 
-def open_halo(settings: Settings) -> HaloClient:
+def open_halo(
+    settings: Settings,
+    what: str = "loading",
+    instead: str = ", or use --dry-run to reconcile only",
+    patience: int = PATIENCE_SECONDS,
+) -> HaloClient:
     """A client of the HaloPSA that the settings name.
+
+    Args:
+        settings: name it.
+        what: what needs it, and
+        instead: what can be done without it, for the message.
+        patience: seconds that temporary failures are waited out.
 
     Raises:
         SettingsError: the address or the credentials are not set.
@@ -47,12 +61,12 @@ def open_halo(settings: Settings) -> HaloClient:
     missing = [f"{PREFIX}{name}" for name, value in needed.items() if not value]
     if missing:
         raise SettingsError(
-            f"{', '.join(missing)} not set: loading needs a HaloPSA (set it in the environment or in .env), "
-            "or use --dry-run to reconcile only"
+            f"{', '.join(missing)} not set: {what} needs a HaloPSA (set it in the environment or in .env){instead}"
         )
     return HaloClient(
-        settings.halo_url, settings.halo_client_id, secret, tenant=settings.halo_tenant or None, rate=settings.halo_rate
-    )
+        settings.halo_url, settings.halo_client_id, secret, tenant=settings.halo_tenant or None,
+        rate=settings.halo_rate, patience=patience,
+    )  # fmt: skip
 
 
 def load_run(settings: Settings, run_id: str, *, all_prices: bool = False) -> StepCounts:

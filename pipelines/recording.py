@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-_exit_code = 0
+#: What a process ends with that an unforeseen exception ends, such as a Prefect server that does not start.
+_exit_code = 1
 
 
 def api_configured() -> bool:
@@ -31,6 +32,8 @@ def run_recorded(flow: str, **parameters: Any) -> tuple[dict[str, Any], str]:
     """
     # A temporary server reports its use, which logs an error where the network is closed.
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    # On a busy machine it takes longer than the 20 seconds that Prefect waits.
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
     atexit.register(_leave)
     from pipelines import flows
 

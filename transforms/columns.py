@@ -73,7 +73,7 @@ class Column:
         nullable: whether it may be empty.
         required: whether an export that lacks the column is refused (sources only).
         sources: the column's names in the exports, newest first; matched without regard to case.
-        halo: the HaloPSA properties it is posted as.
+        halo: the HaloPSA properties it is posted as or, for a copy of HaloPSA's records, read from.
         unit: what a number counts: a currency column's name, `percent`, `fraction`, `seats or units` …
         fraction_sources: those of `sources` that deliver a fraction (0.15) where the column is in percent (15).
     """

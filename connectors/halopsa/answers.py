@@ -9,8 +9,11 @@ from connectors.halopsa import wire
 from connectors.halopsa.errors import HaloError, NotAppliedError, OutcomeUnknownError, RefusedError, TooLargeError
 
 _LONGEST_QUOTE = 300
+#: Anything shorter protects nothing, and blanking it would shred a message and its paths.
+_SHORTEST_SECRET = 4
 
 _MENDS = {
+    400: "mend what it names, then repeat the command",
     401: "the login is no longer accepted; check the API application's client id and secret in HaloPSA",
     403: "the API application lacks a permission; give its agent access to Microsoft CSP billing in HaloPSA",
     404: "this HaloPSA has no such record or route; check CSP_BILLING_HALO_URL and HaloPSA's version",
@@ -32,17 +35,20 @@ def failure(what: str, status: int, content: bytes, hide: Sequence[str]) -> Halo
         hide: texts that must not appear in a message.
     """
     answer = _parse(content)
-    fields = _fields(answer)
+    fields = {
+        _hidden(path, hide): [_hidden(message, hide) for message in messages]
+        for path, messages in _fields(answer).items()
+    }
     told = _hidden(_message(answer, fields), hide)
     mend = _MENDS.get(status, "repeat the command later" if status >= 500 else "")
-    message = "; ".join(part for part in (f"{what} answered {status}", told, mend) if part)
+    message = "; ".join(part for part in (f"{what} answered {status}", told) if part)
     if status == 400:
-        return RefusedError(message, status=status, fields=fields)
+        return RefusedError(message, status=status, fields=fields, mend=mend)
     if status == 413:
-        return TooLargeError(message, status=status)
+        return TooLargeError(message, status=status, mend=mend)
     if status in _NOT_APPLIED or 300 <= status < 400:
-        return NotAppliedError(message, status=status, fields=fields)
-    return OutcomeUnknownError(message, status=status)
+        return NotAppliedError(message, status=status, fields=fields, mend=mend)
+    return OutcomeUnknownError(message, status=status, mend=mend)
 
 
 def login_failure(base_url: str, status: int, content: bytes, hide: Sequence[str]) -> HaloError:
@@ -55,7 +61,7 @@ def login_failure(base_url: str, status: int, content: bytes, hide: Sequence[str
         mend = "check CSP_BILLING_HALO_TENANT, or repeat the command later"
     else:
         mend = "check CSP_BILLING_HALO_URL"
-    return NotAppliedError(f"HaloPSA at {base_url} refused the login ({told}); {mend}", status=status)
+    return NotAppliedError(f"HaloPSA at {base_url} refused the login ({told})", status=status, mend=mend)
 
 
 def _parse(content: bytes) -> Any:
@@ -91,7 +97,7 @@ def _message(answer: Any, fields: Mapping[str, Sequence[str]]) -> str:
 
 def _hidden(text: str, hide: Sequence[str]) -> str:
     for secret in hide:
-        if secret:
+        if len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, "***")
     text = " ".join(text.split())
     return text if len(text) <= _LONGEST_QUOTE else text[:_LONGEST_QUOTE] + "…"

@@ -69,7 +69,7 @@ def read_token(answer: Any, clock: Callable[[], float] = time.monotonic) -> Toke
     """The token of a login's answer; raises HaloError where it has none."""
     value = answer.get("access_token") if isinstance(answer, Mapping) else None
     if not isinstance(value, str) or not value:
-        raise HaloError("HaloPSA's auth server answered without an access_token; check CSP_BILLING_HALO_URL")
+        raise HaloError("HaloPSA's auth server answered without an access_token", mend="check CSP_BILLING_HALO_URL")
     life = answer.get("expires_in")
     if isinstance(life, str) and life.isdecimal():
         life = int(life)

@@ -19,7 +19,8 @@ import pyarrow.compute as pc
 
 from connectors.halopsa import wire
 from connectors.halopsa.fingerprint import content_hash, round_number
-from connectors.halopsa.properties import CONSUMPTION, INVOICE, PRICING, Entity, Property, TooLong, Type
+from connectors.halopsa.limits import too_large, too_long
+from connectors.halopsa.properties import CONSUMPTION, INVOICE, PRICING, Entity, PostedProperty, TooLong, Type
 from transforms.columns import Table
 from transforms.money import tidy
 from transforms.tables import INVOICES, PRICE_LIST
@@ -169,7 +170,7 @@ def _drafts(
 class _Body:
     """One body in the making, with what had to be cut, left out or rounded on the way."""
 
-    def __init__(self, entity: Entity, mapping: Sequence[tuple[str, Property]], record: dict[str, Any]) -> None:
+    def __init__(self, entity: Entity, mapping: Sequence[tuple[str, PostedProperty]], record: dict[str, Any]) -> None:
         self.body: dict[str, Any] = {}
         self.problem = ""
         self.cut: list[str] = []
@@ -179,7 +180,7 @@ class _Body:
             if value is not None and value != "":
                 self._set(prop, value)
 
-    def _set(self, prop: Property, value: Any) -> None:
+    def _set(self, prop: PostedProperty, value: Any) -> None:
         if prop.type is Type.NUMBER:
             self._set_number(prop, Decimal(value))
         elif prop.type is Type.DATE:
@@ -189,30 +190,32 @@ class _Body:
         else:
             self._set_text(prop, _text(value))
 
-    def _set_number(self, prop: Property, value: Decimal) -> None:
+    def _set_number(self, prop: PostedProperty, value: Decimal) -> None:
         number = round_number(value, prop)
-        if number and number.adjusted() >= (prop.limit or 0):
-            self._too_long(prop, f"{prop.name} is {number}, and HaloPSA keeps {prop.limit} digits before the point")
+        message = too_large(prop, number)
+        if message:
+            self._too_long(prop, f"{prop.name} {message}")
             return
         if number != value:
             self.rounded.append(prop.name)
         self.body[prop.name] = number
 
-    def _set_text(self, prop: Property, text: str) -> None:
-        if prop.limit is not None and _length(text) > prop.limit:
-            self._too_long(prop, f"{prop.name} has {_length(text)} characters, and HaloPSA takes {prop.limit}")
+    def _set_text(self, prop: PostedProperty, text: str) -> None:
+        message = too_long(prop, text)
+        if message:
+            self._too_long(prop, f"{prop.name} {message}")
             if prop.too_long is not TooLong.CUT:
                 return
-            text = _cut(text, prop.limit)
+            text = _cut(text, prop.limit or 0)
         self.body[prop.name] = text
 
-    def _set_json(self, prop: Property, text: str) -> None:
+    def _set_json(self, prop: PostedProperty, text: str) -> None:
         try:
             self.body[prop.name] = wire.decode(text)
         except ValueError:
             self.problem = self.problem or f"{prop.name} is no JSON"
 
-    def _too_long(self, prop: Property, message: str) -> None:
+    def _too_long(self, prop: PostedProperty, message: str) -> None:
         if prop.too_long is TooLong.REFUSE:
             self.problem = self.problem or message
         else:
@@ -232,11 +235,6 @@ def _text(value: Any) -> str:
     if isinstance(value, date):
         return _moment(value)
     return format(tidy(value), "f") if isinstance(value, Decimal) else str(value)
-
-
-def _length(text: str) -> int:
-    """Characters as .NET and SQL Server count them: UTF-16 units."""
-    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _cut(text: str, limit: int) -> str:

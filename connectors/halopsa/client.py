@@ -12,13 +12,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.exceptions import ConnectionError as RequestsConnectionError
 from requests.exceptions import ConnectTimeout, InvalidSchema, InvalidURL, MissingSchema, ProxyError, SSLError
 from urllib3.exceptions import NewConnectionError
+from urllib3.fields import RequestField
+from urllib3.filepost import encode_multipart_formdata
 
 from connectors.halopsa import answers, auth, paging, wire
 from connectors.halopsa.errors import HaloError, NotAppliedError, OutcomeUnknownError
@@ -29,7 +31,21 @@ _TEMPORARY = frozenset({408, 429, 500, 502, 503, 504})
 _LONGEST_PAUSE = 60
 _CONNECT_ATTEMPTS = 3
 _MOST_REDIRECTS = 5
+_JSON = "application/json"
+_CHECK_URL = "check CSP_BILLING_HALO_URL"
+_LATER = "repeat the command later"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class _Body(NamedTuple):
+    """What is sent, and which texts in it no message may quote."""
+
+    content: bytes
+    content_type: str
+    hide: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"_Body({self.content_type})"
 
 
 class HaloClient:
@@ -88,14 +104,24 @@ class HaloClient:
         """GET below `/api`; returns the parsed JSON. Raises HaloError when patience runs out."""
         return self._call("GET", path, params=params)
 
-    def post(self, path: str, rows: Sequence[Mapping[str, Any]]) -> Any:
+    def post(self, path: str, rows: Sequence[Mapping[str, Any]], hide: Sequence[str] = ()) -> Any:
         """POST an array of bodies below `/api`; returns the parsed answer, None for an empty one.
+
+        Args:
+            path: below `/api`.
+            rows: the bodies.
+            hide: credentials in them, to be blanked out of what an error quotes.
 
         Raises:
             RefusedError, TooLargeError, NotAppliedError: nothing was applied.
             OutcomeUnknownError: it may have been.
         """
-        return self._call("POST", path, body=wire.encode(list(rows)).encode())
+        return self._call("POST", path, _Body(wire.encode(list(rows)).encode(), _JSON, tuple(hide)))
+
+    def post_form(self, path: str, parts: Sequence[RequestField], hide: Sequence[str] = ()) -> Any:
+        """POST a multipart form below `/api`; returns and raises like `post`."""
+        content, content_type = encode_multipart_formdata(parts)
+        return self._call("POST", path, _Body(content, content_type, tuple(hide)))
 
     def delete(self, path: str) -> Any:
         """DELETE below `/api`; raises like `post`."""
@@ -114,18 +140,18 @@ class HaloClient:
         self._bearer()
 
     def _call(
-        self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: bytes | None = None
+        self, method: str, path: str, body: _Body | None = None, *, params: Mapping[str, str] | None = None
     ) -> Any:
         url = f"{self.base_url}/api/{path.lstrip('/')}"
         waiting = _Patience(self._patience, self._pause)
         renewed, redirects = False, 0
         while True:
-            headers = {"Accept": "application/json"}
-            if body is not None:
-                headers["Content-Type"] = "application/json"
+            headers = {"Accept": _JSON, **({"Content-Type": body.content_type} if body else {})}
             bearer = _Bearer(self._bearer())
             try:
-                response = self._send(method, url, params=params, data=body, headers=headers, auth=bearer)
+                response = self._send(
+                    method, url, params=params, data=body.content if body else None, headers=headers, auth=bearer
+                )
             except HaloError as error:
                 if waiting.allows(error, repeatable=method == "GET"):
                     continue
@@ -139,13 +165,13 @@ class HaloClient:
             temporary = response.status_code == 429 or (method == "GET" and response.status_code in _TEMPORARY)
             if temporary and waiting.wait(_retry_after(response)):
                 continue
-            return self._read(method, path, response)
+            return self._read(method, path, response, body.hide if body else ())
 
-    def _read(self, method: str, path: str, response: requests.Response) -> Any:
+    def _read(self, method: str, path: str, response: requests.Response, hide: Sequence[str]) -> Any:
         """The answer's JSON, or the failure it stands for."""
         what = f"{method} {path} of HaloPSA at {self.base_url}"
         if not response.ok or response.is_redirect:
-            raise answers.failure(what, response.status_code, response.content, hide=self._secrets())
+            raise answers.failure(what, response.status_code, response.content, [*hide, *self._secrets()])
         if not response.content.strip():
             return None
         try:
@@ -178,11 +204,11 @@ class HaloClient:
         waiting = _Patience(self._patience, self._pause)
         while True:
             try:
-                response = self._send("POST", url, data=form, headers={"Accept": "application/json"})
+                response = self._send("POST", url, data=form, headers={"Accept": _JSON})
             except HaloError as error:
                 if waiting.allows(error, repeatable=True):
                     continue
-                raise NotAppliedError(str(error)) from None
+                raise NotAppliedError(error.what, mend=error.mend) from None
             # A wrong tenant is answered 500 (measured), which waiting does not mend: a few tries only.
             limited = None if response.status_code == 429 else _CONNECT_ATTEMPTS
             if response.status_code in _TEMPORARY and waiting.wait(_retry_after(response), limited):
@@ -192,20 +218,19 @@ class HaloClient:
             try:
                 return auth.read_token(wire.decode(response.content))
             except ValueError:
-                raise NotAppliedError(
-                    f"the auth server of HaloPSA at {self.base_url} answered no JSON; check CSP_BILLING_HALO_URL"
-                ) from None
+                told = f"the auth server of HaloPSA at {self.base_url} answered no JSON"
+                raise NotAppliedError(told, mend=_CHECK_URL) from None
 
     def _auth_info(self) -> Any:
         """What `/api/authinfo` says; None where the tenant does not offer it. Unreachable hosts are raised."""
         waiting = _Patience(self._patience, self._pause)
         while True:
             try:
-                response = self._send("GET", f"{self.base_url}/api/authinfo", headers={"Accept": "application/json"})
+                response = self._send("GET", f"{self.base_url}/api/authinfo", headers={"Accept": _JSON})
             except HaloError as error:
                 if waiting.allows(error, repeatable=True):
                     continue
-                raise NotAppliedError(str(error)) from None
+                raise NotAppliedError(error.what, mend=error.mend) from None
             if response.status_code == 429 and waiting.wait(_retry_after(response)):
                 continue
             if response.is_redirect:
@@ -223,8 +248,8 @@ class HaloClient:
             here.hostname == there.hostname and there.scheme == "https"
         ):
             raise NotAppliedError(
-                f"HaloPSA at {self.base_url} redirects to {there.scheme}://{there.netloc}, which is not followed; "
-                "set CSP_BILLING_HALO_URL to the address that answers"
+                f"HaloPSA at {self.base_url} redirects to {there.scheme}://{there.netloc}, which is not followed",
+                mend="set CSP_BILLING_HALO_URL to the address that answers",
             )
         return target
 
@@ -268,8 +293,11 @@ class _Bearer(requests.auth.AuthBase):
 class _Patience:
     """How long temporary failures of one call are waited out: doubling pauses with jitter, up to a limit."""
 
-    def __init__(self, seconds: float, pause: Callable[[float], None]) -> None:
-        self._until = time.monotonic() + seconds
+    def __init__(
+        self, seconds: float, pause: Callable[[float], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock = clock
+        self._until = clock() + seconds
         self._pause = pause
         self._next: float = 1
         self._tries = 0
@@ -280,7 +308,7 @@ class _Patience:
         # Jitter only lengthens a pause the server asked for: coming early would cost another 429.
         seconds = asked + random.uniform(0, 0.2) if asked is not None else self._next * random.uniform(0.5, 1)
         self._next = min(self._next * 2, _LONGEST_PAUSE)
-        if (limit is not None and self._tries >= limit) or time.monotonic() + seconds > self._until:
+        if (limit is not None and self._tries >= limit) or self._clock() + seconds > self._until:
             return False
         self._pause(seconds)
         return True
@@ -293,16 +321,16 @@ class _Patience:
 
 
 def _no_answer(error: requests.RequestException, url: str) -> HaloError:
-    host = urlsplit(url).netloc
+    halo = f"HaloPSA at {urlsplit(url).netloc}"
     if isinstance(error, SSLError):
-        return NotAppliedError(f"HaloPSA at {host} has no valid TLS certificate; check CSP_BILLING_HALO_URL")
+        return NotAppliedError(f"{halo} has no valid TLS certificate", mend=_CHECK_URL)
     if isinstance(error, ProxyError):
-        return NotAppliedError(f"the proxy to HaloPSA at {host} cannot be used; check HTTPS_PROXY and NO_PROXY")
+        return NotAppliedError(f"the proxy to {halo} cannot be used", mend="check HTTPS_PROXY and NO_PROXY")
     if isinstance(error, ConnectTimeout | InvalidURL | InvalidSchema | MissingSchema) or _never_connected(error):
-        return NotAppliedError(f"HaloPSA at {host} cannot be reached; is it running, is CSP_BILLING_HALO_URL right?")
+        return NotAppliedError(f"{halo} cannot be reached", mend="is it running, is CSP_BILLING_HALO_URL right?")
     if isinstance(error, requests.Timeout):
-        return OutcomeUnknownError(f"HaloPSA at {host} did not answer in time; repeat the command later")
-    return OutcomeUnknownError(f"the connection to HaloPSA at {host} broke before its answer; repeat the command later")
+        return OutcomeUnknownError(f"{halo} did not answer in time", mend=_LATER)
+    return OutcomeUnknownError(f"the connection to {halo} broke before its answer", mend=_LATER)
 
 
 def _never_connected(error: requests.RequestException) -> bool:

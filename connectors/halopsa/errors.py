@@ -16,13 +16,22 @@ class HaloError(RemoteError):
     Attributes:
         status: HTTP status, or None where no answer came.
         fields: messages by the path that ASP.NET gives them, such as `[3].tags`.
+        what: what is wrong, the beginning of the message.
+        mend: what to do about it, its end; empty where that is all there is to say.
     """
 
     def __init__(
-        self, message: str, *, status: int | None = None, fields: Mapping[str, Sequence[str]] | None = None
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        fields: Mapping[str, Sequence[str]] | None = None,
+        mend: str = "",
     ) -> None:
-        super().__init__(message)
+        super().__init__(f"{message}; {mend}" if mend else message)
         self.status = status
+        self.what = message
+        self.mend = mend
         self.fields = {path: tuple(messages) for path, messages in (fields or {}).items()}
 
     @property
@@ -41,7 +50,7 @@ class NotAppliedError(HaloError):
 
 
 class RefusedError(NotAppliedError):
-    """HaloPSA refused the body (400): some row of it is wrong."""
+    """Some row of the body is wrong: HaloPSA refused it (400), or it was not sent (no status)."""
 
 
 class TooLargeError(NotAppliedError):

@@ -14,7 +14,8 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
 from connectors.halopsa import wire
-from connectors.halopsa.properties import Entity, Property, Type
+from connectors.halopsa.models.base import Property, Type
+from connectors.halopsa.properties import Entity
 from transforms.money import tidy
 
 _HALF = 32

@@ -42,7 +42,7 @@ def read_page(answer: Any, path: str) -> Page:
         if rows is None and total == 0:
             rows = []
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise DisagreementError(f"HaloPSA answered GET {path} without a list of records; check its version")
+        raise DisagreementError(f"HaloPSA answered {path} without a list of records", mend="check its version")
     return Page(rows, total)
 
 
@@ -182,7 +182,8 @@ class _Walk:
     def _read(self, params: Mapping[str, str]) -> Page:
         page = read_page(self._fetch(params), self._path)
         if not all(isinstance(row.get(self._id), int) for row in page.rows):
-            raise DisagreementError(f"HaloPSA listed records of {self._path} without {self._id}; check its version")
+            told = f"HaloPSA listed records of {self._path} without {self._id}"
+            raise DisagreementError(told, mend="check its version")
         if page.total is not None:
             self._total = page.total
         return page
@@ -198,5 +199,5 @@ class _Walk:
     def _check_whole(self) -> None:
         if len(self._seen) < self._total:
             raise DisagreementError(
-                f"HaloPSA listed {len(self._seen)} of {self._total} records of {self._path}; repeat the command"
+                f"HaloPSA listed {len(self._seen)} of {self._total} records of {self._path}", mend="repeat the command"
             )

@@ -1,24 +1,19 @@
-"""The properties of the HaloPSA bodies that are posted, declared once: type, limit, and what makes two rows equal.
+"""What is posted when a month is loaded, and by which of its properties a record is recognised in HaloPSA.
 
-Names, types and limits are facts of the public API and of HaloPSA's tables: texts of consumption rows 500, numbers
-decimal(24,8) there and decimal(18,5) in the pricing table, and the widths of the invoice columns.
+Types and limits are those of the models. The order of the names is part of the digests that ledgers keep
+(`connectors.halopsa.fingerprint`): a new property goes to the end of its list.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
 
+from connectors.halopsa import registry
+from connectors.halopsa.models.base import Property, Type, properties_of
+from connectors.halopsa.registry import Action, Resource
 
-class Type(Enum):
-    """What a property takes."""
-
-    INTEGER = "integer"
-    NUMBER = "number"
-    BOOLEAN = "boolean"
-    TEXT = "text"
-    DATE = "date"
-    JSON = "json"
+__all__ = ["CONSUMPTION", "INVOICE", "PRICING", "Entity", "PostedProperty", "TooLong", "Type"]
 
 
 class TooLong(Enum):
@@ -30,12 +25,10 @@ class TooLong(Enum):
 
 
 @dataclass(frozen=True)
-class Property:
-    """One property.
+class PostedProperty(Property):
+    """One property of a record that is loaded.
 
     Attributes:
-        limit: most characters of a text (None: no limit), or most digits before a number's point.
-        decimals: decimals that HaloPSA keeps of a number.
         too_long: what becomes of a value that is over the limit.
         stable: whether it tells rows apart when a list is compared with what was sent: identity and money, which
             HaloPSA neither changes nor leaves out.
@@ -43,10 +36,6 @@ class Property:
             do not make a record another one.
     """
 
-    name: str
-    type: Type
-    limit: int | None = None
-    decimals: int = 0
     too_long: TooLong = TooLong.REFUSE
     stable: bool = False
     content: bool = True
@@ -66,108 +55,77 @@ class Entity:
     post_path: str
     list_path: str | None
     id_property: str
-    properties: dict[str, Property]
+    properties: dict[str, PostedProperty]
 
 
-def _texts(names: str, limit: int | None = 500, stable: bool = False) -> list[Property]:
-    return [Property(name, Type.TEXT, limit, stable=stable) for name in names.split()]
+def _entity(name: str, resource: Resource, post: Action, *, stable: str, other: str, no_content: str) -> Entity:
+    """The entity of a resource; the three lists together have each of its properties once."""
+    declared = properties_of(resource.model)
+    listed = (
+        [_posted(declared[each], stable=True) for each in stable.split()]
+        + [_posted(declared[each]) for each in other.split()]
+        + [_posted(declared[each], content=False) for each in no_content.split()]
+    )
+    return Entity(
+        name,
+        resource.path_of(post),
+        resource.path_of(Action.LIST) if Action.LIST in resource.actions else None,
+        resource.id_property,
+        {each.name: each for each in listed},
+    )
 
 
-def _numbers(names: str, limit: int, decimals: int, stable: bool = False) -> list[Property]:
-    return [Property(name, Type.NUMBER, limit, decimals, stable=stable) for name in names.split()]
+def _posted(declared: Property, *, stable: bool = False, content: bool = True) -> PostedProperty:
+    facts = {field.name: getattr(declared, field.name) for field in fields(Property)}
+    return PostedProperty(
+        **facts, too_long=_TOO_LONG.get(declared.name, TooLong.REFUSE), stable=stable, content=content
+    )
 
 
-def _others(names: str, kind: Type, stable: bool = False) -> list[Property]:
-    return [Property(name, kind, stable=stable) for name in names.split()]
+_TOO_LONG = {
+    "tags": TooLong.CUT,
+    "additionalinfo": TooLong.CUT,
+    # A link that lives for half an hour: worth nothing when cut, and not worth refusing an invoice for.
+    "pdfdownloadlink": TooLong.OMIT,
+    # The open end of the last tier is written as the largest 64-bit number, which the column cannot hold.
+    "pricingtierrangemax": TooLong.OMIT,
+}
 
-
-def _no_content(names: str, kind: Type) -> list[Property]:
-    return [Property(name, kind, content=False) for name in names.split()]
-
-
-def _by_name(*groups: list[Property]) -> dict[str, Property]:
-    return {each.name: each for group in groups for each in group}
-
-
-CONSUMPTION = Entity(
+CONSUMPTION = _entity(
     "line",
-    post_path="CSPConsumptionData/manage",
-    list_path="CSPConsumptionData",
-    id_property="id",
-    properties=_by_name(
-        _no_content("id parentid integratortraceid", Type.INTEGER),
-        _no_content("_isimport isbilled", Type.BOOLEAN),
-        _no_content("_warning", Type.TEXT),
-        _others("type", Type.INTEGER),
-        _texts(
-            "customerid invoicenumber skuid availabilityid subscriptionid orderid meterid meterdescription "
-            "resourceuri entitlementid currency termandbillingcycle referenceid alternateid promotionid",
-            stable=True,
-        ),
-        _texts(
-            "partnerid partnername customername customerdomainname customercountry mpnid skuname productname "
-            "publisherid publishername subscriptiondescription metertype metercategory metersubcategory metername "
-            "meterregion unit resourcelocation consumedservice resourcegroup orderdate unittype billingcurrency "
-            "pricingcurrency serviceinfo1 serviceinfo2 pctobcexchangeratedate entitlementdescription "
-            "creditpercentage credittype benefitorderid benefitid benefittype priceadjustmentdescription "
-            "billingfrequency reservationorderid creditreasoncode"
-        ),
-        [Property(name, Type.TEXT, 500, too_long=TooLong.CUT) for name in ("tags", "additionalinfo")],
-        _numbers(
-            "unitprice quantity subtotal taxtotal total billingpretaxtotal pricingpretaxtotal effectiveunitprice "
-            "billablequantity",
-            limit=16,
-            decimals=8,
-            stable=True,
-        ),
-        _numbers("pctobcexchangerate partnerearnedcreditpercentage", limit=16, decimals=8),
-        _others("chargestartdate chargeenddate usagedate", Type.DATE, stable=True),
-        _others("subscriptionstartdate subscriptionenddate", Type.DATE),
-    ),
+    registry.CONSUMPTION,
+    Action.MANAGE,
+    stable="customerid invoicenumber skuid availabilityid subscriptionid orderid meterid meterdescription "
+    "resourceuri entitlementid currency termandbillingcycle referenceid alternateid promotionid "
+    "unitprice quantity subtotal taxtotal total billingpretaxtotal pricingpretaxtotal effectiveunitprice "
+    "billablequantity chargestartdate chargeenddate usagedate",
+    other="type partnerid partnername customername customerdomainname customercountry mpnid skuname productname "
+    "publisherid publishername subscriptiondescription metertype metercategory metersubcategory metername "
+    "meterregion unit resourcelocation consumedservice resourcegroup orderdate unittype billingcurrency "
+    "pricingcurrency serviceinfo1 serviceinfo2 pctobcexchangeratedate entitlementdescription "
+    "creditpercentage credittype benefitorderid benefitid benefittype priceadjustmentdescription "
+    "billingfrequency reservationorderid creditreasoncode tags additionalinfo pctobcexchangerate "
+    "partnerearnedcreditpercentage subscriptionstartdate subscriptionenddate",
+    no_content="id parentid integratortraceid _isimport isbilled _warning",
 )
 
-INVOICE = Entity(
+INVOICE = _entity(
     "invoice",
-    post_path="cspinvoice",
-    list_path="cspinvoice",
-    id_property="haloid",
-    properties=_by_name(
-        _no_content("haloid", Type.INTEGER),
-        _no_content("isbilled isfullybilled haslines update_billed_state mark_as_billed _isimport", Type.BOOLEAN),
-        _no_content("_warning", Type.TEXT),
-        _others("client_id", Type.INTEGER),
-        _others("tenantid", Type.INTEGER, stable=True),
-        _texts("id", stable=True),
-        _texts("currencycode currencysymbol", 10),
-        _texts("documenttype invoicetype", 250),
-        # A link that lives for half an hour: worth nothing when cut, and not worth refusing an invoice for.
-        [Property("pdfdownloadlink", Type.TEXT, 250, too_long=TooLong.OMIT, content=False)],
-        _numbers("totalcharges paidamount", limit=13, decimals=6),
-        _others("invoicedate", Type.DATE),
-        # HaloPSA takes these and keeps none of them.
-        _no_content("taxreceipts invoicedetails links attributes", Type.JSON),
-    ),
+    registry.INVOICES,
+    Action.SAVE,
+    stable="tenantid id",
+    other="client_id currencycode currencysymbol documenttype invoicetype totalcharges paidamount invoicedate",
+    # HaloPSA takes the last four and keeps none of them.
+    no_content="haloid isbilled isfullybilled haslines update_billed_state mark_as_billed _isimport _warning "
+    "pdfdownloadlink taxreceipts invoicedetails links attributes",
 )
 
-PRICING = Entity(
+PRICING = _entity(
     "price",
-    post_path="CSPSubscriptionPricing/manage",
-    list_path=None,
-    id_property="id",
-    properties=_by_name(
-        _no_content("id", Type.INTEGER),
-        _no_content("_warning", Type.TEXT),
-        _texts("marketplace market", 25, stable=True),
-        _texts("currency", 100, stable=True),
-        _texts("productid skuid", 500, stable=True),
-        _texts("termduration billingplan segment", 1000, stable=True),
-        _texts("publisher", 500),
-        _texts("producttitle skutitle unitofmeasure", 1000),
-        _texts("skudescription tags", None),
-        _numbers("unitprice erp_price pricingtierrangemin", limit=13, decimals=5, stable=True),
-        # The open end of the last tier is written as the largest 64-bit number, which the column cannot hold.
-        [Property("pricingtierrangemax", Type.NUMBER, 13, 5, TooLong.OMIT)],
-        _others("effectivestartdate", Type.DATE, stable=True),
-        _others("effectiveenddate", Type.DATE),
-    ),
+    registry.PRICES,
+    Action.MANAGE,
+    stable="marketplace market currency productid skuid termduration billingplan segment unitprice erp_price "
+    "pricingtierrangemin effectivestartdate",
+    other="publisher producttitle skutitle unitofmeasure skudescription tags pricingtierrangemax effectiveenddate",
+    no_content="id _warning",
 )

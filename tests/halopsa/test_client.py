@@ -17,7 +17,7 @@ import pytest
 
 from connectors.halopsa import wire
 from connectors.halopsa.auth import token_url
-from connectors.halopsa.client import HaloClient, normal_base_url
+from connectors.halopsa.client import HaloClient, _Body, _Patience, normal_base_url
 from connectors.halopsa.errors import (
     DisagreementError,
     HaloError,
@@ -142,8 +142,11 @@ def test_a_stopped_server_is_one_line() -> None:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
         free.close()
-        with pytest.raises(NotAppliedError, match=f"HaloPSA at {url[7:]} cannot be reached"):
+        with pytest.raises(NotAppliedError) as caught:
             HaloClient(url, "id", "secret", patience=0).post("cspinvoice", [])
+    assert caught.value.what == f"HaloPSA at {url[7:]} cannot be reached"
+    assert caught.value.mend == "is it running, is CSP_BILLING_HALO_URL right?"
+    assert str(caught.value) == f"{caught.value.what}; {caught.value.mend}"
 
 
 def test_a_redirect_to_another_host_is_not_followed(sandbox: Sandbox) -> None:
@@ -206,6 +209,22 @@ def test_retry_after_is_obeyed_and_patience_ends(sandbox: Sandbox) -> None:
     assert caught.value.status == 429
 
 
+def test_patience_outlasts_the_window_of_the_rate_without_a_word_from_the_server() -> None:
+    now, pauses = 0.0, list[float]()
+
+    def pause(seconds: float) -> None:
+        nonlocal now
+        pauses.append(seconds)
+        now += seconds
+
+    waiting = _Patience(600, pause, clock=lambda: now)
+    while waiting.wait():
+        pass
+    assert 5 * 60 < sum(pauses) <= 600
+    assert all(2**n / 2 <= seconds <= min(2**n, 60) for n, seconds in enumerate(pauses[:6]))
+    assert max(pauses) <= 60
+
+
 def test_field_messages_are_told_by_row(sandbox: Sandbox, client: HaloClient) -> None:
     good = {"parentid": 1, "type": 0}
     bad = [{**good, "tags": "x" * 501, "unheard": 1}, {**good, "type": "a"}]
@@ -215,7 +234,7 @@ def test_field_messages_are_told_by_row(sandbox: Sandbox, client: HaloClient) ->
     assert caught.value.rows[2] == "type: Could not convert str to integer: a."
     assert not sandbox.lines()
     with pytest.raises(RefusedError, match="requires a JSON array"):
-        client._call("POST", "cspinvoice", body=b"{}")
+        client._call("POST", "cspinvoice", _Body(b"{}", "application/json", ()))
     with pytest.raises(RefusedError, match="NULL into column 'parentid'"):
         client.post("CSPConsumptionData", [{"type": 0}])
 

@@ -57,6 +57,16 @@ def test_a_month_is_recorded_with_its_steps(halo: Sandbox, working_folder: Path)
     assert ("reconcile 2025-10", "Failed") in stored(home, "flow_run")
 
 
+def test_a_sync_of_orders_is_recorded_with_its_steps(halo: Sandbox, working_folder: Path) -> None:
+    outcome = recorded("orders", "sync", cwd=working_folder)
+    assert outcome.returncode == 0, outcome.stderr
+    assert json.loads(outcome.stdout)["halo_url"] == halo.base_url
+    home = working_folder / "prefect"
+    assert [(name.split()[0], state) for name, state in stored(home, "flow_run")] == [("orders-sync", "Completed")]
+    steps = {(name.rpartition("-")[0], state) for name, state in stored(home, "task_run")}
+    assert steps == {(step, "Completed") for step in ("list-orders", "confirm-deleted", "store-orders")}
+
+
 def deployments() -> list[dict[str, Any]]:
     document = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))
     found: list[dict[str, Any]] = document["deployments"]
@@ -79,5 +89,5 @@ def test_every_deployment_names_a_flow_that_takes_its_parameters(deployment: dic
         zoneinfo.ZoneInfo(schedule["timezone"])
 
 
-def test_the_month_runs_on_a_schedule_with_a_time_zone() -> None:
-    assert [one["name"] for one in deployments() if one.get("schedules")] == ["monthly"]
+def test_the_month_and_the_orders_run_on_a_schedule_with_a_time_zone() -> None:
+    assert [one["name"] for one in deployments() if one.get("schedules")] == ["monthly", "orders"]

@@ -6,6 +6,7 @@ The SQL is in `sql/views`, one file for each; a test holds its columns against t
 from __future__ import annotations
 
 from transforms.columns import Column, Kind, Table
+from transforms.tables.commerce import ECOMMERCE_ORDERS
 from transforms.tables.invoice_recon import INVOICE_RECON
 from transforms.tables.loading import HALO_POSTINGS
 from transforms.tables.results import FINDINGS, INVOICE_TIEOUT, LINES, RUNS
@@ -144,6 +145,23 @@ OUT_PERIOD_CHANGES = Table(
     ),
 )  # fmt: skip
 
+OUT_ORDERS = Table(
+    "out_orders",
+    "E-commerce orders as HaloPSA has them, deleted ones included, and what is wrong with each.",
+    (
+        *_of(
+            ECOMMERCE_ORDERS,
+            "halo_url", "order_id", "integration_name", "integration_id", "shop_name", "order_number", "third_party_id",
+            "third_party_url", "third_party_customer_id", "status", "status2", "ordered_at", "month", "is_cancelled",
+            "ticket_id", "linked_ticket_ids",
+        ),
+        Column("is_linked", Kind.BOOLEAN, "Whether it is linked to a ticket.", nullable=False),
+        Column("problem", TEXT, "without_ticket: not cancelled, and no ticket is linked; cancelled_but_linked; empty "
+               "where nothing is wrong or the order is deleted."),
+        *_of(ECOMMERCE_ORDERS, "first_seen_at", "changed_at", "deleted_at"),
+    ),
+)  # fmt: skip
+
 #: In the order in which they are created.
 VIEWS: tuple[Table, ...] = (
     OUT_RUNS,
@@ -155,4 +173,5 @@ VIEWS: tuple[Table, ...] = (
     OUT_SUBSCRIPTIONS,
     OUT_HALO_LOAD,
     OUT_PERIOD_CHANGES,
+    OUT_ORDERS,
 )

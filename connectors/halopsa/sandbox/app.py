@@ -1,10 +1,11 @@
-"""The sandbox's routes: login, and the CSP endpoints of HaloPSA's API, with its habits."""
+"""The sandbox's routes: login, and every registered endpoint of HaloPSA's API, with its habits."""
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -15,12 +16,18 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from connectors.halopsa import wire
-from connectors.halopsa.properties import CONSUMPTION, INVOICE, PRICING, Entity
+from connectors.halopsa.models.base import Type, properties_of
+from connectors.halopsa.registry import RESOURCES, Action, Resource
+from connectors.halopsa.sandbox.form import FormError, read_pairs
 from connectors.halopsa.sandbox.model_state import read_rows
+from connectors.halopsa.sandbox.openapi import document
 from connectors.halopsa.sandbox.options import CLIENT_ID, CLIENT_SECRET, Options
 from connectors.halopsa.sandbox.store import DatabaseError, MissingRecordError, Row, Store
 
 _JSON_TYPES = ("application/json", "text/json", "application/json-patch+json")
+_ID = re.compile(r"-?[0-9]{1,10}")
+
+Handler = Callable[[Request, Resource], Awaitable[Response]]
 
 
 class Api:
@@ -30,24 +37,29 @@ class Api:
         self._store = store
         self._options = options
         self._tokens: dict[str, float] = {}
+        self._handlers: dict[Action, Handler] = {
+            Action.LIST: self._list,
+            Action.SAVE: self._save,
+            Action.MANAGE: self._save,
+            Action.GET: self._get,
+            Action.DELETE: self._delete,
+            Action.DELETE_OF_PARENT: self._delete_lines,
+            Action.STATUS: self._status,
+            Action.AUTHORISE: self._authorise,
+        }
 
     def app(self) -> ASGIApp:
         """The ASGI application; paths are matched without regard to case, as ASP.NET does."""
         routes = [
             Route("/auth/token", self._token, methods=["POST"]),
             Route("/api/authinfo", self._auth_info, methods=["GET"]),
+            Route("/api/openapi.json", self._openapi, methods=["GET"]),
             Route("/sandbox/summary", self._summary, methods=["GET"]),
-            Route("/api/cspconsumptiondata/parent/{id}", self._delete_lines, methods=["DELETE"]),
-            Route("/api/cspconsumptiondata/manage", self._save(CONSUMPTION), methods=["POST"]),
-            Route("/api/cspsubscriptionpricing/manage", self._save(PRICING), methods=["POST"]),
         ]
-        for name, entity in (("cspconsumptiondata", CONSUMPTION), ("cspinvoice", INVOICE)):
-            routes += [
-                Route(f"/api/{name}", self._list(entity), methods=["GET"]),
-                Route(f"/api/{name}", self._save(entity), methods=["POST"]),
-                Route(f"/api/{name}/{{id}}", self._get(entity), methods=["GET"]),
-                Route(f"/api/{name}/{{id}}", self._delete(entity), methods=["DELETE"]),
-            ]
+        for resource in RESOURCES:
+            for endpoint in resource.endpoints:
+                path = f"/api/{endpoint.path.lower()}"
+                routes.append(Route(path, self._guarded(resource, endpoint.action), methods=[endpoint.method]))
         starlette = Starlette(routes=routes)
 
         async def any_case(scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,7 +74,8 @@ class Api:
         self._tokens.clear()
 
     async def _token(self, request: Request) -> Response:
-        form = {name: values[-1] for name, values in parse_qs((await request.body()).decode()).items()}
+        text = (await request.body()).decode(errors="replace")
+        form = {name: values[-1] for name, values in parse_qs(text).items()}
         if form.get("grant_type") != "client_credentials":
             return _json({"error": "unsupported_grant_type"}, 400)
         id_, secret = form.get("client_id", ""), form.get("client_secret", "")
@@ -77,21 +90,33 @@ class Api:
     async def _auth_info(self, request: Request) -> Response:
         return _json({"auth_url": f"{request.url.scheme}://{request.headers['host']}/auth", "tenant_id": "sandbox"})
 
+    async def _openapi(self, request: Request) -> Response:
+        return _json(document(RESOURCES))
+
     async def _summary(self, request: Request) -> Response:
         return _json(self._store.summary())
 
-    def _list(self, entity: Entity) -> Any:
+    def _guarded(self, resource: Resource, action: Action) -> Callable[[Request], Awaitable[Response]]:
+        """The endpoint behind the login."""
+
         async def endpoint(request: Request) -> Response:
-            if not self._may(request):
-                return _unauthorized()
-            query = {name.lower(): value for name, value in request.query_params.items()}
-            ids = self._store.ids(entity)
-            if self._options.newest_first:
-                ids.reverse()
-            rows = [self._store.get(entity, each) for each in self._page(ids, query)]
-            return _json(self._enveloped(rows, len(ids)))
+            kind, _, token = request.headers.get("authorization", "").partition(" ")
+            if kind.lower() != "bearer" or self._tokens.get(token, 0) <= time.monotonic():
+                return Response(status_code=401, headers={"WWW-Authenticate": "Bearer"})
+            try:
+                return await self._handlers[action](request, resource)
+            except MissingRecordError:
+                return _json({"Message": "No such record."}, 404)
 
         return endpoint
+
+    async def _list(self, request: Request, resource: Resource) -> Response:
+        query = _query(request)
+        ids = self._store.ids(resource)
+        if self._options.newest_first:
+            ids.reverse()
+        rows = [_shown(resource, self._store.get(resource, each), False) for each in self._page(ids, query)]
+        return _json(self._enveloped(rows, len(ids)))
 
     def _page(self, ids: list[int], query: Mapping[str, str]) -> list[int]:
         options = self._options
@@ -109,53 +134,30 @@ class Api:
             return rows
         return {"record_count": total, "data" if self._options.envelope == "data" else "records": rows}
 
-    def _get(self, entity: Entity) -> Any:
-        async def endpoint(request: Request) -> Response:
-            return self._with_id(request, lambda halo_id: self._store.get(entity, halo_id))
+    async def _get(self, request: Request, resource: Resource) -> Response:
+        details = _query(request).get("includedetails", "").lower() == "true"
+        return _with_id(request, lambda halo_id: _shown(resource, self._store.get(resource, halo_id), details))
 
-        return endpoint
+    async def _delete(self, request: Request, resource: Resource) -> Response:
+        return _with_id(request, lambda halo_id: self._store.delete(resource, halo_id))
 
-    def _delete(self, entity: Entity) -> Any:
-        async def endpoint(request: Request) -> Response:
-            return self._with_id(request, lambda halo_id: self._store.delete(entity, halo_id))
+    async def _delete_lines(self, request: Request, _: Resource) -> Response:
+        return _with_id(request, self._store.delete_lines_of)
 
-        return endpoint
-
-    async def _delete_lines(self, request: Request) -> Response:
-        return self._with_id(request, self._store.delete_lines_of)
-
-    def _with_id(self, request: Request, action: Any) -> Response:
-        if not self._may(request):
-            return _unauthorized()
-        text = request.path_params["id"]
-        if not text.isdecimal():
-            return _json({"id": [f"The value '{text}' is not valid."]}, 400)
+    async def _save(self, request: Request, resource: Resource) -> Response:
+        if not _is_json(request.headers.get("content-type", "")):
+            return Response(status_code=415)
         try:
-            return _json(action(int(text)))
-        except MissingRecordError:
-            return _json({"Message": "No such record."}, 404)
-
-    def _save(self, entity: Entity) -> Any:
-        async def endpoint(request: Request) -> Response:
-            if not self._may(request):
-                return _unauthorized()
-            if not _is_json(request.headers.get("content-type", "")):
-                return Response(status_code=415)
-            try:
-                body = wire.decode(await request.body())
-            except ValueError as error:
-                return _json({"": [f"Unexpected character encountered: {error}"]}, 400)
-            rows, errors = read_rows(entity, body)
-            if errors:
-                return _json(errors, 400)
-            try:
-                return self._answer(self._store.save(entity, rows))
-            except DatabaseError as error:
-                return _json({"ClassName": "System.Data.SqlClient.SqlException", "Message": str(error)}, 400)
-            except MissingRecordError:
-                return _json({"Message": "No such record."}, 404)
-
-        return endpoint
+            body = wire.decode(await request.body())
+        except ValueError as error:
+            return _json({"": [f"Unexpected character encountered: {error}"]}, 400)
+        rows, errors = read_rows(resource, body)
+        if errors:
+            return _json(errors, 400)
+        try:
+            return self._answer(self._store.save(resource, rows))
+        except DatabaseError as error:
+            return _json({"ClassName": "System.Data.SqlClient.SqlException", "Message": str(error)}, 400)
 
     def _answer(self, saved: list[Row]) -> Response:
         shape = self._options.answer
@@ -167,23 +169,52 @@ class Api:
             return _json({"record_count": len(saved), "data": saved}, 201)
         return _json(saved[::-1] if shape == "reversed" else saved, 201)
 
-    def _may(self, request: Request) -> bool:
-        kind, _, token = request.headers.get("authorization", "").partition(" ")
-        return kind.lower() == "bearer" and self._tokens.get(token, 0) > time.monotonic()
+    async def _status(self, request: Request, _: Resource) -> Response:
+        return _json(self._store.status())
+
+    async def _authorise(self, request: Request, _: Resource) -> Response:
+        content_type = request.headers.get("content-type", "")
+        if _media(content_type) != "multipart/form-data":
+            return Response(status_code=415)
+        try:
+            pairs = read_pairs(content_type, await request.body())
+        except FormError as error:
+            return _json(error.fields, 400)
+        return _json(self._store.authorise(sorted(pairs)))
+
+
+def _with_id(request: Request, action: Callable[[int], Any]) -> Response:
+    text = request.path_params["id"]
+    if not _ID.fullmatch(text) or not -(2**31) <= int(text) < 2**31:
+        return _json({"id": [f"The value '{text}' is not valid."]}, 400)
+    return _json(action(int(text)))
+
+
+def _query(request: Request) -> dict[str, str]:
+    return {name.lower(): value for name, value in request.query_params.items()}
+
+
+def _shown(resource: Resource, row: Row, details: bool) -> Row:
+    """The record as asked for: where details can be included, nested records come only then."""
+    if details or not resource.has_details:
+        return row
+    properties = properties_of(resource.model)
+    return {name: value for name, value in row.items()
+            if name not in properties or properties[name].type is not Type.JSON}  # fmt: skip
 
 
 def _json(value: Any, status: int = 200) -> Response:
     return Response(wire.encode(value if value is not None else {}), status, media_type="application/json")
 
 
-def _unauthorized() -> Response:
-    return Response(status_code=401, headers={"WWW-Authenticate": "Bearer"})
+def _media(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
 
 
 def _is_json(content_type: str) -> bool:
-    media = content_type.partition(";")[0].strip().lower()
+    media = _media(content_type)
     return media in _JSON_TYPES or (media.startswith("application/") and media.endswith("+json"))
 
 
 def _whole(text: str | None, default: int) -> int:
-    return int(text) if text and text.isdecimal() else default
+    return int(text) if text and _ID.fullmatch(text) and int(text) > 0 else default

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +22,8 @@ class Fault:
         match: method and the beginning of the path below `/api`, such as `POST cspconsumptiondata`; `*` for any.
         action: `429`; a status with `-before` or `-after` (the request is applied or not, then answered so);
             `reset-before`, `reset-after`; `timeout-before` (applied when the client has given up), `timeout-after`,
-            `timeout-lost`; `truncated` (applied, and half of the answer is sent).
+            `timeout-lost`; `truncated` (applied, and half of the answer is sent); `expire` (every token ends just
+            before the request, which is then answered 401).
         nth: which matching request fails, from 1.
         times: how many from there on; 0 for all.
         seconds: how long a timeout takes.
@@ -47,13 +49,18 @@ class Fault:
 class FaultPlan:
     """ASGI middleware that lets the planned requests fail.
 
+    Args:
+        app: what it stands before.
+        expire: ends every token.
+
     Attributes:
         faults: the plan; may be changed while the server runs.
         log: every request, as `METHOD path-below-api`.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, expire: Callable[[], None]) -> None:
         self._app = app
+        self._expire = expire
         self.faults: list[Fault] = []
         self.log: list[str] = []
 
@@ -64,7 +71,9 @@ class FaultPlan:
         request = f"{scope['method']} {scope['path'].lower().removeprefix('/api/').strip('/')}"
         self.log.append(request)
         fault = next((each for each in self.faults if each.strikes(request)), None)
-        if fault is None:
+        if fault is not None and fault.action == "expire":
+            self._expire()
+        if fault is None or fault.action == "expire":
             await self._app(scope, receive, send)
         else:
             await self._fail(fault, scope, receive, send)

@@ -6,14 +6,16 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 
-from connectors.halopsa.properties import CONSUMPTION, INVOICE, PRICING
+from connectors.halopsa.registry import CONSUMPTION, INVOICES, ORDERS, PRICES
 from connectors.halopsa.sandbox.app import Api
 from connectors.halopsa.sandbox.faults import Fault, FaultPlan
+from connectors.halopsa.sandbox.file import StoreFile
 from connectors.halopsa.sandbox.options import CLIENT_ID, CLIENT_SECRET, Options
 from connectors.halopsa.sandbox.store import Row, Store
 
@@ -64,7 +66,7 @@ class Sandbox:
 
     def invoices(self) -> list[Row]:
         """Every invoice, as a list would answer it."""
-        return self._store.all(INVOICE)
+        return self._store.all(INVOICES)
 
     def lines(self) -> list[Row]:
         """Every consumption line."""
@@ -72,7 +74,11 @@ class Sandbox:
 
     def prices(self) -> list[Row]:
         """Every price."""
-        return self._store.all(PRICING)
+        return self._store.all(PRICES)
+
+    def orders(self) -> list[Row]:
+        """Every e-commerce order."""
+        return self._store.all(ORDERS)
 
     def expire_tokens(self) -> None:
         """Make every token invalid."""
@@ -87,30 +93,51 @@ class Sandbox:
 
 @contextmanager
 def serve(
-    port: int = 0, host: str = "127.0.0.1", options: Options | None = None, faults: Sequence[Fault] = ()
+    port: int = 0,
+    host: str = "127.0.0.1",
+    options: Options | None = None,
+    faults: Sequence[Fault] = (),
+    store_path: Path | None = None,
 ) -> Iterator[Sandbox]:
     """Run a sandbox in a thread for the length of a `with`; port 0 takes a free one.
 
+    Args:
+        port, host: where to listen.
+        options: its habits.
+        faults: failures to come.
+        store_path: a file that keeps the records, so that the next sandbox has them; None to forget them.
+
     Raises:
         OSError: the port is taken.
+        InputError: the file cannot keep the records.
         RuntimeError: it did not start.
     """
     options = options or Options()
-    store = Store(options)
-    api = Api(store, options)
-    plan = FaultPlan(api.app())
-    plan.faults.extend(faults)
     listener = _listen(host, port)
+    try:
+        file = StoreFile(store_path) if store_path else None
+        with closing(file) if file else nullcontext():
+            base_url = f"http://{host}:{listener.getsockname()[1]}"
+            yield from _run(listener, base_url, Store(options, file), options, faults)
+    finally:
+        listener.close()
+
+
+def _run(
+    listener: socket.socket, base_url: str, store: Store, options: Options, faults: Sequence[Fault]
+) -> Iterator[Sandbox]:
+    api = Api(store, options)
+    plan = FaultPlan(api.app(), api.expire_tokens)
+    plan.faults.extend(faults)
     server = uvicorn.Server(_config(plan))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True, name="halopsa-sandbox")
     thread.start()
     try:
         _wait_until_started(server, thread)
-        yield Sandbox(f"http://{host}:{listener.getsockname()[1]}", store, api, plan)
+        yield Sandbox(base_url, store, api, plan)
     finally:
         server.should_exit = server.force_exit = True
         thread.join(_START_SECONDS)
-        listener.close()
 
 
 def _config(app: FaultPlan) -> uvicorn.Config:
