@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.categories import Categories
 from transforms.customer_rules import LineRules
 from transforms.findings import Finding, money_text, plain_number
 from transforms.line_numbers import LineNumbers
@@ -118,17 +117,14 @@ def _charged_at_list_price(row: int, pricing: Pricing, numbers: LineNumbers) -> 
 
 
 def check_margin(
-    reader: LineReader, pricing: Pricing, numbers: LineNumbers, categories: Categories, rules: LineRules
+    reader: LineReader, pricing: Pricing, numbers: LineNumbers, rules: LineRules
 ) -> list[Finding]:
     """ABOVE_ERP and MARGIN_BELOW_FLOOR of charges, by the effective unit price of a full charge cycle.
 
     A prorated line is scaled back to its full cycle; because its unit price is printed rounded, the lowest price
     that prints the same is taken, so that rounding alone raises no finding.
     """
-    rows = np.flatnonzero(
-        pricing.priced & pricing.erp_price.valid & (numbers.subtotal.sign() >= 0)
-        & (numbers.effective.sign() > 0) & ~categories.unpriced
-    )  # fmt: skip
+    rows = np.flatnonzero(pricing.priced & (numbers.subtotal.sign() >= 0))
     if not len(rows):
         return []
     erp = pricing.erp_term_price.take(rows)
@@ -140,7 +136,7 @@ def check_margin(
     retail = erp.times(pricing.billed[rows])
     above = cost.compare(retail) > 0
     allowed = retail * (Fixed.constant(1, len(rows)) - rules.column("margin_floor", rows))
-    below = (cost.compare(allowed) > 0) & ~above & (retail.sign() > 0)
+    below = (cost.compare(allowed) > 0) & ~above
     findings = []
     for place in rows_of(above | below):
         row, paid = int(rows[place]), price.decimal(place)

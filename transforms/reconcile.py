@@ -99,7 +99,7 @@ def reconcile(rows: PeriodRows, policy: Policy) -> Reconciliation:
     findings += check_price_found(reader, pricing) + check_price_found(usage_reader, usage_pricing)
     findings += check_unit_price(reader, pricing, numbers, recon.column("promotion_id"))
     findings += check_unit_price(usage_reader, usage_pricing, usage_numbers, None)
-    findings += check_margin(reader, pricing, numbers, categories, rules)
+    findings += check_margin(reader, pricing, numbers, rules)
     findings += check_terms(reader, recon, categories)
     findings += check_exchange_rates(recon, usage)
     findings += check_currencies(recon, "currency", rows.invoices)

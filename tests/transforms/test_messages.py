@@ -10,6 +10,7 @@ import pyarrow as pa
 from tests.transforms.rows import month, price_rows, recon_rows
 from tests.transforms.test_pricing import EXTENDED, METERED, MONTHLY, Row, at, azure, charged
 from transforms.line_checks import billed_line_changes
+from transforms.policy import Policy
 
 
 def message(line: Row, code: str, lists: pa.Table | None = None) -> str:
@@ -74,3 +75,70 @@ def test_a_billed_line_that_changed_is_told() -> None:
     assert (finding.actual_amount, finding.currency, finding.source_row) == (Decimal(180), "USD", 3)
     assert "now 180.00" in finding.message
     assert billed_line_changes(lines, "total", "currency", []) == []
+
+
+EURO: Row = {"currency": "EUR", "pc_to_bc_exchange_rate": "0.5", "subtotal": "88", "total": "88"}
+
+
+def test_figures_have_the_currency_that_they_are_in() -> None:
+    """Prices are in the pricing currency, sums in the billing currency, and both sides are told."""
+    cases = [
+        ({**EURO, "subtotal": "89", "total": "89"}, "SUBTOTAL_MISMATCH", ("88", "89", "EUR")),
+        ({**EURO, "total": "90"}, "TOTAL_MISMATCH", ("88", "90", "EUR")),
+        ({**EURO, "unit_price": "17.61"}, "UNIT_PRICE_MISMATCH", ("17.6", "17.61", "USD")),
+        ({**EURO, "effective_unit_price": "23", "subtotal": "115", "total": "115"}, "ABOVE_ERP", ("22", "23", "USD")),
+        ({**EURO, "sku_id": "0002"}, "PRICE_NOT_FOUND", (None, None, "USD")),
+        ({**EURO, "subscription_start_date": date(2025, 3, 1)}, "PRICE_NOT_EFFECTIVE", (None, None, "USD")),
+    ]
+    for line, code, figures in cases:
+        (found,) = [one for one in month(recon_rows(line)).findings.to_pylist() if one["code"] == code]
+        expected = tuple(None if one is None else Decimal(one) for one in figures[:2])
+        assert (found["expected_amount"], found["actual_amount"], found["currency"]) == (*expected, figures[2]), code
+        assert found["severity"] == ("warn" if code.startswith("PRICE") else "block")
+
+
+def test_every_line_is_looked_at_whatever_the_one_before_it_is() -> None:
+    """A line that shows its price as printed, or the list's of the day, is passed over; the next one is not."""
+    lists = price_rows({"unit_price": "100"}, {"unit_price": "240", "effective_start_date": at(2025, 10, 1)})
+    printed, shown = charged("8.33"), charged("20", "8.33")
+    for first in (printed, shown):
+        lines = recon_rows(first, {**charged("9", "8.33"), "subscription_id": "s2"})
+        findings = month(lines, prices=lists).findings.to_pylist()
+        assert [(one["code"], one["subscription_id"]) for one in findings] == [("UNIT_PRICE_MISMATCH", "s2")]
+
+
+def test_a_full_cycles_price_is_compared_as_it_is() -> None:
+    """95 % of 22.88 is 21.736; a price of 21.74 leaves less than the floor, if by less than half a cent."""
+    lists = price_rows({"erp_price": "274.56"})
+    assert [one["code"] for one in month(recon_rows(charged("17.60", "21.74")), prices=lists).findings.to_pylist()] == [
+        "MARGIN_BELOW_FLOOR"
+    ]
+    nothing = {**charged("17.60", "23"), "quantity": "0", "billable_quantity": "0", "subtotal": "0", "total": "0"}
+    (found,) = month(recon_rows(nothing)).findings.to_pylist()
+    assert found["code"] == "ABOVE_ERP", "also of no seats"
+
+
+def test_a_price_is_compared_in_its_own_coins() -> None:
+    yen = {"pricing_currency": "JPY", "currency": "JPY", "unit_price": "83", "effective_unit_price": "83",
+           "subtotal": "830", "total": "830"}  # fmt: skip
+    lists = price_rows({"currency": "JPY", "unit_price": "1000", "erp_price": "2000"})
+    assert month(recon_rows(yen), prices=lists).findings.num_rows == 0
+    dollars = price_rows({"unit_price": "1000", "erp_price": "2000"})
+    (found,) = month(recon_rows(charged("83")), prices=dollars).findings.to_pylist()
+    assert found["code"] == "UNIT_PRICE_MISMATCH"
+
+
+def test_a_tolerance_holds_for_the_price_of_the_day_too() -> None:
+    lists = price_rows({}, {"unit_price": "240", "erp_price": "300", "effective_start_date": at(2025, 10, 1)})
+    line = recon_rows(charged("20.01", "17.60"))
+    assert month(line, prices=lists).findings.num_rows == 1
+    assert month(line, prices=lists, policy=Policy(price_tolerance=Decimal("0.001"))).findings.num_rows == 0
+
+
+def test_the_list_of_a_price_is_kept_with_the_line() -> None:
+    (line,) = month(recon_rows({})).lines.to_pylist()
+    assert (line["price_file_sha256"], line["price_source_file"], line["price_source_row"]) == (
+        "f" * 64, "prices.csv", 2,
+    )  # fmt: skip
+    (none,) = month(recon_rows({"sku_id": "0002"})).lines.to_pylist()
+    assert (none["price_file_sha256"], none["segment"], none["erp_amount"]) == (None, None, None)

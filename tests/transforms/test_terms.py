@@ -150,6 +150,11 @@ def test_an_extended_service_term_goes_on_month_by_month() -> None:
     offers = [("P1M", "Monthly", 1), ("P1Y", "Monthly", 12), ("P1Y", "Annual", 12)]
     expected = [Cycle(*offer, 20, 30, share) for share in (fee, Decimal(0)) for offer in offers]
     assert list(cycles_of("one-month commitment", "monthly", dates, fee)) == expected
+    yearly = cycles_of("one-year commitment for yearly billing", "", dates, fee)
+    assert [cycle[:2] for cycle in yearly[:3]] == [("P1M", "Monthly"), ("P1Y", "Annual"), ("P1Y", "Monthly")]
+    longer = dates._replace(charge_start=date(2024, 12, 1))
+    unnamed = cycles_of("one-year commitment for monthly/yearly billing", "", longer, fee)
+    assert [cycle[:2] for cycle in unnamed[:3]] == [("P1M", "Monthly"), ("P1Y", "Annual"), ("P1Y", "Monthly")]
     three = cycles_of("p3y", "annual", dates, fee)
     assert [cycle[:3] for cycle in three[:2]] == [("P1M", "Monthly", 1), ("P3Y", "Annual", 36)]
     assert [cycle[:2] for cycle in cycles_of("", "", ChargeDates(None, None, None, None), fee)[:3]] == [

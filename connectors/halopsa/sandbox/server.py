@@ -48,7 +48,7 @@ class Sandbox:
 
     @property
     def requests(self) -> list[str]:
-        """Every request so far, as `METHOD path` below `/api`, in lower case."""
+        """Every request so far, as `METHOD path`, the path in lower case and below `/api`."""
         return self._plan.log
 
     @property
