@@ -6,9 +6,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
-PACKAGES := connectors examples pipelines sql transforms tests
+PACKAGES := benchmarks connectors examples pipelines sql transforms tests
 
-.PHONY: help demo test lint types contracts unit format dictionary constraints clean
+.PHONY: help demo test lint types contracts unit chaos format dictionary constraints clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
@@ -36,6 +36,9 @@ contracts: $(READY) ## Check which package may import which
 
 unit: $(READY) ## Run the tests
 	@$(BIN)/python -m pytest -q
+
+chaos: $(READY) ## Fail on purpose, at length: fault plans by seed (SEED=17: that one), and kill -9 at every boundary
+	@$(BIN)/python -m tests.halopsa.chaos $(SEED)
 
 format: $(READY) ## Mend the style where that can be done by itself
 	@$(BIN)/ruff check --fix $(PACKAGES)

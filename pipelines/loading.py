@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 from connectors.halopsa.billed import mark_billed
 from connectors.halopsa.client import HaloClient
 from connectors.halopsa.ledger import Ledger
+from connectors.halopsa.listing import some
 from connectors.halopsa.load import load
-from connectors.halopsa.plan import HaloLoadSettings, LoadCounts, LoadPlan
+from connectors.halopsa.plan import HaloLoadSettings, LoadCounts, LoadPlan, VoidedLines
 from connectors.warehouse.engine import Warehouse, open_warehouse
 from connectors.warehouse.migrations import ensure_current
 from connectors.warehouse.runs import get_run, latest_run, read_run_files, replace_findings, set_status
@@ -120,7 +121,19 @@ def _load_notices(counts: LoadCounts) -> list[str]:
         "held": "lines are held back because their invoice is not in HaloPSA",
         "unknown_prices": "prices have an unknown outcome and are not sent again",
     }
-    return [f"{count} {text}" for name, text in sentences.items() if (count := getattr(counts, name))]
+    told = [f"{count} {text}" for name, text in sentences.items() if (count := getattr(counts, name))]
+    return told + [_voided_notice(each) for each in counts.voided]
+
+
+def _voided_notice(lines: VoidedLines) -> str:
+    """What a person has to do about an invoice that was voided after its lines were posted."""
+    told = f"invoice {lines.invoice} (haloid {lines.halo_id}) is void, and lines of it were posted before it was: "
+    todo = []
+    if lines.unbilled:
+        todo.append(f"{len(lines.unbilled)} are not billed, delete them in HaloPSA (ids {some(lines.unbilled)})")
+    if lines.billed:
+        todo.append(f"{len(lines.billed)} are billed, credit the customers (ids {some(lines.billed)})")
+    return told + " and ".join(todo)
 
 
 def _record_billed_changes(

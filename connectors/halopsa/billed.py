@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from connectors.halopsa.batches import TOO_SLOW, BatchSize
 from connectors.halopsa.bodies import Draft
 from connectors.halopsa.client import HaloClient
 from connectors.halopsa.errors import DisagreementError, HaloError, OutcomeUnknownError, TooLargeError
@@ -48,6 +49,7 @@ class _Marking:
         self._client = client
         self._settings = settings
         self._progress = progress
+        self._batch = BatchSize(settings.batch_size)
         self._documents: Documents = documents(ledger, plan, settings)
         self._lines = Lines(client, ledger, plan, settings, self._documents, progress)
 
@@ -111,18 +113,22 @@ class _Marking:
 
     def _send(self, drafts: Sequence[Draft]) -> bool:
         """Post the flag of these lines; returns whether any answer stayed out."""
-        doubt, size, start = False, self._settings.batch_size, 0
+        doubt, start = False, 0
         while start < len(drafts):
-            batch = drafts[start : start + size]
+            batch = drafts[start : start + self._batch.rows]
             try:
                 self._client.post(CONSUMPTION.post_path, [self._marked(draft) for draft in batch])
             except TooLargeError:
                 if len(batch) == 1:
                     raise
-                size = max(1, len(batch) // 2)
+                self._batch.failed(len(batch))
                 continue
-            except OutcomeUnknownError:
+            except OutcomeUnknownError as error:
                 doubt = True
+                if error.status in TOO_SLOW:
+                    self._batch.failed(len(batch))
+            else:
+                self._batch.answered(len(batch), self._client.answered_after)
             start += len(batch)
             self._progress("billed lines", start, len(drafts))
         return doubt

@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
@@ -61,6 +62,7 @@ class HaloClient:
 
     Attributes:
         requests_sent: how many requests went out, logins included.
+        answered_after: how long the last answer took, without any wait before its request.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class HaloClient:
     ) -> None:
         self.base_url = normal_base_url(base_url)
         self.requests_sent = 0
+        self.answered_after = timedelta(0)
         self._credentials = auth.Credentials(client_id, client_secret, tenant)
         self._timeout = timeout
         self._patience = patience
@@ -186,10 +189,12 @@ class HaloClient:
         self._beat()
         self.requests_sent += 1
         try:
-            return self._session.request(method, url, timeout=self._timeout, allow_redirects=False, **arguments)
+            response = self._session.request(method, url, timeout=self._timeout, allow_redirects=False, **arguments)
         except requests.RequestException as error:
             # `from None`: the exceptions of requests carry the request, and with it secret and token.
             raise _no_answer(error, url) from None
+        self.answered_after = response.elapsed
+        return response
 
     def _bearer(self) -> str:
         if self._token is None or time.monotonic() >= self._token.stale_at:

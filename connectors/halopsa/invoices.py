@@ -81,6 +81,8 @@ def load_invoices(
         listed = list(client.newest_first(INVOICE.post_path, _ID))
         newest = listed[0][_ID] if listed else 0
         tally.adopted += _adopt(book, usable, listed)
+        # What never arrived begins anew, so that its next attempt is its first and dates the document.
+        book.forget([key for key in open_keys if book.rows[key].halo_id is None])
     new = [draft for draft in usable if not _is_known(draft, book)]
     sender = Sender(
         client,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, fields, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -23,6 +23,8 @@ INTENDED, POSTED, BILLED, REJECTED = "intended", "posted", "billed", "rejected"
 
 _TABLE = sql_table(HALO_POSTINGS)
 _ROWS_PER_STATEMENT = 500
+#: By how much the clocks of two machines may differ.
+CLOCKS_DIFFER = timedelta(minutes=10)
 
 
 class Transactions(Protocol):
@@ -70,6 +72,23 @@ class Ledger:
         self.warehouse = warehouse
         self.halo_url = halo_url
         self.clock = clock
+        self._latest = datetime.min.replace(tzinfo=UTC)
+
+    def catch_up(self) -> None:
+        """Let `now` go on from whatever was written here last, by whichever machine."""
+        query = sa.select(sa.func.max(_TABLE.c.intended_at), sa.func.max(_TABLE.c.settled_at))
+        with self.warehouse.read() as connection:
+            times = connection.execute(query.where(_TABLE.c.halo_url == self.halo_url)).one()
+        self._latest = max([self._latest, *(each for each in times if each is not None)])
+
+    def now(self) -> datetime:
+        """The time in UTC, later than any that was written here before.
+
+        What was settled before an attempt bounds how far back the attempt is looked for. Were the clock of another
+        machine behind, that bound would hide a record, and the record would be sent twice.
+        """
+        self._latest = max(self.clock(), self._latest + timedelta(microseconds=1))
+        return self._latest
 
     def postings(self, entity: str, parents: Iterable[str] | None = None) -> dict[str, Posting]:
         """What the ledger knows of an entity, by natural key; of lines only those of the given invoices."""
@@ -133,7 +152,7 @@ class Book:
 
     def intend(self, drafts: Sequence[Draft]) -> dict[str, Posting | None]:
         """Write down that these are about to be sent; returns what was there before, for `withdraw`."""
-        now = self._ledger.clock()
+        now = self._ledger.now()
         before = {draft.key: self.rows.get(draft.key) for draft in drafts}
         self._write(
             [
@@ -149,7 +168,7 @@ class Book:
 
     def settle(self, ids: dict[str, int | None], billed: Iterable[str] = ()) -> None:
         """Write down that these are in HaloPSA, with their ids where HaloPSA tells them."""
-        now, done = self._ledger.clock(), set(billed)
+        now, done = self._ledger.now(), set(billed)
         self._write(
             [
                 replace(
@@ -166,7 +185,7 @@ class Book:
 
     def adopt(self, found: Sequence[tuple[Draft, int, str, bool]]) -> None:
         """Write down records that HaloPSA already has: draft, id, digest of what is there, and whether billed."""
-        now = self._ledger.clock()
+        now = self._ledger.now()
         self._write(
             [
                 replace(
@@ -181,7 +200,7 @@ class Book:
 
     def reject(self, reasons: Sequence[tuple[Draft, str]]) -> None:
         """Write down that these were refused; what stands in HaloPSA under an older content stays known."""
-        now = self._ledger.clock()
+        now = self._ledger.now()
         rows = []
         for draft, reason in reasons:
             old = self.rows.get(draft.key)
@@ -208,17 +227,20 @@ class Book:
 
     def mark_billed(self, keys: Iterable[str]) -> None:
         """Write down that these were read back as billed."""
-        now = self._ledger.clock()
+        now = self._ledger.now()
         self._write(
             [replace(self.rows[key], run_id=self._run_id, state=BILLED, settled_at=now) for key in keys]
         )
 
     def open_for(self, keys: Iterable[str], grace_seconds: float) -> float:
-        """Seconds until none of these intents can still take effect: their requests may be at work."""
+        """Seconds to wait until none of these intents can still take effect: their requests may be at work.
+
+        Another machine's clock may be wrong by minutes, so an age is believed only when it is beyond that.
+        """
         youngest = max((self.rows[key].intended_at for key in keys), default=None)
-        if youngest is None:
+        if youngest is None or self._ledger.now() - youngest > CLOCKS_DIFFER + timedelta(seconds=grace_seconds):
             return 0
-        return min(grace_seconds, max(0, grace_seconds - (self._ledger.clock() - youngest).total_seconds()))
+        return grace_seconds
 
     def _row(self, draft: Draft, state: str, now: datetime) -> Posting:
         return Posting(

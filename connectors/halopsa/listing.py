@@ -35,6 +35,9 @@ class Listing:
         ledger: bounds how far the list has to be walked.
         book: ledger rows of the lines of these invoices.
         documents: the invoices.
+
+    Attributes:
+        walked: invoices whose lines were all listed, down to the oldest there can be.
     """
 
     def __init__(self, client: HaloClient, ledger: Ledger, book: Book, documents: Documents) -> None:
@@ -45,10 +48,11 @@ class Listing:
         self._parents = documents.ids
         self._start: int | None = None
         self._floors: dict[str, int] = {}
+        self.walked: set[str] = set()
 
     def start(self) -> None:
         """Note an id that no line inserted from now on can have."""
-        self._start = self._ledger.highest_line_id(self._ledger.clock())
+        self._start = self._ledger.highest_line_id(self._ledger.now())
         if self._start is None:
             newest = next(self._client.newest_first(_PATH, _ID), None)
             self._start = newest[_ID] if newest else None
@@ -70,7 +74,14 @@ class Listing:
 
     def search(self, numbers: Sequence[str], digests: Counter[str], ids: Iterable[int]) -> dict[str, list[Row]]:
         """The lines of these invoices, until unclaimed ones with all these stable digests and all `ids` were seen."""
-        return self._rows(numbers, _lowest([self._before_invoice(number) for number in numbers]), digests, ids)
+        wanted = set(ids)
+        listed = self._rows(numbers, _lowest([self._before_invoice(number) for number in numbers]), digests, wanted)
+        rows = [row for each in listed.values() for row in each]
+        missing = digests - Counter(same_content(row) for row in rows if row[_ID] not in self._book.claimed)
+        # Only a walk that found everything may have ended before the oldest line.
+        if missing or wanted - {row[_ID] for row in rows}:
+            self.walked.update(numbers)
+        return listed
 
     def find(self, drafts: Sequence[Draft]) -> dict[str, int]:
         """Look up lines that were just sent, with whatever outcome; the ids of those that are there, by key.
@@ -80,8 +91,9 @@ class Listing:
         Raises:
             DisagreementError: some are missing, but there are new lines below these invoices that nobody can place.
         """
+        newest = max((*self._book.claimed, self._start or 0))
         for draft in drafts:
-            self._floors.setdefault(draft.key, max((*self._book.claimed, self._start or 0)))
+            self._floors.setdefault(draft.key, newest)
         numbers = sorted({str(draft.parent_key) for draft in drafts})
         wanted = Counter(stable_part(draft.content_hash) for draft in drafts)
         listed = self._rows(numbers, min(self._floors[draft.key] for draft in drafts), wanted)
@@ -97,8 +109,8 @@ class Listing:
 
     def billed(self, keys: Iterable[str]) -> set[str]:
         """Which of these posted lines HaloPSA calls billed; the walk ends when all were seen."""
-        by_id = {self._book.rows[key].halo_id: key for key in keys}
-        listed = self._rows(list(self._parents), None, Counter(), [each for each in by_id if each is not None])
+        by_id = {halo_id: key for key in keys if (halo_id := self._book.rows[key].halo_id) is not None}
+        listed = self._rows(list(self._parents), min(by_id, default=1) - 1, Counter(), by_id)
         billed = {row[_ID] for rows in listed.values() for row in rows if row.get("isbilled")}
         return {key for halo_id, key in by_id.items() if halo_id in billed}
 

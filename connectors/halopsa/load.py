@@ -10,6 +10,7 @@ from connectors.halopsa.lines import Lines
 from connectors.halopsa.lock import holding
 from connectors.halopsa.plan import HaloLoadSettings, LoadCounts, LoadPlan, MarkCounts, Progress, silent
 from connectors.halopsa.prices import load_prices
+from connectors.halopsa.voided import lines_of_voided
 
 __all__ = ["HaloLoadSettings", "LoadCounts", "LoadPlan", "MarkCounts", "Progress", "load", "mark_billed"]
 
@@ -23,7 +24,8 @@ def load(
 ) -> LoadCounts:
     """Post what of the plan is new or changed, and read it back; may be repeated at any time.
 
-    Billed records are never touched. Voided documents and their lines are not posted.
+    Billed records are never touched. Voided documents and their lines are not posted; what was
+    posted before it was voided is reported.
 
     Raises:
         RemoteError: HaloPSA failed, or holds other lines than it should; what was posted is in the ledger.
@@ -35,6 +37,7 @@ def load(
         documents = load_invoices(client, ledger, plan, settings, progress)
         lines = Lines(client, ledger, plan, settings, documents, progress)
         lines.load()
+        voided = lines_of_voided(client, ledger, plan, settings, documents)
     tallies = (prices, documents.tally, lines.tally)
     return LoadCounts(
         prices=prices.posted,
@@ -47,4 +50,5 @@ def load(
         held=len(lines.held),
         unknown_prices=prices.unknown,
         billed_changed=tuple(lines.billed_changed()),
+        voided=voided,
     )

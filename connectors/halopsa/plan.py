@@ -59,6 +59,22 @@ class HaloLoadSettings:
 
 
 @dataclass(frozen=True)
+class VoidedLines:
+    """Lines that HaloPSA has below an invoice that was voided after they were posted.
+
+    Attributes:
+        invoice: the voided invoice's number.
+        halo_id: its `haloid`.
+        unbilled, billed: HaloPSA's ids of the lines.
+    """
+
+    invoice: str
+    halo_id: int
+    unbilled: tuple[int, ...]
+    billed: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class LoadCounts:
     """What a load did.
 
@@ -71,6 +87,7 @@ class LoadCounts:
         held: lines not posted because their invoice is not in HaloPSA: no document, or a rejected one.
         unknown_prices: prices whose outcome is not known and that were not sent again.
         billed_changed: line ids that are billed in HaloPSA and came with other amounts; they were not touched.
+        voided: lines below invoices that were voided after these were posted; they were not touched either.
     """
 
     prices: int = 0
@@ -83,6 +100,7 @@ class LoadCounts:
     held: int = 0
     unknown_prices: int = 0
     billed_changed: tuple[str, ...] = ()
+    voided: tuple[VoidedLines, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from connectors.halopsa.batches import TOO_SLOW, BatchSize
 from connectors.halopsa.bodies import Draft
 from connectors.halopsa.client import HaloClient
 from connectors.halopsa.errors import HaloError, NotAppliedError, OutcomeUnknownError, RefusedError, TooLargeError
@@ -23,8 +24,6 @@ from connectors.halopsa.properties import Entity
 Find = Callable[[Sequence[Draft]], dict[str, int]]
 Batch = list[Draft]
 
-_GATEWAY_TIMEOUT = 504
-
 
 @dataclass
 class Sent:
@@ -34,11 +33,15 @@ class Sent:
         posted: keys of records that are in HaloPSA now.
         rejected: keys and reasons of records that HaloPSA refused.
         unknown: keys of records whose outcome cannot be found out.
+        proven: keys of records that HaloPSA's own answer shows as they were sent.
+        doubted: keys of records that a request without a clear outcome carried.
     """
 
     posted: list[str] = field(default_factory=list)
     rejected: dict[str, str] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
+    proven: set[str] = field(default_factory=set)
+    doubted: set[str] = field(default_factory=set)
 
 
 class Sender:
@@ -71,7 +74,7 @@ class Sender:
         self._find = find
         self._finish = finish
         self._progress = progress
-        self._batch_size = settings.batch_size
+        self._batch = BatchSize(settings.batch_size)
         self._doubts: Counter[str] = Counter()
         self.sent = Sent()
 
@@ -85,8 +88,8 @@ class Sender:
         left = len(drafts)
         while queue:
             batch = queue.popleft()
-            if len(batch) > self._batch_size:
-                queue.extendleft([batch[self._batch_size :], batch[: self._batch_size]])
+            if len(batch) > self._batch.rows:
+                queue.extendleft([batch[self._batch.rows :], batch[: self._batch.rows]])
                 continue
             again = self._send_batch(batch)
             queue.extendleft(reversed(again))
@@ -97,9 +100,11 @@ class Sender:
     def _send_batch(self, batch: Batch) -> list[Batch]:
         """Send one batch; returns what has to be sent again, in the batches to send it in."""
         before = self._book.intend(batch)
+        bodies = [self._body(draft) for draft in batch]
         try:
-            answer = self._client.post(self._entity.post_path, [self._body(draft) for draft in batch])
+            answer = self._client.post(self._entity.post_path, bodies)
         except TooLargeError as error:
+            self._batch.failed(len(batch))
             self._book.withdraw(before)
             return self._split(batch, str(error))
         except RefusedError as error:
@@ -108,27 +113,31 @@ class Sender:
             self._book.withdraw(before)
             raise
         except OutcomeUnknownError as error:
-            if error.status == _GATEWAY_TIMEOUT:
-                self._batch_size = max(1, len(batch) // 2)
+            if error.status in TOO_SLOW:
+                self._batch.failed(len(batch))
             return self._in_doubt(batch, str(error))
-        return self._answered(batch, answer)
+        self._batch.answered(len(batch), self._client.answered_after)
+        return self._answered(batch, bodies, answer)
 
     def _body(self, draft: Draft) -> dict[str, Any]:
         body = self._finish(draft)
         return body if draft.halo_id is None else {self._entity.id_property: draft.halo_id, **body}
 
-    def _answered(self, batch: Batch, answer: Any) -> list[Batch]:
+    def _answered(self, batch: Batch, bodies: Sequence[Mapping[str, Any]], answer: Any) -> list[Batch]:
         ids = ids_in_answer(self._entity, batch, answer)
         if ids is None and self._find is None and _is_accepted(answer):
             ids = {draft.key: draft.halo_id for draft in batch}
         if ids is None:
             return self._in_doubt(batch, "HaloPSA's answer does not say what it stored")
         self._posted(ids)
+        if _shows(self._entity, bodies, answer):
+            self.sent.proven.update(ids)
         return []
 
     def _in_doubt(self, batch: Batch, message: str) -> list[Batch]:
         """Settle a batch whose outcome is not known. An update by id may be repeated, a new record may not."""
         self._book.note([draft.key for draft in batch], message)
+        self.sent.doubted.update(draft.key for draft in batch)
         again = [draft for draft in batch if draft.halo_id is not None]
         new = [draft for draft in batch if draft.halo_id is None]
         if self._find is None:
@@ -155,6 +164,7 @@ class Sender:
 
         That a refusal applies to the whole body is not documented, so it is looked up first where that is possible.
         """
+        self.sent.doubted.update(draft.key for draft in batch)
         new = [draft for draft in batch if draft.halo_id is None]
         found = self._find(new) if self._find is not None and len(batch) > 1 and new else {}
         self._posted(dict(found))
@@ -200,6 +210,15 @@ def ids_in_answer(entity: Entity, batch: Sequence[Draft], answer: Any) -> dict[s
             return None
         ids[draft.key] = halo_id
     return ids if len(set(ids.values())) == len(batch) else None
+
+
+def _shows(entity: Entity, bodies: Sequence[Mapping[str, Any]], answer: Any) -> bool:
+    """Whether an answer that told the ids also shows every record below its parent and with all of its content."""
+    rows = _answered_rows(entity, answer)
+    return len(rows) == len(bodies) and all(
+        row.get("parentid") == body.get("parentid") and content_hash(entity, row) == content_hash(entity, body)
+        for row, body in zip(rows, bodies, strict=True)
+    )
 
 
 def _answered_rows(entity: Entity, answer: Any) -> list[Mapping[str, Any]]:

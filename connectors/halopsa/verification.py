@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +14,7 @@ from connectors.halopsa.listing import Listing, Row, some
 from connectors.halopsa.properties import CONSUMPTION
 
 
-def verify(drafts: Mapping[str, Draft], book: Book, listing: Listing, invoices: Mapping[str, int]) -> None:
+def verify(drafts: Mapping[str, Draft], book: Book, listing: Listing, invoices: Iterable[str]) -> None:
     """Compare each invoice's lines in HaloPSA with the ledger's: which they are, how many, and their sum.
 
     An invoice whose lines are all billed was compared before they were marked, and is left out. Lines that somebody
@@ -24,7 +24,7 @@ def verify(drafts: Mapping[str, Draft], book: Book, listing: Listing, invoices: 
         drafts: the plan's lines, by key.
         book: ledger rows of the lines of these invoices.
         listing: reads HaloPSA's list.
-        invoices: `haloid` by number.
+        invoices: numbers of the invoices to compare.
 
     Raises:
         DisagreementError: names the invoice and the difference.
@@ -33,9 +33,9 @@ def verify(drafts: Mapping[str, Draft], book: Book, listing: Listing, invoices: 
     unbilled = {str(row.parent_key) for row in book.rows.values() if row.halo_id is not None and row.state != BILLED}
     for draft in drafts.values():
         row = book.rows.get(draft.key)
-        if row is not None and row.halo_id is not None:
+        if row is not None and row.halo_id is not None and draft.parent_key in expected:
             expected[str(draft.parent_key)][row.halo_id] = draft
-    numbers = [number for number in invoices if number in unbilled]
+    numbers = [number for number in expected if number in unbilled]
     if not numbers:
         return
     listed = listing.all_since(numbers, {number: min(expected[number], default=None) for number in numbers})

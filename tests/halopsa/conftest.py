@@ -34,6 +34,10 @@ class KeptOpen:
 
     read = begin
 
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
 
 @pytest.fixture(scope="session")
 def transactions(tmp_path_factory: pytest.TempPathFactory) -> KeptOpen:
