@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from connectors.exports.delivery import Delivery, SourceFile, read_delivery
 from connectors.exports.landing import land
-from connectors.warehouse.customers import mapped_customers
+from connectors.warehouse.customers import read_clients
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.sources import read_price_lists, read_source
 from pipelines.settings import Settings
@@ -153,7 +153,7 @@ def _remembered(settings: Settings, delivered: pa.Table, before: str) -> _Rememb
         known = read_price_lists(connection)
         previous = read_source(connection, "invoice_recon", before)
         voided = voided_invoices(read_source(connection, "invoices", before))
-        mapped = mapped_customers(connection)
+        mapped = frozenset(read_clients(connection))
     shas = delivered.column("file_sha256").combine_chunks()
     older = known.filter(pc.invert(pc.is_in(known.column("file_sha256"), shas)))
     lists = pa.concat_tables([older, EXPORT_TABLES["price_list"].conform(delivered)])

@@ -15,12 +15,14 @@ from connectors.halopsa.ledger import Ledger
 from connectors.halopsa.listing import some
 from connectors.halopsa.load import load
 from connectors.halopsa.plan import HaloLoadSettings, LoadCounts, LoadPlan, VoidedLines
+from connectors.warehouse.customers import read_clients
 from connectors.warehouse.engine import Warehouse, open_warehouse
 from connectors.warehouse.migrations import ensure_current
 from connectors.warehouse.runs import get_run, latest_run, read_run_files, replace_findings, set_status
 from connectors.warehouse.sources import read_price_lists, read_source
 from pipelines.settings import PREFIX, Settings
 from transforms.categories import categorise
+from transforms.customer_checks import clients_of_invoices
 from transforms.documents import voided_invoices
 from transforms.errors import InputError, SettingsError
 from transforms.findings import findings_table
@@ -170,6 +172,7 @@ def build_plan(warehouse: Warehouse, settings: Settings, run_id: str) -> LoadPla
             "invoices", "invoice_recon", "daily_usage")}  # fmt: skip
         prices = read_price_lists(connection)
         shas = _price_files(connection, run_id)
+        clients = clients_of_invoices(sources["invoice_recon"], sources["daily_usage"], read_clients(connection))
     documents = sources["invoices"]
     live = sorted(set(documents.column("invoice_number").to_pylist()) - voided_invoices(documents))
     recon, usage = (_of_invoices(sources[kind], live) for kind in ("invoice_recon", "daily_usage"))
@@ -178,7 +181,7 @@ def build_plan(warehouse: Warehouse, settings: Settings, run_id: str) -> LoadPla
     else:
         usage = usage.slice(0, 0)
     own_prices = prices.filter(pc.is_in(prices.column("file_sha256"), pa.array(shas, pa.string())))
-    return LoadPlan(run_id, run["period"], _oldest_first(own_prices), documents, recon, usage)
+    return LoadPlan(run_id, run["period"], _oldest_first(own_prices), documents, recon, usage, clients)
 
 
 def _oldest_first(prices: pa.Table) -> pa.Table:

@@ -1,6 +1,9 @@
-"""The check of customers: does HaloPSA know whom to bill?"""
+"""Whom HaloPSA bills: which tenants no client is known for, and which invoices are one client's."""
 
 from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
 
 import pyarrow as pa
 
@@ -32,3 +35,21 @@ def check_mapping(recon: pa.Table, usage: pa.Table, mapped: frozenset[str]) -> l
         Finding("CUSTOMER_UNMAPPED", message, customer_id=customer_id, customer_name=name)
         for customer_id, name in sorted(unmapped.values())
     ]
+
+
+def clients_of_invoices(recon: pa.Table, usage: pa.Table, clients: Mapping[str, int]) -> dict[str, int]:
+    """The client of each invoice whose lines are all of one known client; the others are several clients'.
+
+    Args:
+        recon: reconciliation lines.
+        usage: usage lines.
+        clients: HaloPSA's client by tenant (customer id in lower case).
+    """
+    found: dict[str, set[int | None]] = defaultdict(set)
+    for table in (recon, usage):
+        pairs = table.group_by(["invoice_number", "customer_id"]).aggregate([])
+        for row in pairs.to_pylist():
+            if row["invoice_number"]:
+                found[row["invoice_number"]].add(clients.get((row["customer_id"] or "").lower()))
+    single = {invoice: next(iter(own)) for invoice, own in found.items() if len(own) == 1}
+    return {invoice: client for invoice, client in single.items() if client is not None}

@@ -8,7 +8,7 @@ has columns that take none.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -76,11 +76,19 @@ def line_drafts(rows: pa.Table, declared: Table, line_type: int) -> list[Draft]:
     return _drafts(rows, declared, CONSUMPTION, lambda record: (record["line_id"], record["invoice_number"]), finish)
 
 
-def invoice_drafts(rows: pa.Table, tenant_id: int) -> list[Draft]:
-    """Bodies of CSPInvoice, one per row of INVOICES; `tenant_id` is written to `tenantid`."""
+def invoice_drafts(rows: pa.Table, tenant_id: int, clients: Mapping[str, int]) -> list[Draft]:
+    """Bodies of CSPInvoice, one per row of INVOICES.
 
-    def finish(_: dict[str, Any], body: dict[str, Any]) -> None:
+    Args:
+        rows: with the columns of INVOICES.
+        tenant_id: written to `tenantid`.
+        clients: written to `client_id`, by invoice number; an invoice of several clients has none.
+    """
+
+    def finish(record: dict[str, Any], body: dict[str, Any]) -> None:
         body["tenantid"] = tenant_id
+        if record["invoice_number"] in clients:
+            body["client_id"] = clients[record["invoice_number"]]
         if "taxreceipts" in body:
             body["taxreceipts"] = _lower_keys(body["taxreceipts"])
 

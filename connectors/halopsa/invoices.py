@@ -55,7 +55,7 @@ class Documents:
 def documents(ledger: Ledger, plan: LoadPlan, settings: HaloLoadSettings) -> Documents:
     """The plan's documents with what the ledger knows of them; sends nothing."""
     voided = voided_invoices(plan.invoices)
-    drafts = {draft.key: draft for draft in invoice_drafts(plan.invoices, settings.csp_tenant_id)}
+    drafts = {draft.key: draft for draft in invoice_drafts(plan.invoices, settings.csp_tenant_id, plan.clients)}
     book = Book(ledger, INVOICE.name, plan.run_id, plan.period)
     live = {number: draft for number, draft in drafts.items() if number not in voided}
     return Documents(live, book, voided, known_since=dict(book.rows))

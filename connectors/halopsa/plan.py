@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
@@ -22,6 +22,7 @@ class LoadPlan:
         invoices: columns of INVOICES; every document of the period.
         recon_lines: columns of INVOICE_RECON, `line_id` included; every line of those invoices that is to be posted.
         usage_lines: columns of DAILY_USAGE, likewise. A charge stands in one of the two tables, never in both.
+        clients: HaloPSA's client of an invoice, by its number, where all its lines are one client's.
     """
 
     run_id: str
@@ -30,6 +31,7 @@ class LoadPlan:
     invoices: pa.Table
     recon_lines: pa.Table
     usage_lines: pa.Table
+    clients: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

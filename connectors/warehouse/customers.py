@@ -36,9 +36,10 @@ def write_customers(
     insert_arrow(connection, CUSTOMER_CLIENTS, pa.Table.from_pylist(dated, CUSTOMER_CLIENTS.schema))
 
 
-def mapped_customers(connection: sa.Connection) -> frozenset[str]:
-    """Tenants, in lower case, that a client is known for."""
-    return frozenset(connection.execute(sa.select(sql_table(CUSTOMER_CLIENTS).c.customer_id)).scalars())
+def read_clients(connection: sa.Connection) -> dict[str, int]:
+    """HaloPSA's client of each tenant (in lower case) that one is known for."""
+    table = sql_table(CUSTOMER_CLIENTS)
+    return {row.customer_id: row.client_id for row in connection.execute(sa.select(table))}
 
 
 def list_customers(connection: sa.Connection) -> list[dict[str, Any]]:

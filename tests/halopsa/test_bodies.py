@@ -73,7 +73,7 @@ def test_what_does_not_fit_is_an_error_that_names_the_row(changes: dict[str, Any
 
 def test_an_invoice() -> None:
     row = month.invoice("G9", "12.30", pdf_download_link="x" * 300, links='{"self": {"uri": "/G9", "n": 1.10}}')
-    draft = invoice_drafts(month.table(INVOICES, [row]), 4)[0]
+    draft = invoice_drafts(month.table(INVOICES, [row]), 4, {})[0]
     assert draft.body["tenantid"] == 4
     assert wire.encode(draft.body["totalcharges"]) == "12.3"
     assert draft.body["taxreceipts"] == [{"id": "r1", "taxreceiptpdfdownloadlink": "/r1.pdf"}]
@@ -81,7 +81,7 @@ def test_an_invoice() -> None:
     # The link lives half an hour: too long, it is left out; changed, it makes no other document.
     assert (draft.cut, "pdfdownloadlink" in draft.body) == (("pdfdownloadlink",), False)
     assert draft.content_hash == content_hash(INVOICE, {**draft.body, "pdfdownloadlink": "/other", "haloid": 5})
-    bad = invoice_drafts(month.table(INVOICES, [{**row, "invoice_details": "[}"}]), 4)[0]
+    bad = invoice_drafts(month.table(INVOICES, [{**row, "invoice_details": "[}"}]), 4, {})[0]
     assert bad.problem == "export.csv row 1: invoicedetails is no JSON"
 
 
@@ -141,9 +141,14 @@ def test_what_is_posted_sorts_every_property_once(entity: Entity, resource: Reso
     assert set(entity.properties) == set(properties_of(resource.model))
 
 
+def test_an_invoice_of_one_client_names_it() -> None:
+    rows = month.table(INVOICES, [month.invoice("G9", "12.30"), month.invoice("G8", "1")])
+    assert [draft.body.get("client_id") for draft in invoice_drafts(rows, 4, {"G9": 77})] == [77, None]
+
+
 def test_digests_stay_what_ledgers_hold() -> None:
     """Another order of the properties would make every record of every ledger another one."""
-    invoice = invoice_drafts(month.table(INVOICES, [month.invoice("G9", "12.30")]), 4)[0]
+    invoice = invoice_drafts(month.table(INVOICES, [month.invoice("G9", "12.30")]), 4, {})[0]
     assert [draft.content_hash for draft in (line(), invoice, price("0.123455"))] == [
         "d620d7df2fe08d0c7c3ffc2211de460b0516a755abcc2489a9089f1e460bce30",
         "9bf03952470bb3f82fba1c626c24da0d4359f62b79b2fdca69bff9eceb9c12a8",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from connectors.halopsa.sandbox.server import Sandbox
 from examples.month import generate_month
 from tests.pipelines.conftest import Command
 from tests.pipelines.test_month import query, warehouse_url
@@ -45,6 +46,22 @@ def test_customers_without_a_client_are_found_once_a_mapping_is_kept(warehouse_u
     command("customers", "import", write(HEADER + f"{unknown[0]},5,\n"), "--replace")
     outcome = command("reconcile", "--period", "2025-11", "--json").document
     assert outcome["findings"] == {"CUSTOMER_UNMAPPED": len(tenants) - 1}
+
+
+def test_an_invoice_of_one_client_is_posted_as_its(halo: Sandbox, command: Command) -> None:
+    """All British tenants are one client's, the others several clients'."""
+    generate_month(Path("exports"), period="2025-11", plant=False)
+    command("reconcile", "--period", "2025-11")
+    tenants = query("select distinct customer_id, invoice_number, currency from out_lines where source='invoice_recon'")
+    british = {row["invoice_number"] for row in tenants if row["currency"] == "GBP"}
+    rows = {f"{row['customer_id']},{5 if row['currency'] == 'GBP' else 100 + place},"
+            for place, row in enumerate(tenants) if row["currency"] in ("GBP", "USD")}  # fmt: skip
+    by_tenant = {row.partition(",")[0]: row for row in sorted(rows)}
+    command("customers", "import", write(HEADER + "\n".join(by_tenant.values()) + "\n"))
+    assert command("run", "--period", "2025-11", "--json").document["status"] == "billed"
+    clients = {invoice["id"]: invoice.get("client_id") for invoice in halo.invoices()}
+    assert {number for number, client in clients.items() if client} == british
+    assert {clients[str(number)] for number in british} == {5}
 
 
 @pytest.mark.parametrize(
