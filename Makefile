@@ -35,7 +35,7 @@ contracts: $(READY) ## Check which package may import which
 	@$(BIN)/lint-imports --no-logo
 
 unit: $(READY) ## Run the tests
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q --numprocesses 2 --dist loadscope
 
 chaos: $(READY) ## Fail on purpose, at length: fault plans by seed (SEED=17: that one), and kill -9 at every boundary
 	@$(BIN)/python -m tests.halopsa.chaos $(SEED)
