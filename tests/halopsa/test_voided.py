@@ -26,8 +26,11 @@ _ONE = [month.recon_line(1, "G1"), month.recon_line(2, "G1")]
 _CREDIT = month.recon_line(3, "G2", total=Decimal("-3.25"), subtotal=Decimal("-3.25"))
 _AGAIN = [month.recon_line(4, "G3"), month.recon_line(5, "G3")]
 _G1 = month.invoice("G1", "3.50")
-_G2 = month.invoice("G2", "-3.25", document_type="adjustment_note", amends_of="G1")
+_G2 = month.invoice("G2", "-3.25", document_type="adjustment_note", amends_of="G3")
 _NOTE = month.invoice("GN", "-3.50", document_type="void_note", amends_of="G1")
+#: A credit of what is void now: neither is it posted, nor its line.
+_GC = month.invoice("GC", "-1.00", document_type="adjustment_note", amends_of="G1")
+_VOID_CREDIT = month.recon_line(6, "GC", total=Decimal("-1"), subtotal=Decimal("-1"))
 _G3 = month.invoice("G3", "9.50")
 
 
@@ -36,8 +39,8 @@ def _before() -> LoadPlan:
 
 
 def _after() -> LoadPlan:
-    """G1 is void now, a credit note and a rebill have come. Its lines are still among the exports."""
-    return month.plan([*_ONE, _CREDIT, *_AGAIN], [], [_G1, _G2, _NOTE, _G3], [], "run-2")
+    """G1 is void now, a rebill with a credit note has come. The lines of what is void are still among the exports."""
+    return month.plan([*_ONE, _CREDIT, *_AGAIN, _VOID_CREDIT], [], [_G1, _G2, _NOTE, _GC, _G3], [], "run-2")
 
 
 @pytest.mark.parametrize("cascades", [False, True])
