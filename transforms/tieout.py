@@ -72,7 +72,9 @@ def tie_out(
 
 def _families(recon: pa.Table, usage: pa.Table, invoices: pa.Table) -> dict[str, _Family]:
     documents = {row["invoice_number"]: row for row in invoices.to_pylist()}
-    amended, voided = amended_invoices(invoices), voided_invoices(invoices)
+    voided = voided_invoices(invoices)
+    # What is void stands by itself, so that nothing of it is counted elsewhere.
+    amended = {note: number for note, number in amended_invoices(invoices).items() if note not in voided}
     families: dict[str, _Family] = {}
 
     def family(number: str) -> _Family:
@@ -80,13 +82,11 @@ def _families(recon: pa.Table, usage: pa.Table, invoices: pa.Table) -> dict[str,
         return families.setdefault(number, _Family(number, voided=number in voided))
 
     for number, document in documents.items():
-        if number not in amended:
-            family(number).document = document
-        elif number not in voided:
+        if number in amended:
             family(number).credits += abs(document["total_charges"])
+        else:
+            family(number).document = document
     for number, sums in _sums(recon).items():
-        if number in voided and number in amended:
-            continue
         one = family(number)
         one.lines += sums["lines"]
         one.total += sums["total"]

@@ -38,6 +38,19 @@ def test_notes_in_the_tie_out(documents: list[Row], lines: list[Row], expected: 
     assert codes(month(recon_rows(*lines), invoices=invoice_rows(*documents))) == expected
 
 
+def test_every_document_has_its_row_and_every_line_its_document() -> None:
+    documents = invoice_rows(
+        {"total_charges": "176"}, note("C1", "credit_note", "G1"), note("V1", "void_note", "C1"),
+        {"invoice_number": "G2", "document_type": "void_note", "total_charges": "176"}, note("C2", "credit_note", "G2"),
+    )  # fmt: skip
+    lines = recon_rows({}, {**CREDIT, "invoice_number": "C1"}, {"invoice_number": "G2"},
+                       {**CREDIT, "invoice_number": "C2"})  # fmt: skip
+    rows = month(lines, invoices=documents).tieout.to_pylist()
+    assert {(row["invoice_number"], row["status"], int(row["lines_amount"])) for row in rows} == {
+        ("G1", "matched", 176), ("C1", "voided", -50), ("V1", "voided", 0), ("G2", "voided", 176), ("C2", "voided", -50),
+    }  # fmt: skip
+
+
 def test_a_credit_of_a_voided_invoice_undoes_no_charge_of_its_rebill() -> None:
     """Microsoft's own example is a void note with an adjustment note."""
     refund = {"invoice_number": "C1", "charge_type": "cancelImmediate", "effective_unit_price": "-17.60",
