@@ -155,7 +155,9 @@ def test_lines_of_a_voided_invoice_are_charged_again_by_its_rebill() -> None:
         result = month(lines, invoices=invoice_rows(*voided, rebill))
         assert codes(result) == []
         statuses = {row["invoice_number"]: row["status"] for row in result.tieout.to_pylist()}
-        assert statuses == {"G1": "voided", "G2": "matched"}
+        assert statuses.pop("G2") == "matched"
+        assert statuses.pop("G1") == "voided"
+        assert set(statuses.values()) <= {"voided"}
 
 
 def test_a_refund_of_the_previous_period_is_used_up_by_its_charges() -> None:

@@ -47,7 +47,8 @@ def test_every_document_has_its_row_and_every_line_its_document() -> None:
                        {**CREDIT, "invoice_number": "C2"})  # fmt: skip
     rows = month(lines, invoices=documents).tieout.to_pylist()
     assert {(row["invoice_number"], row["status"], int(row["lines_amount"])) for row in rows} == {
-        ("G1", "matched", 176), ("C1", "voided", -50), ("V1", "voided", 0), ("G2", "voided", 176), ("C2", "voided", -50),
+        ("G1", "matched", 176), ("C1", "voided", -50), ("V1", "voided", 0), ("G2", "voided", 176),
+        ("C2", "voided", -50),
     }  # fmt: skip
 
 
