@@ -179,6 +179,7 @@ def subscriptions_create(file: Body = "-", as_json: AsJson = False) -> None:
 def subscriptions_renew(
     record_ids: Annotated[list[int] | None, typer.Argument(help="HaloPSA's ids; none for all that expire.")] = None,
     within: Annotated[int, typer.Option("--within", min=0, help="Without ids: those that end in so many days.")] = 3,
+    # Microsoft allows lists and drives 42,300 minutes, a little more than 29 days.
     days: Annotated[int, typer.Option("--days", min=1, max=180, help="Days that they last from now on.")] = 29,
     as_json: AsJson = False,
 ) -> None:

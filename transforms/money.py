@@ -8,7 +8,6 @@ rounds unless it is asked to, and no binary float is ever made.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any
@@ -295,13 +294,6 @@ class Fixed:
             needed -= shrinking
             rest = np.where(shrinking, rest // 10, rest)
         return needed
-
-
-def concat(parts: Sequence[Fixed]) -> Fixed:
-    """Columns one after the other."""
-    scale = max(part.scale for part in parts)
-    units = [_scaled_up(part.units, scale - part.scale) for part in parts]
-    return Fixed(np.concatenate(units), scale, np.concatenate([part.valid for part in parts]))
 
 
 def _units(column: pa.Array, valid: Mask) -> Integers:

@@ -15,9 +15,6 @@ from transforms.orders import parse_time
 #: How many days before its end a subscription counts as expiring.
 EXPIRING_DAYS = 3
 
-#: Days that a renewal lasts: Microsoft allows lists and drives 42,300 minutes, a little more than 29 days.
-RENEWED_DAYS = 29
-
 
 def expiry_of(record: Mapping[str, Any]) -> datetime | None:
     """When a subscription ends, UTC; None where HaloPSA names no time. Raises RemoteError for no date."""
