@@ -14,9 +14,14 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import settings
 
 from connectors.warehouse.engine import Warehouse, open_warehouse
 from connectors.warehouse.migrations import upgrade
+
+# A busy machine is no failure of a property.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 _database_number = itertools.count(1)
 _LOCK_TIMEOUT_SECONDS = 5

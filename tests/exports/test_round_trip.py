@@ -117,7 +117,7 @@ def _written(column: Column, value: Any, day_style: str) -> str | None:
     return str(value)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, suppress_health_check=list(HealthCheck))
 @given(_files())
 def test_a_table_reads_back_equal(made: tuple[str, list[dict[str, Any]], bytes]) -> None:
     kind, rows, data = made
@@ -154,7 +154,7 @@ def _damaged(draw: st.DrawFn) -> bytes:
     return data
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.builds(bytes.__add__, st.sampled_from(_STARTS), st.binary(max_size=200)) | _damaged())
 @example(b'a,b\n1,"')
 @example(b"\xff\xfe\x00\xd8")

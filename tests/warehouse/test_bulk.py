@@ -57,7 +57,7 @@ def test_random_rows_come_back_identical(empty_warehouse: Warehouse, table: Tabl
     with empty_warehouse.begin() as connection:
         metadata.create_all(connection, tables=[sql_table(table)])
 
-    @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=15, suppress_health_check=list(HealthCheck))
     @given(rows=_rows(table))
     def round_trip(rows: pa.Table) -> None:
         with empty_warehouse.begin() as connection:
