@@ -162,6 +162,23 @@ def test_a_plan_whose_price_fits_counts_before_a_likelier_one() -> None:
     assert PriceBook([late]).answer(QUESTION._replace(cycles=(ANNUAL, MONTHLY)), "").outcome == "not_effective"
 
 
+def test_a_plan_is_told_by_its_price_in_coins_and_within_the_tolerance() -> None:
+    yen = {"currency": "JPY", "billing_plan": "Annual", "unit_price": Decimal("100.2")}
+    listed = rows({"currency": "JPY", "unit_price": Decimal(999)}, yen)
+    asked = QUESTION._replace(currency="JPY", cycles=(MONTHLY, ANNUAL), unit_price=Decimal(100))
+    assert PriceBook(listed).answer(asked, "Commercial").cycle == ANNUAL
+    near = rows({"unit_price": Decimal(999)}, {"billing_plan": "Annual", "unit_price": Decimal(101)})
+    asked = QUESTION._replace(cycles=(MONTHLY, ANNUAL), unit_price=Decimal(100))
+    assert PriceBook(near).answer(asked, "Commercial").cycle == MONTHLY
+    assert PriceBook(near).answer(asked._replace(tolerance=Decimal("0.01")), "Commercial").cycle == ANNUAL
+
+
+def test_ids_are_compared_in_one_case() -> None:
+    assert chosen({"sku_id": "00AB"}, sku_id="00ab") == 1
+    assert metered({"sku_id": "00AB"}, sku_id="00ab") == 1
+    assert chosen({}, product_id="P", currency="USD", market="US") == 1
+
+
 def test_what_a_question_says_of_itself() -> None:
     asked = QUESTION._replace(cycles=(MONTHLY, ANNUAL, MONTHLY))
     assert asked.wanted == "p:0001 P1Y/Monthly or P1Y/Annual us usd"
