@@ -51,25 +51,25 @@ def categorise(recon: pa.Table) -> Categories:
         "publisher_name", "product_name", "sku_name", "product_category", "term_and_billing_cycle",
         "subscription_description", "charge_type", "product_qualifiers",
     )}  # fmt: skip
-    first_party = _mask(pc.is_in(texts["publisher_name"], pa.array(FIRST_PARTY)))
+    first_party = true_mask(pc.is_in(texts["publisher_name"], pa.array(FIRST_PARTY)))
     commitment_discount = _contains(texts, "reservation", "product_category", "product_name", "sku_name") | _contains(
         texts, "savings plan", "product_category", "product_name", "sku_name"
     )
     term = texts["term_and_billing_cycle"]
     product_id = pc.utf8_upper(recon.column("product_id"))
-    licence_id = _mask(pc.starts_with(product_id, _LICENCE_PRODUCT))
-    committed = _mask(pc.match_substring_regex(term, _COMMITMENT))
+    licence_id = true_mask(pc.starts_with(product_id, _LICENCE_PRODUCT))
+    committed = true_mask(pc.match_substring_regex(term, _COMMITMENT))
     licence = first_party & ~commitment_discount & (licence_id | committed)
-    described = _mask(pc.equal(texts["subscription_description"], "azure plan"))
-    metered = ~_mask(pc.equal(pc.coalesce(recon.column("meter_description"), pa.scalar("")), ""))
+    described = true_mask(pc.equal(texts["subscription_description"], "azure plan"))
+    metered = ~true_mask(pc.equal(pc.coalesce(recon.column("meter_description"), pa.scalar("")), ""))
     # The basic attribute set has no meters.
-    sold_by_use = _mask(pc.starts_with(product_id, _AZURE_PRODUCT)) & _mask(pc.equal(term, ""))
+    sold_by_use = true_mask(pc.starts_with(product_id, _AZURE_PRODUCT)) & true_mask(pc.equal(term, ""))
     of_azure = sold_by_use & _contains(texts, "azure", "product_category")
     azure_plan = ~licence & ~commitment_discount & (described | metered | of_azure)
-    credit = _mask(pc.equal(texts["charge_type"], "customercredit"))
+    credit = true_mask(pc.equal(texts["charge_type"], "customercredit"))
     trial = _contains(texts, "trial", "product_qualifiers", "term_and_billing_cycle")
     effective = pc.fill_null(pc.sign(recon.column("effective_unit_price")), 0)
-    free = _mask(pc.equal(pc.sign(recon.column("unit_price")), 0)) & _mask(pc.equal(effective, 0))
+    free = true_mask(pc.equal(pc.sign(recon.column("unit_price")), 0)) & true_mask(pc.equal(effective, 0))
     return Categories(first_party, licence, azure_plan, credit, credit | trial | free)
 
 
@@ -79,11 +79,13 @@ def metered_usage(usage: pa.Table) -> Mask:
     Not what a reservation or a savings plan covers, what an Azure credit pays for, or what is free of charge
     (columns of the daily usage table; reference §2.5).
     """
-    first_party = _mask(pc.is_in(lowered(usage, "publisher_name"), pa.array(FIRST_PARTY)))
+    first_party = true_mask(pc.is_in(lowered(usage, "publisher_name"), pa.array(FIRST_PARTY)))
     covered = _filled(usage, "benefit_id") | _filled(usage, "benefit_order_id")
-    credited = _mask(pc.match_substring(lowered(usage, "credit_type"), "azure credit"))
-    prices = [_mask(pc.not_equal(pc.sign(usage.column(name)), 0)) for name in ("unit_price", "effective_unit_price")]
-    return first_party & ~covered & ~credited & (prices[0] | prices[1])
+    credited = true_mask(pc.match_substring(lowered(usage, "credit_type"), "azure credit"))
+    priced, effectively_priced = (
+        true_mask(pc.not_equal(pc.sign(usage.column(name)), 0)) for name in ("unit_price", "effective_unit_price")
+    )
+    return first_party & ~covered & ~credited & (priced | effectively_priced)
 
 
 def unknown_charge_types(recon: pa.Table) -> dict[str, int]:
@@ -99,16 +101,17 @@ def lowered(table: pa.Table, name: str) -> pa.Array:
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
 
 
+def true_mask(array: Any) -> Mask:
+    """Where a boolean column is true; null is not."""
+    return np.asarray(pc.fill_null(array, False), dtype=np.bool_)
+
+
 def _contains(texts: dict[str, pa.Array], part: str, *names: str) -> Mask:
     found: Mask = np.zeros(len(texts[names[0]]), dtype=np.bool_)
     for name in names:
-        found |= _mask(pc.match_substring(texts[name], part))
+        found |= true_mask(pc.match_substring(texts[name], part))
     return found
 
 
 def _filled(table: pa.Table, name: str) -> Mask:
-    return _mask(pc.not_equal(lowered(table, name), ""))
-
-
-def _mask(array: Any) -> Mask:
-    return np.asarray(pc.fill_null(array, False), dtype=np.bool_)
+    return true_mask(pc.not_equal(lowered(table, name), ""))

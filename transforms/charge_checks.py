@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.categories import Categories, lowered
+from transforms.categories import Categories, lowered, true_mask
 from transforms.findings import Finding, money_text
 from transforms.line_identity import reference_of
 from transforms.line_reader import LineReader, rows_of
@@ -36,8 +36,8 @@ def check_terms(reader: LineReader, recon: pa.Table, categories: Categories) -> 
     A credit is given after the fact and is not compared; without an end the term or the charge is open.
     """
     starts, ends = recon.column("charge_start_date"), recon.column("charge_end_date")
-    early = _true(pc.less(starts, recon.column("subscription_start_date")))
-    late = _true(pc.greater(pc.coalesce(ends, starts), recon.column("subscription_end_date")))
+    early = true_mask(pc.less(starts, recon.column("subscription_start_date")))
+    late = true_mask(pc.greater(pc.coalesce(ends, starts), recon.column("subscription_end_date")))
     findings = []
     for row in rows_of((early | late) & ~categories.credit):
         span = f"{starts[row].as_py()} to {ends[row].as_py() or 'no end'}"
@@ -89,7 +89,7 @@ class _Subscriptions:
 
     def collect(self, table: pa.Table, categories: Categories, wanted: pa.Array, *, is_current: bool) -> None:
         """Add the seat charges of a period, of the wanted subscriptions (in lower case)."""
-        own = _true(pc.is_in(lowered(table, "subscription_id"), wanted))
+        own = true_mask(pc.is_in(lowered(table, "subscription_id"), wanted))
         rows = np.flatnonzero(seat_lines(table, categories) & own)
         subset = table.select(list(_SPAN)).take(pa.array(rows))
         subset = subset.set_column(_SPAN.index("charge_type"), "charge_type", lowered(subset, "charge_type"))
@@ -172,10 +172,10 @@ def _overlapping(*periods: tuple[pa.Table, Categories]) -> pa.Array:
 
 def _cycle_charges(table: pa.Table) -> Mask:
     """Charges of whole cycles that have an end and a subscription."""
-    charged = _true(pc.greater(pc.sign(table.column("subtotal")), 0))
+    charged = true_mask(pc.greater(pc.sign(table.column("subtotal")), 0))
     for name in ("charge_start_date", "charge_end_date", "subscription_id"):
         charged &= np.asarray(pc.is_valid(table.column(name)))
-    return charged & _true(pc.is_in(lowered(table, "charge_type"), pa.array(CYCLE_CHARGES)))
+    return charged & true_mask(pc.is_in(lowered(table, "charge_type"), pa.array(CYCLE_CHARGES)))
 
 
 def _charge(line: dict[str, Any], row: int | None) -> _Charge:
@@ -209,9 +209,5 @@ def _undone(overlap: tuple[date, date], refunds: list[_Charge]) -> bool:
 
 def seat_lines(table: pa.Table, categories: Categories) -> Mask:
     """Lines of subscriptions that are charged by the seat or instance: no meters, no credits."""
-    metered = _true(pc.not_equal(pc.coalesce(table.column("meter_description"), pa.scalar("")), ""))
+    metered = true_mask(pc.not_equal(pc.coalesce(table.column("meter_description"), pa.scalar("")), ""))
     return ~categories.azure_plan & ~metered & ~categories.credit
-
-
-def _true(array: Any) -> Mask:
-    return np.asarray(pc.fill_null(array, False), dtype=np.bool_)

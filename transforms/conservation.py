@@ -6,15 +6,14 @@ Checked inside every run. A difference is a defect of this program, not of the d
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from transforms.money import EXACT
 from transforms.versions import BILLING_CURRENCY
-
-_EXACT = Context(prec=60)
 
 #: Which source column a line's amount comes from, by kind of export.
 _AMOUNTS: dict[str, dict[str, str]] = {
@@ -67,7 +66,7 @@ def added(*parts: Sums) -> Sums:
     total: dict[Account, Decimal] = {}
     for part in parts:
         for account, amount in part.items():
-            total[account] = _EXACT.add(total.get(account, Decimal(0)), amount)
+            total[account] = EXACT.add(total.get(account, Decimal(0)), amount)
     return total
 
 

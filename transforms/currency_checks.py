@@ -38,9 +38,10 @@ def check_exchange_rates(recon: pa.Table, usage: pa.Table) -> list[Finding]:
     rates: dict[_Group, Counter[Decimal]] = defaultdict(Counter)
     everywhere: dict[tuple[Any, ...], Counter[Decimal]] = defaultdict(Counter)
     for table in tables:
-        for group, rate, rows in table.cases():
-            rates[group][rate] += len(rows)
-            everywhere[group[1:]][rate] += len(rows)
+        for group, rate, number in table.cases():
+            count = int(table.rows.counts[number])
+            rates[group][rate] += count
+            everywhere[group[1:]][rate] += count
     usual = {
         group: min(found, key=lambda rate: (-found[rate], -everywhere[group[1:]][rate], rate))
         for group, found in rates.items()
@@ -48,7 +49,7 @@ def check_exchange_rates(recon: pa.Table, usage: pa.Table) -> list[Finding]:
     }
     findings = []
     for table in tables:
-        for group, rate, rows in table.cases():
+        for group, rate, number in table.cases():
             if rate == usual.get(group, rate):
                 continue
             message = (
@@ -60,7 +61,7 @@ def check_exchange_rates(recon: pa.Table, usage: pa.Table) -> list[Finding]:
                 table.reader.finding(
                     row, "EXCHANGE_RATE_MISMATCH", message, expected=usual[group], actual=rate, counted=True
                 )
-                for row in rows
+                for row in table.rows.rows(number)
             ]
     return findings
 
@@ -70,18 +71,18 @@ class _Rated:
 
     def __init__(self, table: pa.Table, currency: str) -> None:
         self.reader = LineReader(table, currency)
-        numbers, self._cases = distinct_cases(table.select(_RATED), _RATED)
-        self._rows = RowsByCase(numbers, len(self._cases))
+        numbers, self._cases = distinct_cases(table, _RATED)
+        self.rows = RowsByCase(numbers, len(self._cases))
 
-    def cases(self) -> Iterator[tuple[_Group, Decimal, list[int]]]:
-        """Each rate of each group, with its rows.
+    def cases(self) -> Iterator[tuple[_Group, Decimal, int]]:
+        """Each rate of each group, with the number of its rows in `rows`.
 
         Rates of days that the export does not tell may differ: licences are exchanged on the day of their charge.
         """
         for number, case in enumerate(self._cases):
             *group, rate = (case[name] for name in _RATED)
             if rate is not None and case["pc_to_bc_exchange_rate_date"] is not None:
-                yield _Group(*group), rate, self._rows.rows(number)
+                yield _Group(*group), rate, number
 
 
 def check_currencies(lines: pa.Table, currency: str, invoices: pa.Table) -> list[Finding]:
@@ -95,7 +96,7 @@ def check_currencies(lines: pa.Table, currency: str, invoices: pa.Table) -> list
     documents = dict(
         zip(invoices.column("invoice_number").to_pylist(), invoices.column("currency_code").to_pylist(), strict=True)
     )
-    numbers, pairs = distinct_cases(lines.select(["invoice_number", currency]), ["invoice_number", currency])
+    numbers, pairs = distinct_cases(lines, ["invoice_number", currency])
     rows, reader = RowsByCase(numbers, len(pairs)), LineReader(lines, currency)
     findings = []
     for number, pair in enumerate(pairs):

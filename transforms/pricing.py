@@ -129,7 +129,9 @@ def price_usage(usage: pa.Table, price_lists: pa.Table, lists: AzureLists) -> Pr
         price_lists: rows of every price list loaded.
         lists: the Azure plan lists of the lines' month.
     """
-    rows = price_rows(price_lists, usage.column("product_id").unique()) if lists.files else []
+    if not lists.files:
+        return _pricing(usage.num_rows)
+    rows = price_rows(price_lists, usage.column("product_id").unique())
     asked = np.flatnonzero(metered_usage(usage) & _listed(usage, lists))
     return _pricing(usage.num_rows, _ask_azure(usage, asked, _AZURE_USAGE, AzurePriceBook(rows, lists)))
 

@@ -105,7 +105,7 @@ def reconcile(rows: PeriodRows, policy: Policy) -> Reconciliation:
     findings += check_currencies(recon, "currency", rows.invoices)
     findings += check_currencies(usage, "billing_currency", rows.invoices)
     findings += check_partner_earned_credit(usage)
-    findings += _check_standing(rows)
+    findings += _check_standing(rows, categories)
     findings += check_mapping(recon, usage, rows.mapped_customers)
     findings += _rejected(rows.rejected)
     own_lines = _recon_lines(recon, pricing, rounding, numbers)
@@ -114,14 +114,15 @@ def reconcile(rows: PeriodRows, policy: Policy) -> Reconciliation:
     return Reconciliation(lines, findings_table(findings, policy), tieout)
 
 
-def _check_standing(rows: PeriodRows) -> list[Finding]:
+def _check_standing(rows: PeriodRows, categories: Categories) -> list[Finding]:
     """The checks of what is charged in all: against other lines, the previous period and the daily usage.
 
     Lines of a voided invoice are left out; its rebill charges them again.
     """
     voided = voided_invoices(rows.invoices)
     recon, usage = without_voided(rows.recon, voided), without_voided(rows.usage, voided)
-    categories, previous_categories = categorise(recon), categorise(rows.previous)
+    categories = categories if recon is rows.recon else categorise(recon)
+    previous_categories = categorise(rows.previous)
     unread = rows.rejected.column("raw_text").to_pylist()
     return [
         *check_overlaps(LineReader(recon), recon, categories, rows.previous, previous_categories),

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.categories import Categories, lowered, metered_usage
+from transforms.categories import Categories, lowered, metered_usage, true_mask
 from transforms.findings import Finding, money_text, plain_number
 from transforms.grouping import RowsByCase, distinct_cases
 from transforms.line_reader import LineReader, rows_of
@@ -79,7 +79,7 @@ def check_partner_earned_credit(usage: pa.Table) -> list[Finding]:
     none = _sign(usage, "partner_earned_credit_percentage") == 0
     # The basic attribute set has no percentages; in a file of it the type of credit tells.
     full = usage.filter(pc.is_valid(usage.column("partner_earned_credit_percentage"))).column("source_file").unique()
-    is_basic = ~_true(pc.is_in(usage.column("source_file"), full))
+    is_basic = ~true_mask(pc.is_in(usage.column("source_file"), full))
     none &= ~(is_basic & _matches(usage, "partner earned credit applied", "credit_type"))
     reader, charges = LineReader(usage, "billing_currency"), usage.column("billing_pre_tax_total")
     findings = []
@@ -140,13 +140,9 @@ def _mismatch(key: tuple[str, ...], billed: _Charges, used: _Charges, tolerance:
 def _matches(table: pa.Table, pattern: str, *names: str) -> Mask:
     found: Mask = np.zeros(table.num_rows, dtype=np.bool_)
     for name in names:
-        found |= _true(pc.match_substring_regex(lowered(table, name), pattern))
+        found |= true_mask(pc.match_substring_regex(lowered(table, name), pattern))
     return found
 
 
 def _sign(usage: pa.Table, name: str) -> np.ndarray[Any, Any]:
     return np.asarray(pc.fill_null(pc.sign(usage.column(name)), 0))
-
-
-def _true(array: Any) -> Mask:
-    return np.asarray(pc.fill_null(array, False), dtype=np.bool_)
