@@ -93,9 +93,10 @@ class _Seams:
     def _starts_line(self, out: bytes) -> bool:
         if b"\n" in self._last or not self._last:
             return False
-        repeats = bool(self._first_line) and out.removeprefix(codecs.BOM_UTF8).startswith(
-            self._first_line.removeprefix(codecs.BOM_UTF8)
-        )
+        header = self._first_line.removeprefix(codecs.BOM_UTF8)
+        # A JSON document's first line can be a lone brace, with which a text cut in two may go on.
+        is_header = bool(header) and not header.startswith((b"{", b"["))
+        repeats = is_header and out.removeprefix(codecs.BOM_UTF8).startswith(header)
         return repeats or (self._last.endswith(b"}") and out.startswith(b"{"))
 
     def _line_break(self) -> bytes:

@@ -103,6 +103,14 @@ def test_gzip_members_repeat_their_header(tmp_path: Path) -> None:
     assert identify(tmp_path / "export")[0].rows == 4
 
 
+def test_a_text_cut_between_gzip_members_stays_whole(tmp_path: Path) -> None:
+    text = json.dumps(line(ProductName="cut {here"), indent=1)
+    cut = text.index("{here")
+    path = tmp_path / "recon.json.gz"
+    path.write_bytes(gzipped(text[:cut], text[cut:]))
+    assert read_delivery(path).tables["invoice_recon"].column("product_name").to_pylist() == ["cut {here"]
+
+
 def test_archive_members_count_by_themselves(tmp_path: Path) -> None:
     archive = zipped(
         {
