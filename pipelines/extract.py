@@ -1,65 +1,133 @@
-"""Extract: from a folder of exports to the rows of one billing period."""
+"""Extract: what a folder of exports holds of one billing period, and what is known before its lines are read."""
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from connectors.exports.delivery import Delivery, SourceFile, read_delivery
+from connectors.exports.delivery import Delivery, Export, SourceFile, open_delivery
 from connectors.exports.landing import land
+from connectors.exports.reader import Part, read_whole, rejected_schema
 from connectors.warehouse.customers import read_clients
 from connectors.warehouse.engine import open_warehouse
-from connectors.warehouse.sources import read_price_lists, read_source
+from connectors.warehouse.period_lines import LINE_KINDS
+from connectors.warehouse.sources import has_period, read_price_lists
 from pipelines.settings import Settings
-from transforms.categories import unknown_charge_types
-from transforms.conservation import added, sums_of_quarantine, sums_of_source
-from transforms.documents import voided_invoices, without_voided
+from pipelines.threads import in_order
 from transforms.errors import InputError
-from transforms.line_identity import line_ids
-from transforms.periods import invoice_periods, month_before, period_column
-from transforms.reconcile import PeriodRows
+from transforms.line_identity import KEY_COLUMNS, SIGN_COLUMN, charge_keys
+from transforms.periods import Months, invoice_keys, invoice_periods, month_before, periods_of
 from transforms.tables import EXPORT_TABLES, QUARANTINE, RUN_FILES, SOURCE_FILES
-from transforms.versions import latest_documents, select_lines
+from transforms.texts import is_one_of, values_and_codes
+from transforms.versions import SURVEYED, Selection, Survey, delivery_keys, latest_documents, select_lines
 
 
-@dataclass(frozen=True)
+@dataclass
 class Extraction:
-    """The rows of one period as they were delivered.
+    """A folder of exports as far as it is read before the lines are.
 
     Attributes:
         period: YYYY-MM.
-        rows: what the reconciliation works on.
-        delivered_prices: rows of the price lists in this folder (`rows.price_lists` has every list ever loaded).
-        files: the files of the folder that were read.
-        notices: sentences the user ought to see: files left out or skipped.
+        delivery: the exports.
+        files: those that were read as a whole; those with lines join them when these are read.
+        documents: every invoice document that counts, of all periods.
+        invoices: the period's, columns of the invoices table.
+        prices: rows of the price lists in this folder.
+        price_lists: every list ever loaded.
+        mapped_customers: tenants (customer ids in lower case) that a HaloPSA client is known for.
+        has_previous: whether the period before was reconciled.
+        rejected: rows in quarantine, without period; those of lines join them when these are read.
     """
 
     period: str
-    rows: PeriodRows
-    delivered_prices: pa.Table
-    files: list[SourceFile]
-    notices: list[str]
+    delivery: Delivery
+    documents: pa.Table
+    prices: pa.Table
+    price_lists: pa.Table
+    mapped_customers: frozenset[str]
+    has_previous: bool
+    files: dict[int, SourceFile]
+    rejected: list[pa.Table]
+    _surveys: dict[str, dict[int, Survey]] = field(default_factory=dict)
+    _selections: dict[str, Selection] = field(default_factory=dict)
+    _periods: dict[str, str] = field(default_factory=dict)
+    _rows: dict[str, Counter[str | None]] = field(default_factory=dict)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    @property
+    def invoices(self) -> pa.Table:
+        """The period's invoice documents, columns of the invoices table."""
+        periods = self._known_periods(())
+        numbers = [number for number, period in periods.items() if period == self.period]
+        own = self.documents.filter(pa.array(is_one_of(self.documents.column("invoice_number"), numbers)))
+        place = own.column_names.index("period")
+        return own.set_column(place, own.schema.field("period"), pa.repeat(self.period, own.num_rows))
+
+    @property
+    def notices(self) -> list[str]:
+        """Sentences the user ought to see: files left out or skipped."""
+        skipped = [f"{item.path} is left out: {item.problem or 'it is not a partner export'}"
+                   for item in self.delivery.skipped]  # fmt: skip
+        return skipped + [notice for kind in LINE_KINDS if kind in self._selections
+                          for notice in self._selections[kind].notices]  # fmt: skip
+
+    @property
+    def names(self) -> list[tuple[str, str]]:
+        """SHA-256 and name of each export, by its place."""
+        return [(export.content.file_sha256, export.content.source_file) for export in self.delivery.exports]
+
+    def own_lines(self, part: Part, kind: str, place: int) -> pa.Table:
+        """The lines of a part that are of the period and count.
+
+        Where several files of a kind are delivered, or lines have no invoice document, all files of that kind are
+        looked through before, once: which of several versions counts, and which month is most common, no part tells.
+        """
+        keys = invoice_keys(part.rows)
+        values, _ = values_and_codes(keys)
+        periods = self._known_periods(values.to_pylist(), kind)
+        self._count_rows(part, periods_of(keys, periods))
+        selection = self._selection(kind)
+        own = selection.counts(part.rows, kind, place, periods, self.period)
+        kept = np.asarray(own)
+        return part.rows if kept.all() else part.rows.filter(pa.array(kept))
+
+    def rejected_of_period(self) -> pa.Table:
+        """The period's rows in quarantine: by their invoice, else by their file's other rows, else this run's."""
+        periods = self._known_periods(())
+        kept = []
+        for row in pa.concat_tables([rejected_schema().empty_table(), *self.rejected]).to_pylist():
+            common = self._rows.get(row["source_file"])
+            own = periods.get(row["invoice_number"] or "") or (common.most_common(1)[0][0] if common else self.period)
+            if own == self.period:
+                kept.append({**row, "period": self.period})
+        return pa.Table.from_pylist(kept, QUARANTINE.schema)
+
+    def periods(self) -> list[str]:
+        """The periods that the folder holds something of."""
+        found = {*self._known_periods(()).values(), *(period for rows in self._rows.values() for period in rows)}
+        return sorted(period for period in found if period)
 
     def land(self, home: Path) -> pa.Table:
         """Keep an untouched copy of every file and return them as rows of the source files table."""
         now = datetime.now(UTC)
-        columns = SOURCE_FILES.names
         rows = [
             dict(
                 zip(
-                    columns,
+                    SOURCE_FILES.names,
                     (file.file_sha256, file.source_file, file.kind, file.row_count, file.rejected_count,
                      file.byte_count, land(file, home), now),
                     strict=True,
                 )
             )
-            for file in self.files
+            for _, file in sorted(self.files.items())
         ]  # fmt: skip
         return pa.Table.from_pylist(rows, SOURCE_FILES.schema)
 
@@ -67,103 +135,146 @@ class Extraction:
         """The files as rows of the run files table."""
         rows = [
             {"run_id": run_id, "file_sha256": file.file_sha256, "source_file": file.source_file, "kind": file.kind}
-            for file in self.files
+            for _, file in sorted(self.files.items())
         ]
         return pa.Table.from_pylist(rows, RUN_FILES.schema)
 
+    def _count_rows(self, part: Part, periods: pa.Array) -> None:
+        """How many rows of a file are of which period, for the rows of it that cannot be read."""
+        if not part.rows.num_rows:
+            return
+        name = part.rows.column("source_file")[0].as_py()
+        with self._lock:
+            counts = self._rows.setdefault(name, Counter())
+            for one in periods.value_counts().to_pylist():
+                counts[one["values"]] += one["counts"]
+
+    def _known_periods(self, keys: Sequence[str | None], kind: str = LINE_KINDS[0]) -> Mapping[str, str]:
+        """Period by invoice key; surveys the lines when one of the keys is not known."""
+        with self._lock:
+            if not self._periods or any(key not in self._periods for key in keys):
+                for each in LINE_KINDS[: LINE_KINDS.index(kind) + 1] if keys else ():
+                    self._survey(each)
+                self._periods = invoice_periods(self.documents, *(self._months(each) for each in LINE_KINDS))
+            return self._periods
+
+    def _months(self, kind: str) -> Months:
+        months: dict[str, Counter[str]] = {}
+        for survey in self._surveys.get(kind, {}).values():
+            for invoice, counts in survey.months.items():
+                months.setdefault(invoice, Counter()).update(counts)
+        return months
+
+    def _selection(self, kind: str) -> Selection:
+        with self._lock:
+            if kind not in self._selections:
+                # One file without unbilled lines has no versions.
+                exports = self.delivery.of_kind(kind)
+                if len(exports) > 1 and kind not in self._surveys:
+                    for each in LINE_KINDS[: LINE_KINDS.index(kind) + 1]:
+                        self._survey(each)
+                    self._periods = invoice_periods(self.documents, *(self._months(each) for each in LINE_KINDS))
+                self._selections[kind] = self._select(kind) if kind in self._surveys else Selection()
+            return self._selections[kind]
+
+    def _select(self, kind: str) -> Selection:
+        numbers, totals = (self.documents.column(name).to_pylist() for name in ("invoice_number", "total_charges"))
+        return select_lines(
+            self._surveys[kind], kind, self._periods, self.period, dict(zip(numbers, totals, strict=True)),
+            lambda place, key: self._charges_of(kind, place, key),
+        )  # fmt: skip
+
+    def _survey(self, kind: str) -> None:
+        if kind in self._surveys:
+            return
+        self._surveys[kind] = {}
+        self._selections.pop(kind, None)
+        for place, export in self.delivery.of_kind(kind).items():
+            survey = Survey(export.content.source_file, export.content.modified_at)
+            for part in in_order(export.reader().parts((*SURVEYED[kind], "source_file"))):
+                survey.add(part.rows, kind)
+            self._surveys[kind][place] = survey
+
+    def _charges_of(self, kind: str, place: int, key: str) -> np.ndarray[Any, Any]:
+        columns = dict.fromkeys((*KEY_COLUMNS[kind], SIGN_COLUMN[kind], *SURVEYED[kind]))
+        charges = [np.zeros(0, dtype=np.uint64)]
+        for part in in_order(self.delivery.exports[place].reader().parts(tuple(columns))):
+            own = part.rows.filter(pa.array(is_one_of(delivery_keys(part.rows, kind), [key])))
+            charges.append(np.unique(charge_keys(own, kind)[0]))
+        return np.unique(np.concatenate(charges))
+
 
 def extract(settings: Settings, period: str) -> Extraction:
-    """Read the folder of exports and take the rows of one period.
+    """Open a folder of exports and read what is needed before its lines: invoices, price lists, what is stored.
 
     Raises:
         InputError: the folder or a file cannot be read, or holds nothing of that period.
     """
-    delivery = read_delivery(settings.exports)
-    delivered_at = {file.source_file: file.modified_at for file in delivery.files}
-    documents = latest_documents(delivery.tables["invoices"], delivered_at)
-    recon, usage = delivery.tables["invoice_recon"], delivery.tables["daily_usage"]
-    periods = invoice_periods(documents, recon, usage)
-    totals = dict(zip(documents.column("invoice_number").to_pylist(), documents.column("total_charges").to_pylist(),
-                      strict=True))  # fmt: skip
-    notices = [f"{item.path} is left out: {item.problem or 'it is not a partner export'}" for item in delivery.skipped]
-    rejected = _rejected_of_period(delivery, periods, period)
-    lines, delivered, left_out = {}, [sums_of_quarantine(rejected)], []
-    for kind, table in (("invoice_recon", recon), ("daily_usage", usage)):
-        own = _of_period(table, periods, period)
-        selection = select_lines(own, kind, delivered_at, totals)
-        delivered.append(sums_of_source(own, kind))
-        left_out.append(sums_of_source(selection.left_out, kind))
-        notices += selection.notices
-        identified = selection.kept.append_column("line_id", line_ids(selection.kept, kind))
-        lines[kind] = EXPORT_TABLES[kind].conform(identified)
-    notices += [
-        f"{count} lines have the charge type {name}, which is not known: they are checked like other charges"
-        for name, count in unknown_charge_types(lines["invoice_recon"]).items()
-    ]
-    invoices = EXPORT_TABLES["invoices"].conform(_of_period(documents, periods, period))
-    if not any(table.num_rows for table in (*lines.values(), invoices, rejected)):
-        raise InputError(_nothing(settings.exports, period, delivery, periods))
-    prices = delivery.tables["price_list"]
-    known = _remembered(settings, prices, month_before(period))
-    rows = PeriodRows(
-        period, lines["invoice_recon"], lines["daily_usage"], invoices, known.price_lists, rejected, known.previous,
-        delivered=added(*delivered),
-        left_out=added(*left_out),
-        delivered_lists=frozenset(prices.column("file_sha256").unique().to_pylist()),
-        mapped_customers=known.mapped_customers,
-    )  # fmt: skip
-    return Extraction(period, rows, prices, delivery.files, notices)
-
-
-def _of_period(table: pa.Table, periods: dict[str, str], period: str) -> pa.Table:
-    """The rows of a period, with their period as a column."""
-    with_period = table.append_column("period", period_column(table, periods))
-    return with_period.filter(pc.fill_null(pc.equal(with_period.column("period"), period), False))
-
-
-def _rejected_of_period(delivery: Delivery, periods: dict[str, str], period: str) -> pa.Table:
-    """Rows in quarantine of this period: by their invoice, else by the other rows of their file, else this run's."""
-    by_file: dict[str, Counter[str]] = {}
-    for table in delivery.tables.values():
-        if "invoice_number" not in table.column_names:
-            continue
-        found = pa.table({"file": table.column("source_file"), "period": period_column(table, periods)})
-        for row in found.group_by(["file", "period"]).aggregate([([], "count_all")]).to_pylist():
-            by_file.setdefault(row["file"], Counter())[row["period"]] += row["count_all"]
-    kept = []
-    for row in delivery.rejected.to_pylist():
-        common = by_file.get(row["source_file"])
-        own = periods.get(row["invoice_number"] or "") or (common.most_common(1)[0][0] if common else period)
-        if own == period:
-            kept.append({**row, "period": period})
-    return pa.Table.from_pylist(kept, QUARANTINE.schema)
-
-
-class _Remembered(NamedTuple):
-    """What the warehouse adds to the delivered files."""
-
-    price_lists: pa.Table
-    previous: pa.Table
-    mapped_customers: frozenset[str]
-
-
-def _remembered(settings: Settings, delivered: pa.Table, before: str) -> _Remembered:
-    """Price lists besides the delivered ones, the previous period's lines that stand, and who has a HaloPSA client."""
+    delivery = open_delivery(settings.exports)
+    files: dict[int, SourceFile] = {}
+    rejected: list[pa.Table] = []
+    documents = _read(delivery, "invoices", files, rejected)
+    delivered_at = {export.content.source_file: export.content.modified_at for export in delivery.exports}
+    prices = _read(delivery, "price_list", files, rejected)
     with open_warehouse(settings.warehouse).read() as connection:
         known = read_price_lists(connection)
-        previous = read_source(connection, "invoice_recon", before)
-        voided = voided_invoices(read_source(connection, "invoices", before))
+        has_previous = has_period(connection, "invoice_recon", month_before(period))
         mapped = frozenset(read_clients(connection))
-    shas = delivered.column("file_sha256").combine_chunks()
-    older = known.filter(pc.invert(pc.is_in(known.column("file_sha256"), shas)))
-    lists = pa.concat_tables([older, EXPORT_TABLES["price_list"].conform(delivered)])
-    return _Remembered(lists, without_voided(previous, voided), mapped)
+    shas = prices.column("file_sha256").unique().to_pylist()
+    older = known.filter(pa.array(~is_one_of(known.column("file_sha256"), shas)))
+    return Extraction(
+        period,
+        delivery,
+        latest_documents(documents, delivered_at),
+        prices,
+        pa.concat_tables([older, EXPORT_TABLES["price_list"].conform(prices)]),
+        mapped,
+        has_previous,
+        files,
+        rejected,
+    )
 
 
-def _nothing(exports: str, period: str, delivery: Delivery, periods: dict[str, str]) -> str:
-    others = sorted({found for found in periods.values() if found})
+def _read(delivery: Delivery, kind: str, files: dict[int, SourceFile], rejected: list[pa.Table]) -> pa.Table:
+    """Read all exports of a kind as a whole."""
+    tables = [EXPORT_TABLES[kind].conform(_empty(kind))]
+    for place, export in delivery.of_kind(kind).items():
+        reader = export.reader()
+        rows, refused = read_whole(reader)
+        files[place] = export.file(reader)
+        rejected.append(refused)
+        tables.append(_conformed(rows, kind))
+    names = tables[0].column_names
+    return pa.concat_tables([table.select(names) for table in tables])
+
+
+def _empty(kind: str) -> pa.Table:
+    return EXPORT_TABLES[kind].schema.empty_table()
+
+
+def _conformed(rows: pa.Table, kind: str) -> pa.Table:
+    """Rows in the table's own types; the period, which a run adds, is left empty."""
+    if "period" in EXPORT_TABLES[kind].names:
+        rows = rows.append_column("period", pa.repeat("", rows.num_rows))
+    return EXPORT_TABLES[kind].conform(rows)
+
+
+def nothing_found(exports: str, extraction: Extraction) -> InputError:
+    """What to say when a folder has nothing of the period."""
+    others = [period for period in extraction.periods() if period != extraction.period]
     if others:
-        return f"{exports} holds nothing of period {period}; it holds {', '.join(others)}: choose one with --period"
-    if not delivery.files:
-        return f"{exports} holds no partner export; put the month's files there or name the folder with --exports"
-    return f"{exports} holds no invoice and no line, only {', '.join(sorted({f.kind for f in delivery.files}))}"
+        return InputError(
+            f"{exports} holds nothing of period {extraction.period}; it holds {', '.join(others)}: choose one with "
+            "--period"
+        )
+    if not extraction.delivery.exports:
+        return InputError(
+            f"{exports} holds no partner export; put the month's files there or name the folder with --exports"
+        )
+    kinds = ", ".join(sorted({export.kind for export in extraction.delivery.exports}))
+    return InputError(f"{exports} holds no invoice and no line, only {kinds}")
+
+
+def line_exports(delivery: Delivery) -> list[tuple[int, Export]]:
+    """The exports that hold lines, by place, reconciliation before usage."""
+    return [(place, export) for kind in LINE_KINDS for place, export in delivery.of_kind(kind).items()]

@@ -6,13 +6,12 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from transforms.errors import InputError
 from transforms.policy import SEVERITIES
-from transforms.reconcile import Reconciliation
+from transforms.texts import where
 
 
 @dataclass(frozen=True)
@@ -32,28 +31,24 @@ class Scope:
         """The scope as JSON; None for a full run."""
         return None if self.is_full else json.dumps(asdict(self))
 
-    def limit(self, result: Reconciliation) -> Reconciliation:
-        """A period's results as far as they are in scope.
+    def limit_lines(self, lines: pa.Table) -> pa.Table:
+        """Lines of the customers and invoices; of codes only the findings tell the lines."""
+        return self._own(lines)
 
-        Lines and findings are those of the customers and invoices; with codes, findings of these codes and the lines
-        they name. The tie-out is that of the invoices, and nobody's where only customers or codes are asked for.
-        """
-        if self.is_full:
-            return result
-        findings, lines, tieout = (self._own(table) for table in (result.findings, result.lines, result.tieout))
-        if self.codes:
-            findings = findings.filter(_is_in(findings, "code", self.codes))
-            lines = lines.filter(pc.is_in(lines.column("line_id"), findings.column("line_id").combine_chunks()))
-        if self.customers or self.codes:
-            tieout = tieout.slice(0, 0)
-        return Reconciliation(lines, findings, tieout)
+    def limit_findings(self, findings: pa.Table) -> pa.Table:
+        """Findings of the customers, invoices and codes."""
+        own = self._own(findings)
+        return own.filter(_is_in(own, "code", self.codes)) if self.codes else own
+
+    def limit_tieout(self, tieout: pa.Table) -> pa.Table:
+        """The tie-out of the invoices, and nobody's where only customers or codes are asked for."""
+        return tieout.slice(0, 0) if self.customers or self.codes else self._own(tieout)
 
     def _own(self, table: pa.Table) -> pa.Table:
-        keep = np.ones(table.num_rows, dtype=np.bool_)
         for name, wanted in (("customer_id", self.customers), ("invoice_number", self.invoices)):
             if wanted and name in table.column_names:
-                keep &= np.asarray(_is_in(table, name, wanted))
-        return table.filter(pa.array(keep))
+                table = table.filter(_is_in(table, name, wanted))
+        return table
 
 
 def finding_codes(given: Iterable[str]) -> tuple[str, ...]:
@@ -72,6 +67,5 @@ def finding_codes(given: Iterable[str]) -> tuple[str, ...]:
 
 def _is_in(table: pa.Table, name: str, wanted: Sequence[str]) -> pa.Array:
     """Whether a column has one of the values, whatever their case."""
-    values = pa.array([value.lower() for value in wanted])
-    found = pc.is_in(pc.utf8_lower(table.column(name)), values)
-    return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+    lower = pa.array([value.lower() for value in wanted], pa.string())
+    return pa.array(where(table.column(name), lambda values: pc.is_in(pc.utf8_lower(values), lower)))

@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.money import Mask
+from transforms.integers import Mask
+from transforms.texts import is_one_of, lowered, values_and_codes, where
 
 #: Publishers of Microsoft's own products, in lower case.
 FIRST_PARTY = ("microsoft", "microsoft corporation")
@@ -51,22 +52,23 @@ def categorise(recon: pa.Table) -> Categories:
         "publisher_name", "product_name", "sku_name", "product_category", "term_and_billing_cycle",
         "subscription_description", "charge_type", "product_qualifiers",
     )}  # fmt: skip
-    first_party = true_mask(pc.is_in(texts["publisher_name"], pa.array(FIRST_PARTY)))
+    first_party = is_one_of(texts["publisher_name"], FIRST_PARTY)
     commitment_discount = _contains(texts, "reservation", "product_category", "product_name", "sku_name") | _contains(
         texts, "savings plan", "product_category", "product_name", "sku_name"
     )
     term = texts["term_and_billing_cycle"]
-    product_id = pc.utf8_upper(recon.column("product_id"))
-    licence_id = true_mask(pc.starts_with(product_id, _LICENCE_PRODUCT))
-    committed = true_mask(pc.match_substring_regex(term, _COMMITMENT))
+    product_id = recon.column("product_id")
+    licence_id = where(product_id, lambda ids: pc.starts_with(pc.utf8_upper(ids), _LICENCE_PRODUCT))
+    committed = where(term, lambda terms: pc.match_substring_regex(terms, _COMMITMENT))
     licence = first_party & ~commitment_discount & (licence_id | committed)
-    described = true_mask(pc.equal(texts["subscription_description"], "azure plan"))
-    metered = ~true_mask(pc.equal(pc.coalesce(recon.column("meter_description"), pa.scalar("")), ""))
+    described = is_one_of(texts["subscription_description"], ["azure plan"])
+    metered = where(recon.column("meter_description"), lambda names: pc.not_equal(names, ""))
     # The basic attribute set has no meters.
-    sold_by_use = true_mask(pc.starts_with(product_id, _AZURE_PRODUCT)) & true_mask(pc.equal(term, ""))
+    azure_id = where(product_id, lambda ids: pc.starts_with(pc.utf8_upper(ids), _AZURE_PRODUCT))
+    sold_by_use = azure_id & is_one_of(term, [""])
     of_azure = sold_by_use & _contains(texts, "azure", "product_category")
     azure_plan = ~licence & ~commitment_discount & (described | metered | of_azure)
-    credit = true_mask(pc.equal(texts["charge_type"], "customercredit"))
+    credit = is_one_of(texts["charge_type"], ["customercredit"])
     trial = _contains(texts, "trial", "product_qualifiers", "term_and_billing_cycle")
     effective = pc.fill_null(pc.sign(recon.column("effective_unit_price")), 0)
     free = true_mask(pc.equal(pc.sign(recon.column("unit_price")), 0)) & true_mask(pc.equal(effective, 0))
@@ -79,9 +81,9 @@ def metered_usage(usage: pa.Table) -> Mask:
     Not what a reservation or a savings plan covers, what an Azure credit pays for, or what is free of charge
     (columns of the daily usage table; reference §2.5).
     """
-    first_party = true_mask(pc.is_in(lowered(usage, "publisher_name"), pa.array(FIRST_PARTY)))
+    first_party = is_one_of(lowered(usage, "publisher_name"), FIRST_PARTY)
     covered = _filled(usage, "benefit_id") | _filled(usage, "benefit_order_id")
-    credited = true_mask(pc.match_substring(lowered(usage, "credit_type"), "azure credit"))
+    credited = where(lowered(usage, "credit_type"), lambda types: pc.match_substring(types, "azure credit"))
     priced, effectively_priced = (
         true_mask(pc.not_equal(pc.sign(usage.column(name)), 0)) for name in ("unit_price", "effective_unit_price")
     )
@@ -90,15 +92,10 @@ def metered_usage(usage: pa.Table) -> Mask:
 
 def unknown_charge_types(recon: pa.Table) -> dict[str, int]:
     """How many lines have a charge type that Microsoft does not document, by charge type as delivered."""
-    known = pc.is_in(lowered(recon, "charge_type"), pa.array(_CHARGE_TYPES))
-    counts = recon.filter(pc.invert(known)).column("charge_type").value_counts().to_pylist()
-    return {count["values"]: count["counts"] for count in counts if count["values"]}
-
-
-def lowered(table: pa.Table, name: str) -> pa.Array:
-    """A text column in lower case, stripped, empty instead of null."""
-    column = pc.utf8_lower(pc.utf8_trim_whitespace(pc.coalesce(table.column(name), pa.scalar(""))))
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    values, codes = values_and_codes(recon.column("charge_type"))
+    counts = np.bincount(codes, minlength=len(values)).tolist()
+    named = zip(values.to_pylist(), counts, strict=False)
+    return {name: count for name, count in named if name and name.strip().lower() not in _CHARGE_TYPES and count}
 
 
 def true_mask(array: Any) -> Mask:
@@ -109,9 +106,9 @@ def true_mask(array: Any) -> Mask:
 def _contains(texts: dict[str, pa.Array], part: str, *names: str) -> Mask:
     found: Mask = np.zeros(len(texts[names[0]]), dtype=np.bool_)
     for name in names:
-        found |= true_mask(pc.match_substring(texts[name], part))
+        found |= where(texts[name], lambda values: pc.match_substring(values, part))
     return found
 
 
 def _filled(table: pa.Table, name: str) -> Mask:
-    return true_mask(pc.not_equal(lowered(table, name), ""))
+    return where(table.column(name), lambda values: pc.not_equal(pc.utf8_trim_whitespace(values), ""))

@@ -12,11 +12,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.categories import Categories, lowered, true_mask
+from transforms.categories import Categories, true_mask
 from transforms.findings import Finding, money_text
+from transforms.integers import Mask
 from transforms.line_identity import reference_of
 from transforms.line_reader import LineReader, rows_of
-from transforms.money import Mask
+from transforms.texts import is_one_of, lowered, where
 
 #: Charge types that bill a whole charge cycle.
 CYCLE_CHARGES = ("new", "renew", "cyclecharge")
@@ -87,10 +88,9 @@ class _Subscriptions:
         self.charges: dict[tuple[str, str, str], list[_Charge]] = defaultdict(list)
         self.refunds: dict[tuple[str, str, str], list[_Charge]] = defaultdict(list)
 
-    def collect(self, table: pa.Table, categories: Categories, wanted: pa.Array, *, is_current: bool) -> None:
-        """Add the seat charges of a period, of the wanted subscriptions (in lower case)."""
-        own = true_mask(pc.is_in(lowered(table, "subscription_id"), wanted))
-        rows = np.flatnonzero(seat_lines(table, categories) & own)
+    def collect(self, table: pa.Table, categories: Categories, *, is_current: bool) -> None:
+        """Add the seat charges of a period."""
+        rows = np.flatnonzero(seat_lines(table, categories))
         subset = table.select(list(_SPAN)).take(pa.array(rows))
         subset = subset.set_column(_SPAN.index("charge_type"), "charge_type", lowered(subset, "charge_type"))
         lines = [
@@ -120,6 +120,8 @@ def check_overlaps(
 ) -> list[Finding]:
     """OVERLAPPING_CHARGE for each cycle charge that covers days which an earlier one covers already.
 
+    `recon` and `previous` need not hold more than the subscriptions that may have such charges.
+
     Of two charges the one that starts later is named, of two that start together the one that was ordered later, else
     the one that stands later in the files. A refund of the same subscription and SKU whose days include the overlap
     undoes one charge, unless its event charges the same days anew. The previous period's charges count too. Azure-plan
@@ -127,9 +129,8 @@ def check_overlaps(
     several parts of a product (taxed differently, say) are one charge.
     """
     subscriptions = _Subscriptions()
-    wanted = _overlapping((previous, previous_categories), (recon, categories))
-    subscriptions.collect(previous, previous_categories, wanted, is_current=False)
-    subscriptions.collect(recon, categories, wanted, is_current=True)
+    subscriptions.collect(previous, previous_categories, is_current=False)
+    subscriptions.collect(recon, categories, is_current=True)
     findings = []
     for key in sorted(subscriptions.charges):
         ordered = sorted(subscriptions.charges[key], key=lambda charge: charge.order)
@@ -151,31 +152,12 @@ def check_overlaps(
     return findings
 
 
-def _overlapping(*periods: tuple[pa.Table, Categories]) -> pa.Array:
-    """Subscriptions, in lower case, of which two cycle charges share a day; few of all there are."""
-    parts = []
-    for table, categories in periods:
-        charges = table.filter(pa.array(seat_lines(table, categories) & _cycle_charges(table)))
-        days = [charges.column(name).cast(pa.int32()) for name in ("charge_start_date", "charge_end_date")]
-        parts.append(pa.table([lowered(charges, "subscription_id"), *days], names=["subscription", "first", "last"]))
-    spans = pa.concat_tables(parts)
-    encoded = spans.column("subscription").combine_chunks().dictionary_encode()
-    codes, first, last = (np.asarray(column).astype(np.int64) for column in (
-        encoded.indices, spans.column("first"), spans.column("last")))  # fmt: skip
-    order = np.lexsort((first, codes))
-    codes, first, last = codes[order], first[order], last[order]
-    # The latest end so far within each subscription: codes rise, so that one running maximum serves them all.
-    reached = np.maximum.accumulate((codes << 32) + last) if len(codes) else last
-    shares = (codes[1:] == codes[:-1]) & (reached[:-1] >= (codes[1:] << 32) + first[1:])
-    return encoded.dictionary.take(pa.array(np.unique(codes[1:][shares])))
-
-
-def _cycle_charges(table: pa.Table) -> Mask:
+def cycle_charges(table: pa.Table) -> Mask:
     """Charges of whole cycles that have an end and a subscription."""
     charged = true_mask(pc.greater(pc.sign(table.column("subtotal")), 0))
     for name in ("charge_start_date", "charge_end_date", "subscription_id"):
         charged &= np.asarray(pc.is_valid(table.column(name)))
-    return charged & true_mask(pc.is_in(lowered(table, "charge_type"), pa.array(CYCLE_CHARGES)))
+    return charged & is_one_of(lowered(table, "charge_type"), CYCLE_CHARGES)
 
 
 def _charge(line: dict[str, Any], row: int | None) -> _Charge:
@@ -209,5 +191,5 @@ def _undone(overlap: tuple[date, date], refunds: list[_Charge]) -> bool:
 
 def seat_lines(table: pa.Table, categories: Categories) -> Mask:
     """Lines of subscriptions that are charged by the seat or instance: no meters, no credits."""
-    metered = true_mask(pc.not_equal(pc.coalesce(table.column("meter_description"), pa.scalar("")), ""))
+    metered = where(table.column("meter_description"), lambda names: pc.not_equal(names, ""))
     return ~categories.azure_plan & ~metered & ~categories.credit

@@ -13,6 +13,7 @@ from enum import Enum
 from functools import cached_property
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 
 class Kind(Enum):
@@ -131,23 +132,34 @@ class Table:
     def _by_name(self) -> dict[str, Column]:
         return {column.name: column for column in self.columns}
 
-    def conform(self, table: pa.Table) -> pa.Table:
+    def conform(self, table: pa.Table | pa.RecordBatch, keep_dictionaries: bool = False) -> pa.Table:
         """Return `table` with exactly this table's columns, order and types.
 
-        A missing nullable column becomes nulls. Raises ValueError for a missing or null value where the column is
-        not nullable, and `pyarrow.ArrowInvalid` for a value that does not fit its type (nothing is rounded).
+        A missing nullable column becomes nulls. With `keep_dictionaries`, a text column that is dictionary-encoded
+        stays so, which the schema then says.
+
+        Raises ValueError for a missing or null value where the column is not nullable, and `pyarrow.ArrowInvalid`
+        for a value that does not fit its type (nothing is rounded).
         """
         arrays: list[pa.ChunkedArray | pa.Array] = []
         for column in self.columns:
             if column.name in table.column_names:
                 array = table.column(column.name)
-                if array.type != column.kind.arrow_type:
+                if array.type != column.kind.arrow_type and not (
+                    keep_dictionaries and column.kind is Kind.TEXT and _is_text_dictionary(array.type)
+                ):
                     array = array.cast(column.kind.arrow_type)
             elif column.nullable:
                 array = pa.nulls(table.num_rows, column.kind.arrow_type)
             else:
                 raise ValueError(f"{self.name}: column {column.name} is missing")
-            if not column.nullable and array.null_count:
-                raise ValueError(f"{self.name}: {array.null_count} empty values in {column.name}")
+            # Counted so and not by `null_count`, which leaves out a null among the values of a dictionary.
+            if not column.nullable and (empty := pc.count(array, mode="only_null").as_py()):
+                raise ValueError(f"{self.name}: {empty} empty values in {column.name}")
             arrays.append(array)
-        return pa.Table.from_arrays(arrays, schema=self.schema)
+        fields = (field.with_type(array.type) for field, array in zip(self.schema, arrays, strict=True))
+        return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def _is_text_dictionary(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_dictionary(kind) and kind.value_type == pa.string())

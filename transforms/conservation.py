@@ -12,8 +12,10 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from transforms.grouping import distinct_cases
 from transforms.money import EXACT
-from transforms.versions import BILLING_CURRENCY
+from transforms.tables.sources import BILLING_CURRENCY
+from transforms.texts import is_one_of
 
 #: Which source column a line's amount comes from, by kind of export.
 _AMOUNTS: dict[str, dict[str, str]] = {
@@ -56,7 +58,8 @@ def sums_of_quarantine(rejected: pa.Table) -> Sums:
 def sums_of_lines(lines: pa.Table) -> Sums:
     """The sums of concluded lines (columns of the lines table)."""
     return added(*(
-        _sums(lines.filter(pc.equal(lines.column("source"), kind)), kind, {name: name for name in amounts}, "currency")
+        _sums(lines.filter(pa.array(is_one_of(lines.column("source"), [kind]))), kind,
+              {name: name for name in amounts}, "currency")
         for kind, amounts in _AMOUNTS.items()
     ))  # fmt: skip
 
@@ -93,11 +96,13 @@ def check_conservation(delivered: Sums, accounted: Sums, lines: pa.Table) -> Non
 def _sums(table: pa.Table, kind: str, amounts: Mapping[str, str], currency: str) -> Sums:
     columns = list(amounts.values())
     keys = ["invoice_number", currency]
-    grouped = table.select([*keys, *dict.fromkeys(columns)]).group_by(keys)
+    numbers, cases = distinct_cases(table, keys)
+    summed = pa.table({"case": numbers, **{column: table.column(column) for column in columns}})
     wanted = [(column, "sum") for column in dict.fromkeys(columns)]
     sums: dict[Account, Decimal] = {}
-    for row in grouped.aggregate([*wanted, ([], "count_all")]).to_pylist():
-        account = Account(kind, "rows", row["invoice_number"] or "", row[currency] or "")
+    for row in summed.group_by("case", use_threads=False).aggregate([*wanted, ([], "count_all")]).to_pylist():
+        case = cases[row["case"]]
+        account = Account(kind, "rows", case["invoice_number"] or "", case[currency] or "")
         sums[account] = Decimal(row["count_all"])
         for amount, column in zip(amounts, columns, strict=True):
             sums[account._replace(amount=amount)] = row[f"{column}_sum"] or Decimal(0)

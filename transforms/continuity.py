@@ -14,12 +14,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.categories import Categories, lowered
+from transforms.categories import Categories
 from transforms.charge_checks import CYCLE_CHARGES, seat_lines
 from transforms.findings import Finding
 from transforms.line_reader import LineReader
 from transforms.money import tidy
 from transforms.periods import last_day
+from transforms.texts import lowered
 
 #: Events that end a subscription. One that is moved or converted to another one ends with a refund.
 _ENDS = ("cancelimmediate", "cancel")
@@ -88,8 +89,8 @@ def check_continuity(
     A row in quarantine that names the subscription may be its line.
 
     Args:
-        recon, categories: the period's lines.
-        previous, previous_categories: those of the period before.
+        recon, categories: the period's lines, at least those of the subscriptions in `previous`.
+        previous, previous_categories: those of the period before that may have a finding.
         period: YYYY-MM.
         rejected: the period's rows in quarantine, as delivered.
     """

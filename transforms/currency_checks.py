@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from transforms.findings import Finding, plain_number
 from transforms.grouping import RowsByCase, distinct_cases
 from transforms.line_reader import LineReader
+from transforms.tables import EXPORT_TABLES
+from transforms.tables.sources import BILLING_CURRENCY
+from transforms.usage_checks import Fetch
 
 _RATED = ["invoice_number", "pricing_currency", "pc_to_bc_exchange_rate_date", "pc_to_bc_exchange_rate"]
 
@@ -24,65 +27,64 @@ class _Group(NamedTuple):
     rate_date: Any
 
 
-def check_exchange_rates(recon: pa.Table, usage: pa.Table) -> list[Finding]:
+#: How many lines of each kind of export carry which rate.
+Rates = Counter[tuple[str, _Group, Decimal]]
+
+
+def count_rates(lines: pa.Table, kind: str) -> Rates:
+    """How many lines carry which rate.
+
+    Rates of days that the export does not tell may differ: licences are exchanged on the day of their charge.
+    """
+    numbers, cases = distinct_cases(lines, _RATED)
+    counts = np.bincount(numbers, minlength=len(cases)).tolist()
+    rates: Rates = Counter()
+    for case, count in zip(cases, counts, strict=True):
+        *group, rate = (case[name] for name in _RATED)
+        if rate is not None and case["pc_to_bc_exchange_rate_date"] is not None:
+            rates[kind, _Group(*group), rate] += count
+    return rates
+
+
+def check_exchange_rates(rates: Rates, fetch: Fetch) -> list[Finding]:
     """EXCHANGE_RATE_MISMATCH for each line whose rate is not the usual one of its invoice, currency and rate date.
 
     The usual rate is the one that most lines of the invoice carry, of equally common ones the one that is most common
     for that currency and day on all invoices, else the smallest.
 
     Args:
-        recon: reconciliation lines.
-        usage: usage lines; they have the same rates.
+        rates: those of reconciliation and usage lines; usage has the same rates.
+        fetch: gives single lines, for the findings.
     """
-    tables = [_Rated(recon, "currency"), _Rated(usage, "billing_currency")]
-    rates: dict[_Group, Counter[Decimal]] = defaultdict(Counter)
+    own: dict[_Group, Counter[Decimal]] = defaultdict(Counter)
     everywhere: dict[tuple[Any, ...], Counter[Decimal]] = defaultdict(Counter)
-    for table in tables:
-        for group, rate, number in table.cases():
-            count = int(table.rows.counts[number])
-            rates[group][rate] += count
-            everywhere[group[1:]][rate] += count
+    for (_, group, rate), count in rates.items():
+        own[group][rate] += count
+        everywhere[group[1:]][rate] += count
     usual = {
         group: min(found, key=lambda rate: (-found[rate], -everywhere[group[1:]][rate], rate))
-        for group, found in rates.items()
+        for group, found in own.items()
         if len(found) > 1
     }
+    odd = [case for case in rates if case[2] != usual.get(case[1], case[2])]
     findings = []
-    for table in tables:
-        for group, rate, number in table.cases():
-            if rate == usual.get(group, rate):
-                continue
-            message = (
-                f"The line is exchanged at {plain_number(rate)}, but {group.pricing_currency} lines of invoice "
-                f"{group.invoice_number or '(unbilled)'} with the rate of {group.rate_date} are at "
-                f"{plain_number(usual[group])}."
-            )
-            findings += [
-                table.reader.finding(
-                    row, "EXCHANGE_RATE_MISMATCH", message, expected=usual[group], actual=rate, counted=True
-                )
-                for row in table.rows.rows(number)
-            ]
+    for kind in sorted({kind for kind, _, _ in odd}):
+        wanted = [dict(zip(_RATED, (*group, rate), strict=True)) for found, group, rate in odd if found == kind]
+        schema = pa.schema([pa.field(name, EXPORT_TABLES[kind][name].kind.arrow_type) for name in _RATED])
+        lines = fetch(kind, pa.Table.from_pylist(wanted, schema))
+        reader = LineReader(lines, BILLING_CURRENCY[kind])
+        for row, case in enumerate(lines.select(_RATED).to_pylist()):
+            *group, rate = case.values()
+            findings.append(_rate_finding(reader, row, _Group(*group), rate, usual[_Group(*group)]))
     return findings
 
 
-class _Rated:
-    """Lines by invoice, pricing currency, rate date and rate."""
-
-    def __init__(self, table: pa.Table, currency: str) -> None:
-        self.reader = LineReader(table, currency)
-        numbers, self._cases = distinct_cases(table, _RATED)
-        self.rows = RowsByCase(numbers, len(self._cases))
-
-    def cases(self) -> Iterator[tuple[_Group, Decimal, int]]:
-        """Each rate of each group, with the number of its rows in `rows`.
-
-        Rates of days that the export does not tell may differ: licences are exchanged on the day of their charge.
-        """
-        for number, case in enumerate(self._cases):
-            *group, rate = (case[name] for name in _RATED)
-            if rate is not None and case["pc_to_bc_exchange_rate_date"] is not None:
-                yield _Group(*group), rate, number
+def _rate_finding(reader: LineReader, row: int, group: _Group, rate: Decimal, usual: Decimal) -> Finding:
+    message = (
+        f"The line is exchanged at {plain_number(rate)}, but {group.pricing_currency} lines of invoice "
+        f"{group.invoice_number or '(unbilled)'} with the rate of {group.rate_date} are at {plain_number(usual)}."
+    )
+    return reader.finding(row, "EXCHANGE_RATE_MISMATCH", message, expected=usual, actual=rate, counted=True)
 
 
 def check_currencies(lines: pa.Table, currency: str, invoices: pa.Table) -> list[Finding]:

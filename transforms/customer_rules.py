@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pyarrow as pa
 
-from transforms.money import Fixed, Integers
+from transforms.integers import Integers
+from transforms.money import Fixed
 from transforms.policy import CustomerRules, Policy
 from transforms.tables.sources import PRICE_LIST
+from transforms.texts import values_and_codes
 
 
 class LineRules:
@@ -15,10 +16,8 @@ class LineRules:
 
     def __init__(self, policy: Policy, customers: pa.Array | pa.ChunkedArray) -> None:
         """Look the customers up; `customers` is the lines' column of customer ids."""
-        column = customers.combine_chunks() if isinstance(customers, pa.ChunkedArray) else customers
-        encoded = column.dictionary_encode()
-        self._rules = [policy.of(name) for name in [*encoded.dictionary.to_pylist(), None]]
-        self._codes: Integers = np.asarray(encoded.indices.fill_null(len(self._rules) - 1))
+        names, self._codes = values_and_codes(customers)
+        self._rules = [policy.of(name) for name in [*names.to_pylist(), None]]
 
     def of(self, row: int) -> CustomerRules:
         """The rules of one line."""

@@ -67,6 +67,12 @@ class DayOrder:
         return bool(self.day_first and self.either and not self.month_first)
 
 
+def days_of(instants: pa.Array | pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """The UTC days, since 1970, of instants that there are; nulls are left out."""
+    microseconds = instants.drop_null().cast(pa.int64())
+    return np.asarray(microseconds).astype(np.int64) // _DAY_US
+
+
 def parse_dates(texts: pa.Array, kind: Kind) -> tuple[pa.Array, Mask, DayOrder]:
     """Parse date texts; each distinct text is parsed once.
 

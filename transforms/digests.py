@@ -1,4 +1,4 @@
-"""Digests of rows and tables, by columns: every distinct value is digested once, rows are mixed from those."""
+"""Digests of rows and tables, by columns: texts are digested once for each distinct one, rows are mixed from those."""
 
 from __future__ import annotations
 
@@ -8,33 +8,55 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+
+from transforms.columns import Kind
+from transforms.texts import values_and_codes
 
 Hashes = np.ndarray[Any, np.dtype[np.uint64]]
 
 _ODD = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
+#: At how many decimals numbers are compared; no column has more.
+_DECIMALS = 22
+#: By what numbers and dates are spread, whose own bits are no digest.
+_SPREAD = np.uint64(0xD6E8FEB86659FD93)
+_TURN = np.uint64(32)
 
 
-def hash_rows(columns: Sequence[pa.Array]) -> tuple[Hashes, Hashes]:
+def hash_rows(columns: Sequence[pa.Array | pa.ChunkedArray]) -> tuple[Hashes, Hashes]:
     """128 bits for each row, in two halves, of its values in these columns in their order; null is a value too."""
     rows = len(columns[0]) if columns else 0
-    halves = tuple(np.full(rows, np.uint64(len(columns)), dtype=np.uint64) for _ in _ODD)
+    halves = _start(rows, len(columns))
     for column in columns:
         codes, digests = _digest_values(column)
-        for half, odd, column_digests in zip(halves, _ODD, digests.T, strict=True):
-            half ^= column_digests[codes]
-            half *= odd
-            half ^= half >> np.uint64(29)
-    return halves[0], halves[1]
+        _mix(halves, (digests[:, 0][codes], digests[:, 1][codes]))
+    return halves
 
 
-def digest_table(table: pa.Table) -> str:
-    """SHA-256 of a table's rows whatever their order: equal sets of rows, counted, have equal digests."""
-    first, second = hash_rows([table.column(name).combine_chunks() for name in table.column_names])
-    # Mixed once more, so that the sum of rows does not cancel what differs between them.
-    mixed = (first * _ODD[1]) ^ (second >> np.uint64(31))
-    parts = [table.num_rows, int(first.sum(dtype=np.uint64)), int(second.sum(dtype=np.uint64)),
-             int(mixed.sum(dtype=np.uint64))]  # fmt: skip
-    return hashlib.sha256(":".join(map(str, parts)).encode()).hexdigest()
+class TableDigest:
+    """SHA-256 of a table's rows whatever their order and however they are cut: equal sets of rows have equal ones."""
+
+    def __init__(self) -> None:
+        self._rows = 0
+        self._sums = [0, 0, 0]
+
+    def add(self, table: pa.Table) -> None:
+        """Count more rows; every part has the same columns in the same order."""
+        first, second = mix([words_of(column) for column in table.columns])
+        # Mixed once more, so that the sum of rows does not cancel what differs between them.
+        mixed = (first * _ODD[1]) ^ (second >> np.uint64(31))
+        self._rows += table.num_rows
+        for place, part in enumerate((first, second, mixed)):
+            self._sums[place] = (self._sums[place] + int(part.sum(dtype=np.uint64))) % 2**64
+
+    def merge(self, other: TableDigest) -> None:
+        """Count the rows of another digest."""
+        self._rows += other._rows
+        self._sums = [(one + its) % 2**64 for one, its in zip(self._sums, other._sums, strict=True)]
+
+    def hexdigest(self) -> str:
+        """The digest of all rows so far."""
+        return hashlib.sha256(":".join(map(str, [self._rows, *self._sums])).encode()).hexdigest()
 
 
 def combined_digest(*digests: str) -> str:
@@ -42,11 +64,66 @@ def combined_digest(*digests: str) -> str:
     return hashlib.sha256(":".join(digests).encode()).hexdigest()
 
 
-def _digest_values(column: pa.Array) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+def text_hashes(texts: pa.Array) -> np.ndarray[Any, np.dtype[np.uint64]]:
+    """A digest of each text in two words, one row a text."""
+    digests = b"".join(hashlib.blake2b(text.encode(), digest_size=16).digest() for text in texts.to_pylist())
+    return np.frombuffer(digests, dtype=np.uint64).reshape(-1, 2)
+
+
+def mix(columns: Sequence[tuple[Hashes, Hashes]]) -> tuple[Hashes, Hashes]:
+    """128 bits for each row, in two halves, of words that tell its values; see `words_of`."""
+    halves = _start(len(columns[0][0]), len(columns))
+    for words in columns:
+        _mix(halves, words)
+    return halves
+
+
+def words_of(column: pa.Array | pa.ChunkedArray) -> tuple[Hashes, Hashes]:
+    """Two words that tell each value of a column from others; equal numbers have equal ones whatever their scale."""
+    if pa.types.is_dictionary(column.type) or pa.types.is_string(column.type):
+        codes, digests = _digest_values(column)
+        return digests[:, 0][codes], digests[:, 1][codes]
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if pa.types.is_decimal(array.type):
+        low = np.frombuffer(array.buffers()[1], dtype=np.uint64)[0::2][array.offset : array.offset + len(array)]
+        whole = low * np.uint64(10 ** (_DECIMALS - array.type.scale) % 2**64)
+    else:
+        whole = np.asarray(array.cast(_INTEGER[array.type]).cast(pa.int64()).fill_null(0)).view(np.uint64)
+    return words_of_integers(whole, np.asarray(pc.is_valid(array)))
+
+
+def words_of_integers(whole: np.ndarray[Any, Any], valid: np.ndarray[Any, Any]) -> tuple[Hashes, Hashes]:
+    """The same for integers; where they are not `valid` there is no value."""
+    spread = (whole.view(np.uint64) ^ (whole.view(np.uint64) >> _TURN)) * _SPREAD
+    spread = (spread ^ (spread >> _TURN)) * _SPREAD + np.uint64(1)
+    first = np.where(valid, spread, np.uint64(0))
+    return first, np.where(valid, (spread ^ (spread >> _TURN)) * _ODD[1], np.uint64(0))
+
+
+def _start(rows: int, columns: int) -> tuple[Hashes, Hashes]:
+    first = np.full(rows, np.uint64(columns), dtype=np.uint64)
+    return first, first.copy()
+
+
+def _mix(halves: tuple[Hashes, Hashes], words: tuple[Hashes, Hashes]) -> None:
+    for half, odd, word in zip(halves, _ODD, words, strict=True):
+        half ^= word
+        half *= odd
+        half ^= half >> np.uint64(29)
+
+
+def _digest_values(column: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Codes of the rows and a digest for each code; the last code is null."""
-    encoded = column.dictionary_encode()
-    texts = encoded.dictionary.cast(pa.string()).to_pylist()
-    digests = np.zeros((len(texts) + 1, 2), dtype=np.uint64)
-    for place, text in enumerate(texts):
-        digests[place] = np.frombuffer(hashlib.blake2b(text.encode(), digest_size=16).digest(), dtype=np.uint64)
-    return np.asarray(encoded.indices.fill_null(len(texts))), digests
+    if pa.types.is_dictionary(column.type) or pa.types.is_string(column.type):
+        values, codes = values_and_codes(column)
+    else:
+        array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+        encoded = array.dictionary_encode()
+        values = encoded.dictionary.cast(pa.string())
+        codes = np.asarray(encoded.indices.fill_null(len(values)))
+    return codes, np.concatenate([text_hashes(values), np.zeros((1, 2), dtype=np.uint64)])
+
+
+_INTEGER = {
+    pa.int64(): pa.int64(), pa.bool_(): pa.int64(), pa.date32(): pa.int32(), Kind.TIMESTAMP.arrow_type: pa.int64(),
+}  # fmt: skip

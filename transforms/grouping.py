@@ -10,17 +10,52 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from transforms.money import Integers
+from transforms.integers import Integers
+from transforms.texts import values_and_codes
+
+_NO_DAY = -(2**31)
 
 
 def distinct_cases(table: pa.Table, names: Sequence[str]) -> tuple[Integers, list[dict[str, Any]]]:
     """Number the distinct values of some columns (null is a value), and give each of them by column name."""
-    table = table.select(list(names))
-    codes = {name: table.column(name).combine_chunks().dictionary_encode("encode").indices for name in names}
-    frame = pd.DataFrame({name: np.asarray(column) for name, column in codes.items()})
-    numbers: Integers = frame.groupby(list(names), sort=False).ngroup().to_numpy()
-    _, first = np.unique(numbers, return_index=True)
-    return numbers, table.take(pa.array(first)).to_pylist()
+    numbers, first = case_numbers([column_codes(table.column(name)) for name in names])
+    return numbers, table.select(list(names)).take(pa.array(first)).to_pylist()
+
+
+def case_numbers(codes: Sequence[tuple[Integers, int]]) -> tuple[Integers, Integers]:
+    """Number the distinct combinations of codes, in the order they are first seen.
+
+    Args:
+        codes: for each column the rows' codes from 0, and how many codes there may be.
+
+    Returns:
+        Each row's number, and each number's first row.
+    """
+    mixed, size = codes[0]
+    mixed = mixed.astype(np.int64)
+    for more, count in codes[1:]:
+        if size * count >= 2**62:
+            mixed, distinct = pd.factorize(mixed)
+            size = len(distinct)
+        mixed, size = mixed * count + more, size * count
+    numbers, distinct = pd.factorize(mixed)
+    first = np.full(len(distinct), len(numbers), dtype=np.int64)
+    np.minimum.at(first, numbers, np.arange(len(numbers)))
+    return numbers, first
+
+
+def column_codes(column: pa.Array | pa.ChunkedArray) -> tuple[Integers, int]:
+    """Codes from 0 of the rows' values, null among them, and how many codes there may be."""
+    if pa.types.is_dictionary(column.type) or pa.types.is_string(column.type):
+        values, codes = values_and_codes(column)
+        return codes, len(values) + 1
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if pa.types.is_date32(array.type):
+        # A day that nobody writes stands for none.
+        days, distinct = pd.factorize(np.asarray(array.cast(pa.int32()).fill_null(_NO_DAY)))
+        return days, len(distinct)
+    encoded = array.dictionary_encode("encode")
+    return np.asarray(encoded.indices), len(encoded.dictionary)
 
 
 class RowsByCase:

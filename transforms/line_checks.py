@@ -24,7 +24,7 @@ def check_sums(
 ) -> list[Finding]:
     """SUBTOTAL_MISMATCH where no rounding rule explains the subtotal; TOTAL_MISMATCH where total ≠ subtotal + tax."""
     findings = []
-    for row in rows_of(rounding.rule == ""):
+    for row in rows_of(rounding.unexplained):
         expected, actual = rounding.nearest.decimal(row), numbers.subtotal.decimal(row)
         factors = (numbers.effective, numbers.quantity, numbers.rate)
         price, quantity, rate = (plain_number(column.decimal(row)) for column in factors)
@@ -54,10 +54,10 @@ def check_sums(
 def check_price_found(reader: LineReader, pricing: Pricing) -> list[Finding]:
     """PRICE_NOT_FOUND and PRICE_NOT_EFFECTIVE of the lines that ought to have a list price."""
     findings = []
-    for row in rows_of(pricing.outcome == "not_found"):
+    for row in rows_of(pricing.has("not_found")):
         message = f"No price list has a row for {pricing.question(row).wanted}."
         findings.append(reader.finding(row, "PRICE_NOT_FOUND", message, priced=True))
-    for row in rows_of(pricing.outcome == "not_effective"):
+    for row in rows_of(pricing.has("not_effective")):
         question, nearest = pricing.question(row), pricing.answer(row).nearest
         latest = f"; the latest is {nearest.origin}" if nearest else ""
         message = f"No price list row for {question.wanted} covers it: {question.moment}{latest}."

@@ -11,13 +11,14 @@ from __future__ import annotations
 import hashlib
 import json
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from transforms.digests import Hashes, hash_rows
+from transforms.texts import with_values
 
 #: What a charge is for, by kind of export.
 KEY_COLUMNS: dict[str, tuple[str, ...]] = {
@@ -33,7 +34,7 @@ KEY_COLUMNS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 #: The amount whose sign tells a refund from the charge of the same event.
-_SIGN_COLUMN = {"invoice_recon": "subtotal", "daily_usage": "billing_pre_tax_total"}
+SIGN_COLUMN = {"invoice_recon": "subtotal", "daily_usage": "billing_pre_tax_total"}
 
 #: Columns that differ in case for the same thing.
 _FOLDED = {"customer_id", "subscription_id", "entitlement_id", "resource_uri", "charge_type", "meter_id"}
@@ -54,33 +55,56 @@ def charge_keys(table: pa.Table, kind: str) -> tuple[Hashes, Hashes]:
         table: typed rows of the export, with the columns of its table in `transforms.tables.sources`.
         kind: `invoice_recon` or `daily_usage`.
     """
-    signs = pc.sign(table.column(_SIGN_COLUMN[kind])).combine_chunks()
+    signs = pc.sign(table.column(SIGN_COLUMN[kind])).combine_chunks()
     return hash_rows([*(_canonical(table, name) for name in KEY_COLUMNS[kind]), signs])
 
 
-def line_ids(table: pa.Table, kind: str) -> pa.Array:
-    """The `line_id` of each row: 24 hexadecimal digits, unique within the table.
+def line_ids(first: Hashes, second: Hashes) -> pa.Array:
+    """The `line_id` of the first occurrence of each charge: 24 hexadecimal digits of its key."""
+    return _hexadecimal(first, second)
 
-    Rows with the same key are numbered by their content, amounts first, so that identical rows are interchangeable.
+
+class Numbered(NamedTuple):
+    """Lines of one kind of export that got another identity: `file_sha256`, `source_file`, `source_row`, `line_id`."""
+
+    kind: str
+    lines: pa.Table
+
+
+def number_occurrences(table: pa.Table, kind: str) -> pa.Table:
+    """A new identity for every line of a charge but the first, told apart by their content, amounts first.
+
+    Identical lines are interchangeable, so that neither the order of rows nor the split into files changes any
+    identity.
+
+    Args:
+        table: every line of some charges, with the columns of their export's table.
+        kind: `invoice_recon` or `daily_usage`.
+
+    Returns:
+        `file_sha256`, `source_file`, `source_row` and `line_id` of the lines that are not the first of their charge.
     """
     first, second = charge_keys(table, kind)
     occurrences = _occurrences(table, first, second)
-    repeated = np.flatnonzero(occurrences)
-    for row in repeated:
+    later = np.flatnonzero(occurrences)
+    for row in later:
         text = f"{first[row]:x}:{second[row]:x}:{occurrences[row]}"
         digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
         first[row], second[row] = np.frombuffer(digest, dtype=np.uint64)
-    return _hexadecimal(first, second)
+    place = table.select(["file_sha256", "source_file", "source_row"]).take(pa.array(later))
+    return place.append_column("line_id", _hexadecimal(first[later], second[later]))
 
 
 def _canonical(table: pa.Table, name: str) -> pa.Array:
     """A key column as text: case folded where it varies, a JSON reference id reduced to its `id`."""
-    column = table.column(name).combine_chunks()
+    column = table.column(name)
     if name == "reference_id":
-        encoded = column.dictionary_encode()
-        ids = pa.array([reference_of(text) for text in encoded.dictionary.to_pylist()], pa.string())
-        return ids.take(encoded.indices)
-    return pc.utf8_lower(column) if name in _FOLDED else column
+        return with_values(column, _references)
+    return with_values(column, pc.utf8_lower) if name in _FOLDED else column
+
+
+def _references(texts: pa.Array) -> pa.Array:
+    return pa.array([reference_of(text) for text in texts.to_pylist()], pa.string())
 
 
 def reference_of(text: str) -> str:
@@ -96,19 +120,9 @@ def reference_of(text: str) -> str:
 def _occurrences(table: pa.Table, first: Hashes, second: Hashes) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Number the rows that share a key, from 0, in the order of their content."""
     numbers = np.zeros(len(first), dtype=np.int64)
-    order = np.lexsort((second, first))
-    same = (first[order][1:] == first[order][:-1]) & (second[order][1:] == second[order][:-1])
-    shared = np.zeros(len(first), dtype=np.bool_)
-    shared[order[1:][same]] = True
-    shared[order[:-1][same]] = True
-    rows = np.flatnonzero(shared)
-    if not len(rows):
-        return numbers
-    subset = table.take(pa.array(rows))
-    content = [_content(row) for row in subset.select(_content_columns(table)).to_pylist()]
-    ranked = sorted(range(len(rows)), key=lambda place: (first[rows[place]], second[rows[place]], content[place]))
-    for before, place in pairwise(ranked):
-        row, above = rows[place], rows[before]
+    content = [_content(row) for row in table.select(_content_columns(table)).to_pylist()]
+    ranked = sorted(range(len(first)), key=lambda row: (first[row], second[row], content[row]))
+    for above, row in pairwise(ranked):
         if first[row] == first[above] and second[row] == second[above]:
             numbers[row] = numbers[above] + 1
     return numbers

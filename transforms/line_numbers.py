@@ -9,7 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.money import Fixed, Integers, currency_exponent
+from transforms.integers import Integers
+from transforms.money import Fixed, currency_exponent
+from transforms.texts import values_and_codes
 
 
 class Coins(NamedTuple):
@@ -21,7 +23,8 @@ class Coins(NamedTuple):
     @classmethod
     def of(cls, billing: pa.Array | pa.ChunkedArray, pricing: pa.Array | pa.ChunkedArray) -> Coins:
         """Look the currencies up (ISO 4217); without a pricing currency it is the billing currency."""
-        return cls(_exponents(billing), _exponents(pc.coalesce(pricing, billing)))
+        named, own = np.asarray(pc.is_valid(pricing)), _exponents(billing)
+        return cls(own, np.where(named, _exponents(pricing), own))
 
     def take(self, rows: Integers) -> Coins:
         """Lines by position."""
@@ -91,8 +94,7 @@ def _filled(table: pa.Table, name: str, value: int) -> Fixed:
 
 
 def _exponents(currencies: pa.Array | pa.ChunkedArray) -> Integers:
-    column = currencies.combine_chunks() if isinstance(currencies, pa.ChunkedArray) else currencies
-    encoded = column.dictionary_encode()
-    exponents = np.array([currency_exponent(name) for name in [*encoded.dictionary.to_pylist(), None]], dtype=np.int64)
-    found: Integers = exponents[np.asarray(encoded.indices.fill_null(len(exponents) - 1))]
+    names, codes = values_and_codes(currencies)
+    exponents = np.array([currency_exponent(name) for name in [*names.to_pylist(), None]], dtype=np.int64)
+    found: Integers = exponents[codes]
     return found

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from transforms.findings import Finding
-from transforms.money import Mask
+from transforms.integers import Mask
 
 #: What every finding about a line says of it.
 CONTEXT = (

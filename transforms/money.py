@@ -8,20 +8,31 @@ rounds unless it is asked to, and no binary float is ever made.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from transforms.columns import Kind
+from transforms.integers import (
+    INT64_MAX,
+    Integers,
+    Mask,
+    largest,
+    powers,
+    product,
+    same_width,
+    scaled_up,
+    units_of,
+    without_zeros,
+)
+from transforms.wide import Wide
 
-Integers = np.ndarray[Any, Any]
-Mask = np.ndarray[Any, np.dtype[np.bool_]]
-
-_INT64_MAX = 2**63 - 1
+#: How many texts of a column show whether they repeat.
+_SHOWN_TEXTS = 1024
 #: Wide enough that sums, products and moves of the decimal point never round.
 EXACT = Context(prec=200)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
@@ -77,6 +88,14 @@ def parse_decimals(
     array = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
     if array.null_count == len(array):
         return pa.nulls(len(array), kind.arrow_type), np.zeros(len(array), dtype=np.bool_)
+    if _repeats(array):
+        encoded = array.dictionary_encode()
+        values, bad = parse_decimals(encoded.dictionary, kind, decimal_comma=decimal_comma)
+        missing = pa.array(np.append(bad, False)).take(encoded.indices.fill_null(len(bad)))
+        return values.take(encoded.indices), np.asarray(missing)
+    plain = None if decimal_comma else _parse_plain(array, kind)
+    if plain is not None:
+        return plain, np.zeros(len(array), dtype=np.bool_)
     cleaned = pc.utf8_trim_whitespace(array.cast(pa.string()))
     cleaned = pc.utf8_ltrim(cleaned, characters="'")
     if decimal_comma:
@@ -87,6 +106,34 @@ def parse_decimals(
         return cleaned.cast(kind.arrow_type), np.zeros(len(array), dtype=np.bool_)
     except pa.ArrowInvalid:
         return _parse_one_by_one(cleaned, kind)
+
+
+def _repeats(texts: pa.Array) -> bool:
+    """Whether the texts are few different ones, as far as the first ones tell."""
+    shown = texts.slice(0, _SHOWN_TEXTS)
+    return len(texts) > _SHOWN_TEXTS and len(shown.unique()) * 4 < len(shown)
+
+
+def _parse_plain(texts: pa.Array, kind: Kind) -> pa.Array | None:
+    """Numbers that are all written plainly, at the scale that holds them; None where one is not.
+
+    A narrow scale lets the calculations stay within 64 bits; Arrow refuses what does not fit it exactly.
+    """
+    scale = _most_decimals(texts)
+    if scale > kind.arrow_type.scale:
+        return None
+    try:
+        narrow = texts.cast(pa.decimal128(kind.arrow_type.precision - kind.arrow_type.scale + scale, scale))
+    except pa.ArrowInvalid:
+        return None
+    return narrow
+
+
+def _most_decimals(texts: pa.Array) -> int:
+    """How many characters follow a point at most; an exponent may need more decimals than that."""
+    points = pc.find_substring(texts, ".")
+    behind = np.asarray(pc.binary_length(texts).fill_null(0)) - np.asarray(points.fill_null(-1)) - 1
+    return int(np.max(behind, where=np.asarray(points.fill_null(-1)) >= 0, initial=0))
 
 
 def _comma_to_dot(texts: pa.Array) -> pa.Array:
@@ -131,18 +178,33 @@ class Fixed:
 
     @classmethod
     def from_arrow(cls, array: pa.Array | pa.ChunkedArray) -> Fixed:
-        """Read Arrow decimals at the smallest scale that holds them all, so that products stay narrow."""
+        """Read Arrow decimals at a scale that holds them all and leaves products narrow."""
         column = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
         valid = np.asarray(pc.is_valid(column))
-        for scale in (2, 4, 6, 8, 10, 12):
-            if scale >= column.type.scale:
-                break
+        units = units_of(column, valid)
+        if units.dtype == object:
+            return cls._narrowed(column, valid)
+        return cls(*without_zeros(units, column.type.scale), valid)
+
+    @classmethod
+    def _narrowed(cls, column: pa.Array, valid: Mask) -> Fixed:
+        """Too large for 64 bits at the column's own scale: the smallest even scale that holds every value."""
+        for scale in range(2, min(column.type.scale, 13), 2):
             try:
                 narrow = column.cast(pa.decimal128(38, scale))
             except pa.ArrowInvalid:
                 continue
-            return cls(_units(narrow, valid), scale, valid)
-        return cls(_units(column, valid), column.type.scale, valid)
+            return cls(units_of(narrow, valid), scale, valid)
+        return cls(units_of(column, valid), column.type.scale, valid)
+
+    @classmethod
+    def of(cls, values: Sequence[Decimal | None]) -> Fixed:
+        """A column of single numbers."""
+        scale = max((decimals_of(value) for value in values if value is not None), default=0)
+        units = [0 if value is None else int(value.scaleb(scale, EXACT)) for value in values]
+        wide = any(abs(unit) > INT64_MAX for unit in units)
+        return cls(np.array(units, dtype=object if wide else np.int64), max(scale, 0),
+                   np.array([value is not None for value in values], dtype=np.bool_))  # fmt: skip
 
     @classmethod
     def constant(cls, value: Decimal | int, length: int) -> Fixed:
@@ -150,7 +212,7 @@ class Fixed:
         exponent = Decimal(value).as_tuple().exponent
         scale = max(0, -exponent) if isinstance(exponent, int) else 0
         units = int(Decimal(value).scaleb(scale, EXACT))
-        dtype = np.int64 if abs(units) <= _INT64_MAX else object
+        dtype = np.int64 if abs(units) <= INT64_MAX else object
         return cls(np.full(length, units, dtype=dtype), scale, np.ones(length, dtype=np.bool_))
 
     def to_arrow(self, kind: Kind) -> pa.Array:
@@ -176,7 +238,7 @@ class Fixed:
         """The same column, without the values that are too large for the kind."""
         width = kind.arrow_type
         bound = 10 ** (width.precision - width.scale + self.scale)
-        if _largest(self.units) < bound:
+        if largest(self.units) < bound:
             return self
         fits = np.array([abs(int(units)) < bound for units in self.units], dtype=np.bool_)
         return Fixed(np.where(fits, self.units, 0), self.scale, self.valid & fits)
@@ -185,12 +247,32 @@ class Fixed:
         return len(self.units)
 
     def __mul__(self, other: Fixed) -> Fixed:
-        left, right = _same_width(self.units, other.units, _largest(self.units) * _largest(other.units))
+        left, right = same_width(self.units, other.units, largest(self.units) * largest(other.units))
         return Fixed(left * right, self.scale + other.scale, self.valid & other.valid)
+
+    def rounded_product(
+        self, other: Fixed, places: Integers, *, half_up: bool, divisors: Integers | None = None
+    ) -> Fixed:
+        """Multiply, divide by positive whole numbers where given, then round half up or cut to `places` decimals.
+
+        The same as the steps one by one, without a result between them that 64 bits are too few for.
+        """
+        scale, target = self.scale + other.scale, int(places.max(initial=0))
+        bound = largest(self.units) * largest(other.units)
+        divisors = np.ones(len(self), dtype=np.int64) if divisors is None else divisors
+        if self.units.dtype == other.units.dtype == np.int64 and bound > INT64_MAX // 2 and scale >= target:
+            steps = product(powers(target - places), divisors)
+            if largest(steps) < 2**31:
+                wide = Wide.product(self.units, other.units)
+                whole = wide.shared(scale - target, steps, half_up=half_up)
+                if whole is not None:
+                    grown = product(whole, powers(target - places))
+                    return Fixed(grown, target, self.valid & other.valid)
+        return (self * other)._rounded(places, half_up=half_up, divisors=divisors)
 
     def __add__(self, other: Fixed) -> Fixed:
         left, right, scale = _aligned(self, other)
-        left, right = _same_width(left, right, _largest(left) + _largest(right))
+        left, right = same_width(left, right, largest(left) + largest(right))
         return Fixed(left + right, scale, self.valid & other.valid)
 
     def __neg__(self) -> Fixed:
@@ -238,25 +320,35 @@ class Fixed:
         target = int(places.max()) if len(places) else 0
         units, scale = self.units, self.scale
         if scale < target:
-            units, scale = _scaled_up(units, target - scale), target
-        steps = _powers(scale - places)
+            units, scale = scaled_up(units, target - scale), target
+        steps = powers(scale - places)
         if divisors is not None:
-            steps = _product(steps, divisors)
+            steps = product(steps, divisors)
         magnitude = np.abs(units)
         if half_up:
-            magnitude, steps = _same_width(magnitude, steps, 2 * (_largest(magnitude) + _largest(steps)))
+            magnitude, steps = same_width(magnitude, steps, 2 * (largest(magnitude) + largest(steps)))
             whole = (2 * magnitude + steps) // (2 * steps)
         else:
-            magnitude, steps = _same_width(magnitude, steps, _largest(magnitude))
+            magnitude, steps = same_width(magnitude, steps, largest(magnitude))
             whole = magnitude // steps
-        grown = _product(whole, _powers(target - places))
+        grown = product(whole, powers(target - places))
         return Fixed(np.where(units < 0, -grown, grown), target, self.valid)
 
     def where(self, mask: Mask, other: Fixed) -> Fixed:
         """This column where the mask holds, the other elsewhere."""
         left, right, scale = _aligned(self, other)
-        left, right = _same_width(left, right, max(_largest(left), _largest(right)))
+        left, right = same_width(left, right, max(largest(left), largest(right)))
         return Fixed(np.where(mask, left, right), scale, np.where(mask, self.valid, other.valid))
+
+    def joined(self, other: Fixed) -> Fixed:
+        """The rows of both columns."""
+        left, right, scale = _aligned(self, other)
+        left, right = same_width(left, right, 0)
+        return Fixed(np.concatenate([left, right]), scale, np.concatenate([self.valid, other.valid]))
+
+    def first(self, rows: int) -> Fixed:
+        """The first rows."""
+        return Fixed(self.units[:rows], self.scale, self.valid[:rows])
 
     def take(self, rows: Integers) -> Fixed:
         """Rows by position."""
@@ -265,7 +357,7 @@ class Fixed:
     def sum_by(self, codes: Integers, groups: int) -> Fixed:
         """Sum per group; `codes` gives each row's group from 0, rows without a value add nothing."""
         units = np.where(self.valid, self.units, 0)
-        if units.dtype != object and _largest(units) * max(len(units), 1) <= _INT64_MAX:
+        if units.dtype != object and largest(units) * max(len(units), 1) <= INT64_MAX:
             totals = np.zeros(groups, dtype=np.int64)
         else:
             units, totals = units.astype(object), np.zeros(groups, dtype=object)
@@ -280,7 +372,7 @@ class Fixed:
         """Half a unit of the last decimal that each number needs, but of no fewer decimals than `least`."""
         places = np.maximum(self.decimals_needed(), least) + 1
         top = max(int(places.max(initial=0)), self.scale)
-        return Fixed(5 * _powers(top - places), top, self.valid)
+        return Fixed(5 * powers(top - places), top, self.valid)
 
     def decimals_needed(self) -> Integers:
         """How many decimals each row has once its trailing zeros are dropped."""
@@ -296,50 +388,6 @@ class Fixed:
         return needed
 
 
-def _units(column: pa.Array, valid: Mask) -> Integers:
-    """The integers behind Arrow decimals: int64 when every one fits, else Python integers."""
-    words = np.frombuffer(column.buffers()[1], dtype=np.int64).reshape(-1, 2)
-    words = words[column.offset : column.offset + len(column)]
-    low, high = np.where(valid, words[:, 0], 0), np.where(valid, words[:, 1], 0)
-    if bool((high == low >> 63).all()) and bool((low != np.iinfo(np.int64).min).all()):
-        return low
-    wide = high.astype(object) * 2**64 + low.view(np.uint64).astype(object)
-    return np.asarray(wide)
-
-
-def _largest(units: Integers) -> int:
-    if not len(units):
-        return 0
-    return max(abs(int(units.max())), abs(int(units.min())))
-
-
-def _same_width(left: Integers, right: Integers, bound: int) -> tuple[Integers, Integers]:
-    """Both as int64 when a result up to `bound` is proven to fit, else both as Python integers."""
-    if bound <= _INT64_MAX and left.dtype != object and right.dtype != object:
-        return left, right
-    return left.astype(object), right.astype(object)
-
-
-def _product(left: Integers, right: Integers) -> Integers:
-    left, right = _same_width(left, right, _largest(left) * _largest(right))
-    product: Integers = left * right
-    return product
-
-
-def _powers(exponents: Integers) -> Integers:
-    """10 to the power of each exponent (none negative), by table."""
-    top = int(exponents.max()) if len(exponents) else 0
-    table = np.array([10**power for power in range(top + 1)], dtype=np.int64 if top <= 18 else object)
-    powers: Integers = table[exponents]
-    return powers
-
-
-def _scaled_up(units: Integers, places: int) -> Integers:
-    if places == 0:
-        return units
-    return _product(units, np.full(1, 10**places, dtype=np.int64 if places <= 18 else object))
-
-
 def _aligned(left: Fixed, right: Fixed) -> tuple[Integers, Integers, int]:
     scale = max(left.scale, right.scale)
-    return _scaled_up(left.units, scale - left.scale), _scaled_up(right.units, scale - right.scale), scale
+    return scaled_up(left.units, scale - left.scale), scaled_up(right.units, scale - right.scale), scale

@@ -24,6 +24,7 @@ from transforms.columns import Column, Kind, Table
 from transforms.dates import DayOrder, parse_dates
 from transforms.headers import HeaderMatch, is_fraction, match_headers
 from transforms.money import parse_decimals
+from transforms.texts import ENCODED, encoded, with_values
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 Positions = np.ndarray[Any, np.dtype[np.int64]]
@@ -48,7 +49,8 @@ class Normalised:
     """What one batch of rows became.
 
     Attributes:
-        rows: the good rows: the table's source columns with their exact types, and `extra_columns`.
+        rows: the good rows: the table's source columns and `extra_columns`, texts dictionary-encoded, decimals at a
+            scale that holds them.
         positions: each good row's position in the batch.
         refused: the refused rows in the same columns, null where a value could not be read.
         refused_positions: their positions in the batch.
@@ -99,9 +101,8 @@ def normalise(texts: pa.Table, table: Table, *, decimal_comma: bool = False) -> 
         array, column_order = _column(texts, column, match, faults, decimal_comma)
         arrays.append(array)
         order += column_order
-    fields = [(column.name, column.kind.arrow_type) for column in columns]
-    schema = pa.schema([*fields, ("extra_columns", pa.string())])
-    typed = pa.Table.from_arrays([*arrays, _extra_columns(texts, match)], schema=schema)
+    names = [*(column.name for column in columns), "extra_columns"]
+    typed = pa.Table.from_arrays([*arrays, encoded(_extra_columns(texts, match))], names=names)
     refused_positions = np.array(sorted(faults.reasons), dtype=np.int64)
     good = np.ones(texts.num_rows, dtype=np.bool_)
     good[refused_positions] = False
@@ -143,10 +144,10 @@ def _column(
     order = DayOrder()
     for name in match.found.get(column.name, ()):
         array, seen = _typed(texts, column, name, faults, decimal_comma)
-        result = array if result is None else pc.coalesce(result, array)
+        result = array if result is None else _filled_from(result, array, column)
         order += seen
     if result is None:
-        return pa.nulls(texts.num_rows, column.kind.arrow_type), order
+        return pa.nulls(texts.num_rows, ENCODED if column.kind is Kind.TEXT else column.kind.arrow_type), order
     if result.null_count and needs_value(column):
         names = match.found[column.name]
         empty = np.asarray(pc.is_null(result))
@@ -155,6 +156,15 @@ def _column(
         faults.add(empty, None, lambda _: f"{names[0]} is empty; a row cannot be used without it: "
                                           "have the file exported again, or fill the value in")  # fmt: skip
     return result, order
+
+
+def _filled_from(newer: pa.Array, older: pa.Array, column: Column) -> pa.Array:
+    """The values of one column, and those of another where it has none."""
+    if not newer.null_count:
+        return newer
+    kind = column.kind.arrow_type
+    filled = pc.coalesce(newer.cast(kind), older.cast(kind))
+    return encoded(filled) if column.kind is Kind.TEXT else filled
 
 
 def _typed(
@@ -166,7 +176,7 @@ def _typed(
         return texts.column(name).combine_chunks(), DayOrder()
     delivered = _flat(texts, name)
     if column.kind is Kind.TEXT:
-        return _text(delivered, column), DayOrder()
+        return with_values(delivered, lambda values: _text(values, column)), DayOrder()
     if column.kind.is_decimal:
         numbers = _as_percent(delivered) if as_fraction else delivered
         array, bad = parse_decimals(numbers, column.kind, decimal_comma=decimal_comma)
@@ -229,13 +239,13 @@ def _extra_columns(texts: pa.Table, match: HeaderMatch) -> pa.Array:
         values = _flat(texts, name)
         if values.null_count == len(values):
             continue
-        encoded = values.dictionary_encode()
+        distinct = values.dictionary_encode()
         written = pa.array(
             [f"{json.dumps(name, ensure_ascii=False)}:{json.dumps(value, ensure_ascii=False)}," if value else ""
-             for value in encoded.dictionary.to_pylist()],
+             for value in distinct.dictionary.to_pylist()],
             pa.string(),
         )  # fmt: skip
-        members.append(written.take(encoded.indices).fill_null(""))
+        members.append(written.take(distinct.indices).fill_null(""))
     if not members:
         return pa.nulls(texts.num_rows, pa.string())
     joined = pc.utf8_rtrim(pc.binary_join_element_wise(*members, ""), characters=",")

@@ -9,13 +9,17 @@ from __future__ import annotations
 import calendar
 import re
 from collections import Counter
+from collections.abc import Mapping
 from datetime import date, datetime
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from transforms.documents import amended_invoices
 from transforms.errors import InputError
+from transforms.grouping import distinct_cases
+from transforms.texts import encoded, with_values
 
 
 def parse_period(text: str) -> str:
@@ -46,13 +50,17 @@ def last_day(period: str) -> date:
     return date(year, month, calendar.monthrange(year, month)[1])
 
 
-def invoice_periods(invoices: pa.Table, *lines: pa.Table) -> dict[str, str]:
+#: How many lines of an invoice, or what stands for it, start in which month.
+Months = Mapping[str, Counter[str]]
+
+
+def invoice_periods(invoices: pa.Table, *lines: Months) -> dict[str, str]:
     """Find the period of every invoice that a document or a line names.
 
     Args:
         invoices: rows of the invoices table.
-        lines: line tables (invoice_number, charge_start_date, source_file), reconciliation before usage: the first
-            table that names an invoice without a document decides.
+        lines: `charge_months` of each export's lines, reconciliation before usage: the first that names an invoice
+            without a document decides. Of equally common months the latest is taken.
 
     Returns:
         Period by invoice number. A credit note has the period of the invoice it amends, because it is subtracted
@@ -62,9 +70,9 @@ def invoice_periods(invoices: pa.Table, *lines: pa.Table) -> dict[str, str]:
     periods: dict[str, str] = {}
     for row in invoices.select(["invoice_number", "invoice_date", "billing_period_start_date"]).to_pylist():
         periods[row["invoice_number"]] = _document_period(row["billing_period_start_date"], row["invoice_date"])
-    for table in lines:
-        for invoice, period in _common_months(table).items():
-            periods.setdefault(invoice, period)
+    for months in lines:
+        for invoice, counts in months.items():
+            periods.setdefault(invoice, max(counts, key=lambda month: (counts[month], month)))
     return periods | {note: periods[amended] for note, amended in amended_invoices(invoices).items()}
 
 
@@ -73,47 +81,38 @@ def unbilled_key(source_file: str) -> str:
     return f"unbilled:{source_file}"
 
 
-def period_column(table: pa.Table, periods: dict[str, str]) -> pa.Array:
-    """The period of each row of a table with invoice_number and source_file, by `invoice_periods`."""
-    keys = invoice_keys(table).dictionary_encode()
-    found = pa.array([periods.get(key) for key in keys.dictionary.to_pylist()], pa.string())
-    return found.take(keys.indices)
-
-
-def invoice_keys(table: pa.Table) -> pa.Array:
-    """Invoice number, or what stands for it, of each row."""
-    numbers = _flat(table, "invoice_number")
+def invoice_keys(table: pa.Table) -> pa.DictionaryArray:
+    """Invoice number, or what stands for it, of each row of a table with invoice_number and source_file."""
+    numbers = encoded(table.column("invoice_number"))
     if not numbers.null_count:
         return numbers
-    files = _flat(table, "source_file").dictionary_encode()
-    stand_ins = pa.array([unbilled_key(name) for name in files.dictionary.to_pylist()], pa.string())
-    return pc.coalesce(numbers, stand_ins.take(files.indices))
+    files = with_values(table.column("source_file"), lambda names: pa.array(
+        [unbilled_key(name) for name in names.to_pylist()], pa.string()))  # fmt: skip
+    return pc.coalesce(numbers.cast(pa.string()), files.cast(pa.string())).dictionary_encode()
 
 
-def _flat(table: pa.Table, name: str) -> pa.Array:
-    column = table.column(name)
-    return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+def periods_of(keys: pa.DictionaryArray, periods: Mapping[str, str]) -> pa.DictionaryArray:
+    """The period of each row by its `invoice_keys`; null where it has none."""
+    return with_values(keys, lambda names: pa.array([periods.get(name) for name in names.to_pylist()], pa.string()))
+
+
+def charge_months(table: pa.Table) -> dict[str, Counter[str]]:
+    """How many lines of each invoice, or what stands for it, start in which month.
+
+    Args:
+        table: lines with invoice_number, charge_start_date and source_file.
+    """
+    keys = pa.table({"invoice": invoice_keys(table), "day": table.column("charge_start_date")})
+    numbers, cases = distinct_cases(keys, ("invoice", "day"))
+    counts = np.bincount(numbers, minlength=len(cases)).tolist()
+    months: dict[str, Counter[str]] = {}
+    for case, count in zip(cases, counts, strict=True):
+        if case["day"] is not None:
+            months.setdefault(case["invoice"], Counter())[month_of(case["day"])] += count
+    return months
 
 
 def _document_period(start: date | None, issued: datetime | None) -> str:
     if start is not None:
         return month_of(start)
     return month_before(month_of(issued)) if issued is not None else ""
-
-
-def _common_months(table: pa.Table) -> dict[str, str]:
-    """The most common month of charge start dates by invoice; of equally common ones the latest."""
-    if not table.num_rows:
-        return {}
-    counts = (
-        pa.table({"invoice": invoice_keys(table), "day": table.column("charge_start_date")})
-        .group_by(["invoice", "day"])
-        .aggregate([([], "count_all")])
-    )
-    months: dict[str, Counter[str]] = {}
-    for row in counts.to_pylist():
-        if row["day"] is not None:
-            months.setdefault(row["invoice"], Counter())[month_of(row["day"])] += row["count_all"]
-    return {
-        invoice: max(counter, key=lambda month: (counter[month], month)) for invoice, counter in months.items()
-    }

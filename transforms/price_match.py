@@ -72,6 +72,7 @@ class PriceAnswer:
         segment_source: how the segment is known.
         current: the row of the day charged for, where it is another one than the term is priced by.
         nearest: a row of the key, where none covers the day.
+        place: which of the cycles that were asked for it is.
     """
 
     outcome: Outcome
@@ -80,6 +81,7 @@ class PriceAnswer:
     segment_source: str = ""
     current: PriceRow | None = None
     nearest: PriceRow | None = None
+    place: int = 0
 
     def matches(self, unit_price: Decimal | None, currency: str, tolerance: Decimal = Decimal(0)) -> bool:
         """Whether a billed list price is this row's per charge cycle."""
@@ -114,11 +116,11 @@ class PriceBook:
     def answer(self, question: PriceQuestion, default_segment: str) -> PriceAnswer:
         """Find the row that a line is priced by."""
         best = PriceAnswer("not_found")
-        for cycle in question.cycles:
+        for place, cycle in enumerate(question.cycles):
             rows = self._candidates(question, cycle)
             if not rows:
                 continue
-            answer = replace(_judge(rows, question, cycle, default_segment), cycle=cycle)
+            answer = replace(_judge(rows, question, cycle, default_segment), cycle=cycle, place=place)
             if answer.matches(question.unit_price, question.currency, question.tolerance):
                 return answer
             if _RANKS[answer.outcome] > _RANKS[best.outcome]:

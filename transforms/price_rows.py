@@ -9,7 +9,6 @@ from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from transforms.money import EXACT, currency_exponent, decimals_of, divide, tidy
 from transforms.terms import Cycle
@@ -20,7 +19,7 @@ NO_END = datetime.max.replace(tzinfo=UTC)
 LONG_TERMS = ["P1Y", "P3Y", "P5Y"]
 #: Meters are separated in one way or another.
 _METER = re.compile(r"[^,;|\s]+")
-_READ = [
+READ = [
     "product_id", "sku_id", "term_duration", "billing_plan", "market", "currency", "unit_price", "erp_price", "segment",
     "pricing_tier_range_min", "pricing_tier_range_max", "effective_start_date", "effective_end_date",
     "last_updated_date", "meter_ids", "file_sha256", "source_file", "source_row",
@@ -79,13 +78,6 @@ class PriceRow:
         return f"{self.source_file} row {self.source_row}, valid {starts} to {ends}"
 
 
-def price_rows(price_lists: pa.Table, products: pa.Array) -> list[PriceRow]:
-    """The rows of price lists (columns of the price list table) for these products."""
-    published = _published(price_lists)
-    wanted = price_lists.select(_READ).filter(pc.is_in(price_lists.column("product_id"), products))
-    return [_row(row, published) for row in wanted.to_pylist()]
-
-
 def per_cycle(price: Decimal, per_term: int) -> Decimal:
     """A whole term's price per charge cycle; where the division does not end, rounded half up to ten decimals.
 
@@ -118,7 +110,8 @@ def same_unit_price(
     return bool(tolerance) and apart <= EXACT.multiply(term_price, tolerance)
 
 
-def _published(price_lists: pa.Table) -> dict[tuple[str, str], datetime]:
+def published_dates(price_lists: pa.Table) -> dict[tuple[str, str], datetime]:
+    """The newest effective start in each list, by its SHA-256 and name (columns of the price list table)."""
     newest = price_lists.group_by(["file_sha256", "source_file"]).aggregate([("effective_start_date", "max")])
     return {
         (row["file_sha256"], row["source_file"]): row["effective_start_date_max"] or NO_START
@@ -126,7 +119,9 @@ def _published(price_lists: pa.Table) -> dict[tuple[str, str], datetime]:
     }
 
 
-def _row(row: dict[str, Any], published: dict[tuple[str, str], datetime]) -> PriceRow:
+def price_row(row: dict[str, Any], published: dict[tuple[str, str], datetime]) -> PriceRow:
+    """A row of a price list (columns `READ`) as the matching needs it; `published` is of `published_dates`."""
+
     def upper(name: str) -> str:
         return str(row[name] or "").upper()
 

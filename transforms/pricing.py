@@ -1,9 +1,10 @@
-"""The list price of every line: asks the price books and lays the answers beside the lines."""
+"""The list price of every line: asks the price lists for each case there is and lays the answers beside the lines."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -13,30 +14,36 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.azure_prices import AzureLists, AzurePriceBook, AzureQuestion
-from transforms.categories import Categories, lowered, metered_usage
+from transforms.azure_prices import AzureQuestion
+from transforms.categories import Categories, metered_usage
+from transforms.digests import Hashes, mix, text_hashes, words_of, words_of_integers
 from transforms.grouping import distinct_cases
-from transforms.money import EXACT, Fixed, Integers, Mask
+from transforms.integers import Integers, Mask
+from transforms.money import EXACT, Fixed
 from transforms.policy import Policy
-from transforms.price_match import PriceAnswer, PriceBook, PriceQuestion, with_fee
-from transforms.price_rows import PriceRow, per_cycle, price_rows
-from transforms.tables.sources import PRICE_LIST
+from transforms.price_answers import OUTCOMES, AnswerColumns, PriceAnswers
+from transforms.price_lists import PriceLists
+from transforms.price_match import PriceAnswer, PriceQuestion
+from transforms.price_rows import PriceRow
 from transforms.terms import ChargeDates, Cycle, cycles_of
+from transforms.texts import lowered, values_and_codes, with_values
 
 Question = PriceQuestion | AzureQuestion
 
-_LICENCE = (
-    "product_id", "sku_id", "customer_country", "pricing_currency", "currency", "customer_id", "unit_price",
-    "billing_frequency", "term_and_billing_cycle", "charge_start_date", "charge_end_date", "subscription_start_date",
-    "subscription_end_date", "price_adjustment_description", "charge_type", "billable_quantity",
-)  # fmt: skip
+#: What term and charge cycle of a licence line are told by.
+_CYCLE = ("term_and_billing_cycle", "billing_frequency", "price_adjustment_description", "charge_type",
+          "charge_start_date", "charge_end_date", "subscription_start_date", "subscription_end_date")  # fmt: skip
+_LICENCE = ("product_id", "sku_id", "customer_country", "customer_id", "pricing_currency", "currency", "unit_price",
+            "billable_quantity", *_CYCLE)  # fmt: skip
 #: From which columns an Azure question is read, in the order of its fields; None where the export has no such column.
 _AZURE_LINE = ("product_id", "sku_id", "customer_country", "pricing_currency", None, "charge_start_date",
                "charge_end_date", "unit_price")  # fmt: skip
 _AZURE_USAGE = ("product_id", "sku_id", "customer_country", "pricing_currency", "meter_id", "usage_date", "usage_date",
                 "unit_price")  # fmt: skip
-_LOWERED = ("term_and_billing_cycle", "billing_frequency", "customer_id", "price_adjustment_description", "charge_type")
 _EXTENDED = re.compile(r"extended service terms? *[:-]? *([0-9]+(?:\.[0-9]+)?) *%")
+#: The year 9999 stands for no end.
+_NO_DAY = (date(9999, 1, 1) - date(1970, 1, 1)).days
+_NONE = -(2**31)
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ class Pricing:
     """What the price lists say of each line.
 
     Attributes:
-        outcome: `priced`, `not_found`, `not_effective`, or empty for a line that no list speaks of.
+        outcome: place in OUTCOMES: `priced`, `not_found`, `not_effective`, or empty for a line that no list speaks of.
         list_price: partner's price per charge cycle, pricing currency.
         erp_price: ERP price per charge cycle, pricing currency.
         erp_term_price: ERP price of the whole term.
@@ -53,169 +60,299 @@ class Pricing:
         full: days or months of the full charge cycle.
     """
 
-    outcome: np.ndarray[Any, Any]
+    outcome: Integers
     list_price: Fixed
     erp_price: Fixed
     erp_term_price: Fixed
     per_term: Integers
     billed: Integers
     full: Integers
-    _asked: Integers
-    _questions: list[Question]
-    _answers: list[PriceAnswer]
+    _numbers: Integers
+    _columns: AnswerColumns
+    _asked: tuple[_Asked, ...]
 
     @property
     def priced(self) -> Mask:
         """Lines with a list price."""
-        found: Mask = self.outcome == "priced"
+        return self.has("priced")
+
+    def has(self, outcome: str) -> Mask:
+        """Lines with that outcome."""
+        found: Mask = self.outcome == OUTCOMES.index(outcome)
         return found
 
     def question(self, row: int) -> Question:
         """What was asked for a line that a list ought to price."""
-        return self._questions[int(self._asked[row])]
+        asked, place = self._of(row)
+        return asked.question(place)
 
     def answer(self, row: int) -> PriceAnswer:
-        """What the price book answered for it."""
-        return self._answers[int(self._asked[row])]
+        """What the price lists answered for it."""
+        asked, place = self._of(row)
+        return asked.answer(place)
 
     def priced_by(self, row: int) -> tuple[PriceRow, Cycle]:
         """The price list row of a line with a list price, and the cycle it was applied to."""
-        answer = self.answer(row)
+        asked, place = self._of(row)
+        answer = asked.answer(place)
         assert answer.row is not None
-        assert answer.cycle is not None
-        return answer.row, answer.cycle
+        return answer.row, asked.cycle(place)
 
     def price_rows(self) -> dict[str, pa.Array]:
         """Where each line's price comes from: segment, its origin, and the price list's file and row."""
-        rows = [answer.row for answer in self._answers]
-        columns: dict[str, tuple[list[Any], pa.DataType]] = {
-            "segment": ([row.segment or None if row else None for row in rows], pa.string()),
-            "segment_source": ([answer.segment_source or None for answer in self._answers], pa.string()),
-            "price_file_sha256": ([row.file_sha256 if row else None for row in rows], pa.string()),
-            "price_source_file": ([row.source_file if row else None for row in rows], pa.string()),
-            "price_source_row": ([row.source_row if row else None for row in rows], pa.int64()),
-        }
-        codes = pa.array(self._asked, mask=self._asked < 0)
-        return {name: pa.array(values, kind).take(codes) for name, (values, kind) in columns.items()}
+        texts = {}
+        for name, (codes, values) in self._columns.texts.items():
+            found = codes[self._numbers]
+            texts[name] = pa.DictionaryArray.from_arrays(pa.array(found, pa.int32(), mask=found < 0), values)
+        rows = self._columns.source_row[self._numbers]
+        return {**texts, "price_source_row": pa.array(rows, pa.int64(), mask=rows < 0)}
 
-
-def price_lines(
-    recon: pa.Table, categories: Categories, price_lists: pa.Table, lists: AzureLists, policy: Policy
-) -> Pricing:
-    """Price every licence line and every Azure-plan line that is not free, trial or credit.
-
-    Args:
-        recon: reconciliation lines.
-        categories: their categories.
-        price_lists: rows of every price list loaded.
-        lists: the Azure plan lists of the lines' month.
-        policy: segments and tolerances by customer and the default ones.
-    """
-    rows = price_rows(price_lists, recon.column("product_id").unique())
-    licences = np.flatnonzero(categories.licence & ~categories.unpriced)
-    metered = categories.azure_plan & categories.first_party & ~categories.unpriced
-    return _pricing(
-        recon.num_rows,
-        _ask_licences(recon, licences, rows, policy),
-        _ask_azure(recon, np.flatnonzero(metered & _listed(recon, lists)), _AZURE_LINE, AzurePriceBook(rows, lists)),
-    )
-
-
-def price_usage(usage: pa.Table, price_lists: pa.Table, lists: AzureLists) -> Pricing:
-    """Price every daily usage line of Microsoft's own meters that is neither free nor paid by a credit or benefit.
-
-    Args:
-        usage: usage lines.
-        price_lists: rows of every price list loaded.
-        lists: the Azure plan lists of the lines' month.
-    """
-    if not lists.files:
-        return _pricing(usage.num_rows)
-    rows = price_rows(price_lists, usage.column("product_id").unique())
-    asked = np.flatnonzero(metered_usage(usage) & _listed(usage, lists))
-    return _pricing(usage.num_rows, _ask_azure(usage, asked, _AZURE_USAGE, AzurePriceBook(rows, lists)))
+    def _of(self, row: int) -> tuple[_Asked, int]:
+        for asked in self._asked:
+            place = int(np.searchsorted(asked.rows, row))
+            if place < len(asked.rows) and asked.rows[place] == row:
+                return asked, place
+        raise LookupError(f"nothing was asked for line {row}")
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """What was asked for which rows, and the answers; `codes` number the questions."""
+    """What was asked for which rows (ascending), and the answers' numbers; one question and cycle a row on demand."""
 
     rows: Integers
-    codes: Integers
-    questions: list[Question]
+    numbers: Integers
     answers: list[PriceAnswer]
+    question: Callable[[int], Question]
+    billed: Integers
+    full: Integers
+
+    def answer(self, place: int) -> PriceAnswer:
+        return self.answers[int(self.numbers[place])]
+
+    def cycle(self, place: int) -> Cycle:
+        """The line's own cycle; the answer's is that of the first line of the case."""
+        question, answer = self.question(place), self.answer(place)
+        assert answer.cycle is not None
+        return question.cycles[answer.place] if isinstance(question, PriceQuestion) else answer.cycle
 
 
-def _pricing(count: int, *parts: _Asked) -> Pricing:
-    asked = np.full(count, -1, dtype=np.int64)
-    questions: list[Question] = []
-    answers: list[PriceAnswer] = []
-    for part in parts:
-        asked[part.rows] = part.codes + len(answers)
-        questions += part.questions
-        answers += part.answers
-    cycles = [answer.cycle for answer in answers]
-    per_term = [cycle.per_term if cycle else 1 for cycle in cycles]
-    unit_prices = [_term_price(answer, answer.row.unit_price if answer.row else None) for answer in answers]
-    erp_prices = [_term_price(answer, answer.row.erp_price if answer.row else None) for answer in answers]
+class Pricer:
+    """Prices the lines of a period; keeps what the lists answered from part to part, and threads may share it."""
 
-    def spread(values: list[Any], default: Any, dtype: Any) -> np.ndarray[Any, Any]:
-        table = np.array([*values, default], dtype=dtype)
-        spread_out: np.ndarray[Any, Any] = table[asked]
-        return spread_out
+    def __init__(self, lists: PriceLists, policy: Policy) -> None:
+        """Price by these lists; the policy names segments and tolerances by customer and the default ones."""
+        self._lists = lists
+        self._policy = policy
+        self._answers = PriceAnswers()
+        self._cycles: dict[tuple[Any, ...], _Cycles] = {}
+        self._lock = threading.Lock()
 
-    return Pricing(
-        outcome=spread([answer.outcome for answer in answers], "", object),
-        list_price=_prices(_shares(unit_prices, per_term), asked),
-        erp_price=_prices(_shares(erp_prices, per_term), asked),
-        erp_term_price=_prices(erp_prices, asked),
-        per_term=spread(per_term, 1, np.int64),
-        billed=spread([cycle.billed if cycle else 1 for cycle in cycles], 1, np.int64),
-        full=spread([cycle.full if cycle else 1 for cycle in cycles], 1, np.int64),
-        _asked=asked,
-        _questions=questions,
-        _answers=answers,
-    )
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Pricer, (self._lists, self._policy)
+
+    def price_lines(self, recon: pa.Table, categories: Categories) -> Pricing:
+        """Price every licence line and every Azure-plan line that is not free, trial or credit.
+
+        Args:
+            recon: reconciliation lines.
+            categories: their categories.
+        """
+        licences = np.flatnonzero(categories.licence & ~categories.unpriced)
+        metered = categories.azure_plan & categories.first_party & ~categories.unpriced
+        azure = np.flatnonzero(metered & self._listed(recon))
+        return self._pricing(
+            recon.num_rows, self._ask_licences(recon, licences), self._ask_azure(recon, azure, _AZURE_LINE)
+        )
+
+    def price_usage(self, usage: pa.Table) -> Pricing:
+        """Price every daily usage line of Microsoft's own meters that is neither free nor paid by credit or benefit."""
+        if not self._lists.azure.files:
+            return self._pricing(usage.num_rows)
+        asked = np.flatnonzero(metered_usage(usage) & self._listed(usage))
+        return self._pricing(usage.num_rows, self._ask_azure(usage, asked, _AZURE_USAGE))
+
+    def _pricing(self, count: int, *parts: _Asked) -> Pricing:
+        columns = self._answers.columns()
+        numbers = np.full(count, len(columns.outcome) - 1, dtype=np.int64)
+        billed, full = np.ones(count, dtype=np.int64), np.ones(count, dtype=np.int64)
+        for part in parts:
+            numbers[part.rows] = part.numbers
+            billed[part.rows], full[part.rows] = part.billed, part.full
+        return Pricing(
+            columns.outcome[numbers], columns.list_price.take(numbers), columns.erp_price.take(numbers),
+            columns.erp_term_price.take(numbers), columns.per_term[numbers], billed, full, numbers, columns, parts,
+        )  # fmt: skip
+
+    def _ask_licences(self, recon: pa.Table, rows: Integers) -> _Asked:
+        lines = recon.select(list(_LICENCE)).take(pa.array(rows))
+        for name in _CYCLE[:4]:
+            lines = lines.set_column(_LICENCE.index(name), name, lowered(lines, name))
+        dates, cycles = self._cycles_of(lines)
+        on, charged = _term_days(lines)
+        later = (charged > on) & (on != _NONE) & (charged != _NONE)
+        named = np.ones(len(rows), dtype=np.bool_)
+        case = mix(
+            [
+                *(words_of(lines.column(name)) for name in ("product_id", "sku_id", "customer_country", "unit_price")),
+                words_of(_or_else(lines.column("pricing_currency"), lines.column("currency"))),
+                _taken(_words([one.offers for one in cycles]), dates),
+                self._span(on),
+                self._span(charged),
+                words_of_integers(later.astype(np.int64), named),
+                self._rules(lines.column("customer_id")),
+                self._quantities(lines),
+            ]
+        )  # fmt: skip
+
+        def question(place: int) -> PriceQuestion:
+            return self._licence_question({name: lines.column(name)[place].as_py() for name in _LICENCE})
+
+        def ask(place: int) -> PriceAnswer:
+            asked = question(place)
+            return self._lists.licences(asked.product_id.upper()).answer(asked, self._policy.default_segment)
+
+        numbers = self._answers.numbers(case, ask)
+        which = self._answers.columns().place[numbers]
+        wide = max((len(one.billed) for one in cycles), default=1)
+        billed, full = (
+            np.array([getattr(one, name) + (1,) * (wide - len(one.billed)) for one in cycles], dtype=np.int64).reshape(
+                len(cycles), wide
+            )[dates, which] if len(cycles) else np.ones(0, dtype=np.int64)
+            for name in ("billed", "full")
+        )  # fmt: skip
+        return _Asked(rows, numbers, self._answers.answers, question, billed, full)
+
+    def _cycles_of(self, lines: pa.Table) -> tuple[Integers, list[_Cycles]]:
+        """Each line's case of term and dates, and what the cases' cycles are."""
+        numbers, cases = distinct_cases(lines, _CYCLE)
+        found = []
+        for case in cases:
+            key = tuple(case.values())
+            cycles = self._cycles.get(key)
+            if cycles is None:
+                cycles = self._cycles[key] = _Cycles.of(_line_cycles(case))
+            found.append(cycles)
+        return numbers, found
+
+    def _span(self, days: Integers) -> tuple[Hashes, Hashes]:
+        """Words that tell between which two changes of the lists each day is."""
+        spans: Integers = np.searchsorted(self._lists.turning_days, days, "right")
+        return words_of_integers(spans, days != _NONE)
+
+    def _rules(self, customers: pa.ChunkedArray) -> tuple[Hashes, Hashes]:
+        """Words that tell what the policy says of the lines' customers."""
+        names, codes = values_and_codes(customers)
+        rules = [self._policy.of(name) for name in [*names.to_pylist(), None]]
+        return _taken(_words([f"{rule.segment} {rule.price_tolerance}" for rule in rules]), codes)
+
+    def _quantities(self, lines: pa.Table) -> tuple[Hashes, Hashes]:
+        """Words of the quantity, where the product has tiers."""
+        products, codes = values_and_codes(lines.column("product_id"))
+        tiered = np.array([product.upper() in self._lists.tiered for product in products.to_pylist()] + [False])[codes]
+        first, second = words_of(lines.column("billable_quantity"))
+        return np.where(tiered, first, np.uint64(0)), np.where(tiered, second, np.uint64(0))
+
+    def _licence_question(self, case: dict[str, Any]) -> PriceQuestion:
+        customer = self._policy.of(case["customer_id"])
+        dates = charge_dates(case, case["charge_type"])
+        product = case["product_id"] or ""
+        return PriceQuestion(
+            product,
+            case["sku_id"] or "",
+            case["customer_country"] or "",
+            case["pricing_currency"] or case["currency"] or "",
+            _line_cycles(case),
+            dates.term_start or dates.charge_start,
+            dates.charge_start,
+            case["unit_price"],
+            case["billable_quantity"] if product.upper() in self._lists.tiered else None,
+            customer.segment,
+            customer.price_tolerance,
+        )
+
+    def _ask_azure(self, table: pa.Table, rows: Integers, names: Sequence[str | None]) -> _Asked:
+        kept = pa.array(rows)
+        lines = {field: table.column(name).take(kept) for field, name in zip(AzureQuestion._fields, names, strict=True)
+                 if name}  # fmt: skip
+        words = [words_of(column) for field, column in lines.items() if field not in ("first", "last")]
+        for field in ("first", "last"):
+            words.append(self._span(_days(lines[field])))
+
+        def question(place: int) -> AzureQuestion:
+            line: dict[str, Any] = {field: column[place].as_py() for field, column in lines.items()}
+            product, sku, market, currency, meter = (line.get(field) or "" for field in AzureQuestion._fields[:5])
+            return AzureQuestion(
+                product, sku, market, currency, meter, line["first"], line["last"], line["unit_price"]
+            )
+
+        def ask(place: int) -> PriceAnswer:
+            asked = question(place)
+            return self._lists.metered(asked.product_id.upper()).answer(asked)
+
+        numbers = self._answers.numbers(mix(words), ask)
+        ones = np.ones(len(rows), dtype=np.int64)
+        return _Asked(rows, numbers, self._answers.answers, question, ones, ones)
+
+    def _listed(self, table: pa.Table) -> Mask:
+        """Lines for whose market and pricing currency an Azure plan list of the month is loaded."""
+        if not self._lists.azure.files:
+            return np.zeros(table.num_rows, dtype=np.bool_)
+        codes, cases = distinct_cases(table, ("customer_country", "pricing_currency"))
+        known = [
+            self._lists.azure.speak_of(case["customer_country"] or "", case["pricing_currency"] or "") for case in cases
+        ]
+        listed: Mask = np.array([*known, False])[codes]
+        return listed
 
 
-def _ask_licences(recon: pa.Table, rows: Integers, price_list: list[PriceRow], policy: Policy) -> _Asked:
-    tiered = {row.product_id for row in price_list if row.billing_plan and row.tier != (None, None)}
-    subset = recon.select(list(_LICENCE)).take(pa.array(rows))
-    for name in _LOWERED:
-        subset = subset.set_column(subset.column_names.index(name), name, lowered(subset, name))
-    codes, cases = distinct_cases(subset, [name for name in _LICENCE if tiered or name != "billable_quantity"])
-    questions = [_licence_question(case, tiered, policy) for case in cases]
-    book = PriceBook(price_list)
-    answers = [book.answer(question, policy.default_segment) for question in questions]
-    return _Asked(rows, codes, list(questions), answers)
+@dataclass(frozen=True)
+class _Cycles:
+    """The cycles that lines of one case may be sold in: what they are offered as, and their days."""
+
+    offers: str
+    billed: tuple[int, ...]
+    full: tuple[int, ...]
+
+    @classmethod
+    def of(cls, cycles: tuple[Cycle, ...]) -> _Cycles:
+        offers = " ".join(f"{cycle.term}/{cycle.plan}/{cycle.per_term}/{cycle.fee}" for cycle in cycles)
+        return cls(offers, tuple(cycle.billed for cycle in cycles) or (1,), tuple(
+            cycle.full for cycle in cycles) or (1,))  # fmt: skip
 
 
-def _ask_azure(table: pa.Table, rows: Integers, names: Sequence[str | None], book: AzurePriceBook) -> _Asked:
-    columns = [table.column(name) if name else pa.nulls(table.num_rows, pa.string()) for name in names]
-    texts = [pc.fill_null(column, "") if column.type == pa.string() else column for column in columns]
-    subset = pa.Table.from_arrays(texts, names=list(AzureQuestion._fields)).take(pa.array(rows))
-    codes, cases = distinct_cases(subset, AzureQuestion._fields)
-    questions = [AzureQuestion(**case) for case in cases]
-    return _Asked(rows, codes, list(questions), [book.answer(question) for question in questions])
-
-
-def _licence_question(case: dict[str, Any], tiered: set[str], policy: Policy) -> PriceQuestion:
-    customer = policy.of(case["customer_id"])
+def _line_cycles(case: Mapping[str, Any]) -> tuple[Cycle, ...]:
     dates = charge_dates(case, case["charge_type"])
     fee = extended_term_fee(case["price_adjustment_description"])
-    return PriceQuestion(
-        case["product_id"] or "",
-        case["sku_id"] or "",
-        case["customer_country"] or "",
-        case["pricing_currency"] or case["currency"] or "",
-        cycles_of(case["term_and_billing_cycle"], case["billing_frequency"], dates, fee),
-        dates.term_start or dates.charge_start,
-        dates.charge_start,
-        case["unit_price"],
-        case["billable_quantity"] if (case["product_id"] or "").upper() in tiered else None,
-        customer.segment,
-        customer.price_tolerance,
-    )
+    return cycles_of(case["term_and_billing_cycle"], case["billing_frequency"], dates, fee)
+
+
+def _term_days(lines: pa.Table) -> tuple[Integers, Integers]:
+    """The day each line's price was fixed, start or renewal of the term, and the first day charged."""
+    charged, term = (_days(lines.column(name)) for name in ("charge_start_date", "subscription_start_date"))
+    return np.where(term == _NONE, charged, term), charged
+
+
+def _days(column: pa.ChunkedArray) -> Integers:
+    """Days since 1970, _NONE where there is none."""
+    days: Integers = np.asarray(pc.fill_null(column.cast(pa.int32()), _NONE)).astype(np.int64)
+    return np.where(days >= _NO_DAY, _NONE, days)
+
+
+def _or_else(column: pa.ChunkedArray, other: pa.ChunkedArray) -> pa.Array:
+    """One text column, and where it is empty the other."""
+    own = with_values(column, lambda texts: pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts))
+    if not own.null_count:
+        return own
+    return pc.coalesce(own.cast(pa.string()), other.combine_chunks().cast(pa.string()))
+
+
+def _words(texts: Sequence[str]) -> tuple[Hashes, Hashes]:
+    hashes = text_hashes(pa.array(texts, pa.string()))
+    return hashes[:, 0], hashes[:, 1]
+
+
+def _taken(words: tuple[Hashes, Hashes], codes: Integers) -> tuple[Hashes, Hashes]:
+    return words[0][codes], words[1][codes]
 
 
 def charge_dates(line: Mapping[str, Any], charge_type: str) -> ChargeDates:
@@ -236,28 +373,3 @@ def extended_term_fee(price_adjustment: str) -> Decimal:
     """Fee of an Extended Service Term as a fraction, told by the price adjustment in lower case; 0 where none is."""
     found = _EXTENDED.search(price_adjustment)
     return EXACT.divide(Decimal(found[1]), Decimal(100)) if found else Decimal(0)
-
-
-def _listed(table: pa.Table, lists: AzureLists) -> Mask:
-    """Lines for whose market and pricing currency an Azure plan list of the month is loaded."""
-    if not lists.files:
-        return np.zeros(table.num_rows, dtype=np.bool_)
-    codes, cases = distinct_cases(table, ("customer_country", "pricing_currency"))
-    known = [lists.speak_of(case["customer_country"] or "", case["pricing_currency"] or "") for case in cases]
-    listed: Mask = np.array([*known, False])[codes]
-    return listed
-
-
-def _term_price(answer: PriceAnswer, price: Decimal | None) -> Decimal | None:
-    return None if answer.cycle is None or price is None else with_fee(price, answer.cycle)
-
-
-def _shares(prices: list[Decimal | None], per_term: list[int]) -> list[Decimal | None]:
-    return [
-        None if price is None else per_cycle(price, cycles) for price, cycles in zip(prices, per_term, strict=True)
-    ]
-
-
-def _prices(values: list[Decimal | None], asked: Integers) -> Fixed:
-    column = Fixed.from_arrow(pa.array([*values, None], PRICE_LIST["unit_price"].kind.arrow_type))
-    return column.take(asked)

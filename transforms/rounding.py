@@ -20,43 +20,58 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
+from transforms.columns import Kind
 from transforms.customer_rules import LineRules
+from transforms.integers import Integers, Mask, decimals_of_words
 from transforms.line_numbers import Coins, LineNumbers
-from transforms.money import Fixed, Mask
+from transforms.money import Fixed
+from transforms.wide import Wide
 
 Rule = Callable[[Fixed, Fixed, Fixed, Coins], Fixed]
-Names = np.ndarray[Any, Any]
 
 
 def _rule_a(price: Fixed, quantity: Fixed, rate: Fixed, coins: Coins) -> Fixed:
-    return ((price * quantity).round_down(coins.pricing) * rate).round_down(coins.billing)
+    priced = price.rounded_product(quantity, coins.pricing, half_up=False)
+    return priced.rounded_product(rate, coins.billing, half_up=False)
 
 
 def _rule_b(price: Fixed, quantity: Fixed, rate: Fixed, coins: Coins) -> Fixed:
-    return (price * rate).round_down(coins.billing) * quantity
+    return price.rounded_product(rate, coins.billing, half_up=False) * quantity
 
 
 def _rule_c(price: Fixed, quantity: Fixed, rate: Fixed, coins: Coins) -> Fixed:
-    return (price * quantity * rate).round_half_up(coins.billing)
+    return (price * quantity).rounded_product(rate, coins.billing, half_up=True)
 
 
 #: What a usage line may differ by, and how many decimals its recomputed charge is kept to.
 USAGE_TOLERANCE = Decimal("0.000001")
 USAGE_DECIMALS = 18
+#: High words of charges that 38 digits hold for certain.
+_LIMIT = np.uint64(2**61)
 
 RULES: dict[str, Rule] = {"A": _rule_a, "B": _rule_b, "C": _rule_c}
 
 
 @dataclass(frozen=True)
 class RoundingResult:
-    """Per row the rule that explains the subtotal (empty where none does) and the subtotal of the nearest rule."""
+    """Per row the place in RULES of the rule that explains the subtotal (-1: none) and the nearest rule's subtotal."""
 
-    rule: Names
+    place: Integers
     nearest: Fixed
+
+    @property
+    def unexplained(self) -> Mask:
+        """Rows that no rule explains."""
+        missing: Mask = self.place < 0
+        return missing
+
+    def rules(self) -> pa.DictionaryArray:
+        """The rules as a text column, null where none explains the subtotal."""
+        return _rule_column(self.place, [*RULES])
 
 
 def explain_subtotals(
@@ -93,16 +108,72 @@ def explain_subtotals(
             coins.take(rows), rules.column("print_tolerance", rows), rules.column("print_tolerance_per_unit", rows),
         )  # fmt: skip
         explained[rows[within]] = True
-    return RoundingResult(np.array([*names, ""], dtype=object)[np.where(explained, best, -1)], nearest)
+    return RoundingResult(np.where(explained, best, -1), nearest)
 
 
-def explain_usage(numbers: LineNumbers) -> RoundingResult:
+@dataclass(frozen=True)
+class UsageResult:
+    """Per usage line whether price × quantity × rate explains its charge.
+
+    Attributes:
+        explained: whether it does.
+        expected: the recomputed charge with eighteen decimals; null where it cannot be recomputed or is too large.
+        difference: the charge less the recomputed one; the whole charge where there is none.
+    """
+
+    explained: Mask
+    expected: pa.Array
+    difference: pa.Array
+
+    def rules(self) -> pa.DictionaryArray:
+        """`U` where the charge is explained, else null, as a text column."""
+        return _rule_column(np.where(self.explained, 0, -1), ["U"])
+
+
+def _rule_column(places: Integers, names: list[str]) -> pa.DictionaryArray:
+    codes = pa.array(places.astype(np.int32), mask=places < 0)
+    return pa.DictionaryArray.from_arrays(codes, pa.array(names, pa.string()))
+
+
+def explain_usage(numbers: LineNumbers) -> UsageResult:
     """Whether usage lines are price × quantity × rate; the product is kept to eighteen decimals."""
+    quick = _quick_usage(numbers)
+    if quick is not None:
+        return quick
     rows = len(numbers.subtotal)
-    expected = (numbers.effective * numbers.quantity * numbers.rate).round_half_up(np.full(rows, USAGE_DECIMALS))
-    close = (expected - numbers.subtotal).abs().compare(Fixed.constant(USAGE_TOLERANCE, rows)) <= 0
-    explained = close & expected.valid & numbers.subtotal.valid
-    return RoundingResult(np.where(explained, "U", "").astype(object), expected)
+    product = (numbers.effective * numbers.quantity * numbers.rate).round_half_up(np.full(rows, USAGE_DECIMALS))
+    close = (product - numbers.subtotal).abs().compare(Fixed.constant(USAGE_TOLERANCE, rows)) <= 0
+    explained = close & product.valid & numbers.subtotal.valid
+    expected = product.fitting(Kind.USAGE_AMOUNT)
+    difference = (numbers.subtotal - expected).where(expected.valid, numbers.subtotal)
+    return UsageResult(
+        explained,
+        expected.to_arrow(Kind.USAGE_AMOUNT),
+        difference.to_arrow(Kind.USAGE_AMOUNT),
+    )
+
+
+def _quick_usage(numbers: LineNumbers) -> UsageResult | None:
+    """The same in 128 bits; None where they are too few."""
+    priced = numbers.effective * numbers.rate
+    parts = (priced.units, numbers.quantity.units, numbers.subtotal.units)
+    if any(units.dtype != np.int64 for units in parts) or numbers.subtotal.scale > USAGE_DECIMALS:
+        return None
+    dropped = priced.scale + numbers.quantity.scale - USAGE_DECIMALS
+    product = Wide.product(priced.units, numbers.quantity.units)
+    expected = product.times(10**-dropped) if dropped < 0 else product.divided(dropped, half_up=True)
+    charge = Wide.of(numbers.subtotal.units).times(10 ** (USAGE_DECIMALS - numbers.subtotal.scale))
+    if expected is None or charge is None or (expected.high >= _LIMIT).any():
+        return None
+    valid = priced.valid & numbers.quantity.valid
+    difference = charge.minus(expected)
+    explained = valid & numbers.subtotal.valid & difference.at_most(int(USAGE_TOLERANCE.scaleb(USAGE_DECIMALS)))
+    high, low = (np.where(valid, *pair) for pair in zip(difference.words(), charge.words(), strict=True))
+    return UsageResult(
+        explained,
+        decimals_of_words(*expected.words(), Kind.USAGE_AMOUNT, valid),
+        decimals_of_words(high, low, Kind.USAGE_AMOUNT, numbers.subtotal.valid),
+    )
 
 
 def _within_print(

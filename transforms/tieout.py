@@ -8,18 +8,16 @@ explain.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from transforms.conservation import Account, Sums
 from transforms.documents import amended_invoices, is_credit_note, voided_invoices
 from transforms.findings import Finding, money_text
-from transforms.money import EXACT, Fixed, currency_exponent, divide
+from transforms.money import EXACT, currency_exponent, divide
 from transforms.policy import Policy
 from transforms.tables.results import INVOICE_TIEOUT
 
@@ -37,19 +35,27 @@ class _Family:
     currencies: set[str] = field(default_factory=set)
     voided: bool = False
 
+    def add(self, account: Account, amount: Decimal) -> None:
+        """Count what the lines of an invoice of the family add up to in one currency."""
+        self.currencies.add(account.currency)
+        if account.amount == "rows":
+            self.lines += int(amount)
+        elif account.amount == "total_amount":
+            self.total = EXACT.add(self.total, amount)
+        elif account.amount == "subtotal_amount":
+            self.subtotal = EXACT.add(self.subtotal, amount)
+
     @property
     def currency(self) -> str | None:
         return self.document["currency_code"] if self.document else min(self.currencies, default=None)
 
 
-def tie_out(
-    recon: pa.Table, usage: pa.Table, invoices: pa.Table, policy: Policy
-) -> tuple[pa.Table, list[Finding]]:
+def tie_out(sums: Sums, invoices: pa.Table, policy: Policy) -> tuple[pa.Table, list[Finding]]:
     """Compare every invoice of the period with its lines.
 
     Args:
-        recon: reconciliation lines (invoice_number, currency, subtotal, total).
-        usage: usage lines; they are only asked which invoices they name.
+        sums: rows, charge before tax and total of the lines of either export by invoice and currency; usage lines are
+            only asked which invoices they name.
         invoices: invoice documents.
         policy: tax rates.
 
@@ -57,7 +63,7 @@ def tie_out(
         Rows of the invoice tie-out table without run_id and period, and the findings INVOICE_TOTAL_MISMATCH,
         INVOICE_NOT_FOUND and INVOICE_WITHOUT_LINES.
     """
-    families = _families(recon, usage, invoices)
+    families = _families(sums, invoices)
     rows: list[dict[str, Any]] = []
     findings: list[Finding] = []
     for number in sorted(families):
@@ -70,7 +76,7 @@ def tie_out(
     return pa.Table.from_pylist(rows, schema), findings
 
 
-def _families(recon: pa.Table, usage: pa.Table, invoices: pa.Table) -> dict[str, _Family]:
+def _families(sums: Sums, invoices: pa.Table) -> dict[str, _Family]:
     documents = {row["invoice_number"]: row for row in invoices.to_pylist()}
     voided = voided_invoices(invoices)
     # What is void stands by itself, so that nothing of it is counted elsewhere.
@@ -86,38 +92,13 @@ def _families(recon: pa.Table, usage: pa.Table, invoices: pa.Table) -> dict[str,
             family(number).credits += abs(document["total_charges"])
         else:
             family(number).document = document
-    for number, sums in _sums(recon).items():
-        one = family(number)
-        one.lines += sums["lines"]
-        one.total += sums["total"]
-        one.subtotal += sums["subtotal"]
-        one.currencies |= sums["currencies"]
-    for number in usage.column("invoice_number").unique().drop_null().to_pylist():
-        family(number)
+    for account, amount in sums.items():
+        # Unbilled lines have no invoice.
+        if account.invoice_number:
+            one = family(account.invoice_number)
+            if account.kind == "invoice_recon":
+                one.add(account, amount)
     return families
-
-
-def _sums(recon: pa.Table) -> dict[str, dict[str, Any]]:
-    """Lines, totals and currencies by invoice number; lines without a number (unbilled) are left out."""
-    billed = recon.filter(pc.is_valid(recon.column("invoice_number")))
-    encoded = billed.column("invoice_number").combine_chunks().dictionary_encode()
-    numbers, codes = encoded.dictionary.to_pylist(), np.asarray(encoded.indices)
-    sums = {
-        name: Fixed.from_arrow(billed.column(name)).sum_by(codes, len(numbers)) for name in ("subtotal", "total")
-    }
-    currencies: dict[str, set[str]] = defaultdict(set)
-    for pair in billed.group_by(["invoice_number", "currency"]).aggregate([]).to_pylist():
-        currencies[pair["invoice_number"]].add(pair["currency"] or "")
-    counts = np.bincount(codes, minlength=len(numbers))
-    return {
-        number: {
-            "lines": int(counts[place]),
-            "subtotal": sums["subtotal"].decimal(place),
-            "total": sums["total"].decimal(place),
-            "currencies": currencies[number],
-        }
-        for place, number in enumerate(numbers)
-    }
 
 
 def _judge(family: _Family, policy: Policy) -> tuple[dict[str, Any], Finding | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -9,11 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.categories import Categories, lowered, metered_usage, true_mask
+from transforms.categories import Categories, categorise, metered_usage
+from transforms.digests import mix, text_hashes, words_of
 from transforms.findings import Finding, money_text, plain_number
-from transforms.grouping import RowsByCase, distinct_cases
+from transforms.grouping import distinct_cases
+from transforms.integers import Integers, Mask
 from transforms.line_reader import LineReader, rows_of
-from transforms.money import EXACT, Fixed, Mask, currency_exponent
+from transforms.money import EXACT, currency_exponent
+from transforms.records import METER_DAY, Array, Records
+from transforms.texts import lowered, where
 
 #: What usage and line may differ by for each day and meter: Microsoft cuts each to the cent (documented), in a currency
 #: of larger coins to those, and before the exchange to the pricing currency's cent.
@@ -22,68 +27,101 @@ PER_DAY_AND_METER = Decimal("0.01")
 #: Microsoft's partner earned credit for services managed, as a fraction (documented; measured on every credited row).
 EARNED_CREDIT = Decimal("0.15")
 
-_GROUP = ["invoice_number", "subscription_id", "product_id", "sku_id"]
+GROUP = ("invoice_number", "subscription_id", "product_id", "sku_id")
+#: Charges summed up by invoice, subscription (as it is spelt), product and SKU.
+CHARGES = pa.schema(
+    [*((name, pa.string()) for name in GROUP), ("amount", pa.decimal128(38, 18)), ("currency", pa.string()),
+     ("rate", pa.decimal128(38, 15))]
+)  # fmt: skip
+
+Key = tuple[str, ...]
+#: Gives the period's stored lines of a kind of export that equal one of the given rows in these columns.
+Fetch = Callable[[str, pa.Table], pa.Table]
 
 
-class _Charges:
-    """Charges summed up by invoice, subscription, product and SKU."""
-
-    def __init__(self, table: pa.Table, amount: str) -> None:
-        """Sum the column `amount`; a subscription's id varies in case."""
-        keys = {name: lowered(table, name) if name == "subscription_id" else pc.fill_null(table.column(name), "")
-                for name in _GROUP}  # fmt: skip
-        self.table = table
-        self.numbers, cases = distinct_cases(pa.table(keys), _GROUP)
-        self._sums = Fixed.from_arrow(table.column(amount)).sum_by(self.numbers, len(cases))
-        self._rows = RowsByCase(self.numbers, len(cases))
-        self.case = {tuple(case[name] for name in _GROUP): number for number, case in enumerate(cases)}
-
-    def total(self, key: tuple[str, ...]) -> Decimal:
-        """The sum of one group, 0 where there is none."""
-        number = self.case.get(key)
-        return Decimal(0) if number is None else self._sums.decimal(number) or Decimal(0)
-
-    def rows(self, key: tuple[str, ...]) -> list[int]:
-        """The rows of one group."""
-        number = self.case.get(key)
-        return [] if number is None else self._rows.rows(number)
+def billed_charges(recon: pa.Table, categories: Categories) -> pa.Table:
+    """What Azure-plan lines charge, by group (CHARGES)."""
+    azure = _azure_lines(recon, categories)
+    numbers, cases = distinct_cases(azure, GROUP)
+    return _charges(azure, numbers, cases, "subtotal", "currency")
 
 
-def check_usage(recon: pa.Table, categories: Categories, usage: pa.Table) -> list[Finding]:
+def used_charges(usage: pa.Table) -> tuple[pa.Table, Array]:
+    """What daily usage adds up to, by group (CHARGES), and the days and meters of each group (METER_DAY)."""
+    numbers, cases = distinct_cases(usage, GROUP)
+    charges = _charges(usage, numbers, cases, "billing_pre_tax_total", "billing_currency")
+    groups = text_hashes(pa.array([_group_name(_key(case)) for case in cases], pa.string()))[:, 0][numbers]
+    day_and_meter = [words_of(usage.column(name)) for name in ("usage_date", "meter_id")]
+    keys, _ = mix([(groups, groups), *day_and_meter])
+    _, first = np.unique(keys, return_index=True)
+    records = np.zeros(len(first), dtype=METER_DAY)
+    records["key"], records["group"] = keys[first], groups[first]
+    return charges, records
+
+
+def merged_charges(parts: Sequence[pa.Table]) -> pa.Table:
+    """Charges of several parts together (CHARGES)."""
+    together = pa.concat_tables([CHARGES.empty_table(), *parts])
+    sums = together.group_by(list(GROUP), use_threads=False).aggregate(
+        [("amount", "sum"), ("currency", "min"), ("rate", "max")]
+    )
+    return sums.rename_columns([*GROUP, "amount", "currency", "rate"]).cast(CHARGES)
+
+
+def check_usage(
+    billed: pa.Table, used: pa.Table, invoices: Collection[str], meter_days: Records, fetch: Fetch
+) -> list[Finding]:
     """USAGE_MISMATCH for each invoice, subscription, product and SKU whose usage is not what its lines charge.
 
     Only invoices that both exports speak of are compared. A finding names the line where there is only one.
+
+    Args:
+        billed: what Azure-plan lines charge (CHARGES).
+        used: what the daily usage adds up to (CHARGES).
+        invoices: the invoices of reconciliation lines, not only of Azure-plan ones.
+        meter_days: the days and meters of the usage.
+        fetch: gives single lines, for the findings.
     """
-    # What Microsoft credits for another reason than an Azure credit, an outage say, is not in the usage.
-    azure_credit = _matches(recon, "azure credit", "credit_reason_code")
-    azure = recon.filter(pa.array(categories.azure_plan & (~categories.credit | azure_credit)))
-    billed, used = _Charges(azure, "subtotal"), _Charges(usage, "billing_pre_tax_total")
-    invoices = set(recon.column("invoice_number").unique().to_pylist()) & {key[0] for key in used.case}
-    tolerances = _tolerances(used)
+    lines, usage = _groups(billed), _groups(used)
+    compared = {key[0] for key in usage} & set(invoices)
+    apart = {
+        key: abs(EXACT.subtract(_total(lines, key), _total(usage, key)))
+        for key in {*lines, *usage}
+        if key[0] in compared
+    }
+    suspects = sorted(key for key, amount in apart.items() if amount > _least(usage.get(key)))
+    counts = _count_meter_days(suspects, meter_days) if suspects else {}
     findings = []
-    for key in sorted(key for key in {*billed.case, *used.case} if key[0] in invoices):
-        tolerance = tolerances.get(used.case.get(key, -1), Decimal(0))
-        if abs(EXACT.subtract(billed.total(key), used.total(key))) > tolerance:
-            findings.append(_mismatch(key, billed, used, tolerance))
+    for key in suspects:
+        tolerance = EXACT.multiply(_least(usage.get(key)), Decimal(counts.get(key, 0)))
+        if apart[key] > tolerance:
+            findings.append(_mismatch(key, lines.get(key, []), usage.get(key, []), tolerance, fetch))
     return findings
 
 
-def check_partner_earned_credit(usage: pa.Table) -> list[Finding]:
-    """PEC_MISSING for each usage line that is eligible for partner earned credit and carries none.
+def without_earned_credit(usage: pa.Table) -> tuple[Mask, Mask]:
+    """Usage lines that are eligible for partner earned credit and carry none, and those that may carry some.
 
     Eligible is what Microsoft itself sells by the meter and charges for: not spot, not what a reservation or a savings
     plan covers, not what an Azure credit pays for, and not free of charge (reference §2.5).
+
+    Returns:
+        Lines without credit; and lines without a percentage whose credit type says that credit was applied. A file of
+        the basic attribute set has no percentages, there the type tells; in another file they carry none.
     """
     charged = (_sign(usage, "effective_unit_price") > 0) & (_sign(usage, "quantity") > 0)
     spot = _matches(usage, r"\bspot\b", "meter_name", "sku_name", "meter_sub_category")
-    none = _sign(usage, "partner_earned_credit_percentage") == 0
-    # The basic attribute set has no percentages; in a file of it the type of credit tells.
-    full = usage.filter(pc.is_valid(usage.column("partner_earned_credit_percentage"))).column("source_file").unique()
-    is_basic = ~true_mask(pc.is_in(usage.column("source_file"), full))
-    none &= ~(is_basic & _matches(usage, "partner earned credit applied", "credit_type"))
+    none = metered_usage(usage) & charged & ~spot & (_sign(usage, "partner_earned_credit_percentage") == 0)
+    blank = np.asarray(pc.is_null(usage.column("partner_earned_credit_percentage")))
+    untold = none & blank & _matches(usage, "partner earned credit applied", "credit_type")
+    return none & ~untold, untold
+
+
+def check_partner_earned_credit(usage: pa.Table, missing: Mask) -> list[Finding]:
+    """PEC_MISSING for each usage line of a mask (see `without_earned_credit`)."""
     reader, charges = LineReader(usage, "billing_currency"), usage.column("billing_pre_tax_total")
     findings = []
-    for row in rows_of(metered_usage(usage) & charged & ~spot & none):
+    for row in rows_of(missing):
         charge = charges[row].as_py()
         earned = EXACT.multiply(charge, EARNED_CREDIT)
         message = (
@@ -96,22 +134,76 @@ def check_partner_earned_credit(usage: pa.Table) -> list[Finding]:
     return findings
 
 
-def _tolerances(used: _Charges) -> dict[int, Decimal]:
-    """What each group of usage may differ by from its lines, by the group's number."""
-    usage = used.table.select(["usage_date", "meter_id", "billing_currency", "pc_to_bc_exchange_rate"])
-    numbered = usage.append_column("number", pa.array(used.numbers))
-    figures = [("billing_currency", "min"), ("pc_to_bc_exchange_rate", "max")]
-    daily = numbered.group_by(["number", "usage_date", "meter_id"]).aggregate(figures)
-    groups = daily.group_by("number").aggregate(
-        [("billing_currency_min", "min"), ("pc_to_bc_exchange_rate_max", "max"), ([], "count_all")]
-    )
-    return {
-        row["number"]: EXACT.multiply(
-            _per_day_and_meter(row["billing_currency_min_min"], row["pc_to_bc_exchange_rate_max_max"]),
-            Decimal(row["count_all"]),
-        )
-        for row in groups.to_pylist()
-    }
+def _azure_lines(recon: pa.Table, categories: Categories) -> pa.Table:
+    """The lines whose detail is daily usage."""
+    # What Microsoft credits for another reason than an Azure credit, an outage say, is not in the usage.
+    azure_credit = _matches(recon, "azure credit", "credit_reason_code")
+    return recon.filter(pa.array(categories.azure_plan & (~categories.credit | azure_credit)))
+
+
+def _charges(table: pa.Table, numbers: Integers, cases: list[dict[str, Any]], amount: str, currency: str) -> pa.Table:
+    values = {name: table.column(name).combine_chunks() for name in (amount, "pc_to_bc_exchange_rate")}
+    numbered = pa.table({"case": numbers, "amount": values[amount], "rate": values["pc_to_bc_exchange_rate"]})
+    sums = numbered.group_by("case", use_threads=False).aggregate([("amount", "sum"), ("rate", "max")]).sort_by("case")
+    first = _first_rows(numbers, len(cases))
+    keys = [pa.array([case[name] or "" for case in cases], pa.string()) for name in GROUP]
+    currencies = table.column(currency).take(pa.array(first)).cast(pa.string())
+    columns = [*keys, sums.column("amount_sum").cast(CHARGES.field("amount").type), currencies,
+               sums.column("rate_max").cast(CHARGES.field("rate").type)]  # fmt: skip
+    return pa.Table.from_arrays(columns, schema=CHARGES)
+
+
+def _first_rows(numbers: Integers, cases: int) -> Integers:
+    first = np.full(cases, len(numbers), dtype=np.int64)
+    np.minimum.at(first, numbers, np.arange(len(numbers)))
+    return first
+
+
+def _key(case: Mapping[str, Any]) -> Key:
+    """A group's key; a subscription's id varies in case."""
+    invoice, subscription, product, sku = (case[name] or "" for name in GROUP)
+    return invoice, subscription.strip().lower(), product, sku
+
+
+def _group_name(key: Key) -> str:
+    return "\x1f".join(key)
+
+
+def _groups(charges: pa.Table) -> dict[Key, list[dict[str, Any]]]:
+    """The rows of charges by group."""
+    groups: dict[Key, list[dict[str, Any]]] = {}
+    for row in charges.to_pylist():
+        groups.setdefault(_key(row), []).append(row)
+    return groups
+
+
+def _total(groups: Mapping[Key, list[dict[str, Any]]], key: Key) -> Decimal:
+    total = Decimal(0)
+    for row in groups.get(key, ()):
+        total = EXACT.add(total, row["amount"])
+    return total
+
+
+def _least(usage: list[dict[str, Any]] | None) -> Decimal:
+    """What a group of usage may differ by from its lines for each day and meter."""
+    if usage is None:
+        return Decimal(0)
+    currency = min((row["currency"] for row in usage if row["currency"]), default=None)
+    return _per_day_and_meter(currency, max((row["rate"] for row in usage if row["rate"] is not None), default=None))
+
+
+def _count_meter_days(keys: Sequence[Key], meter_days: Records) -> dict[Key, int]:
+    """How many days and meters each of these groups has."""
+    names = text_hashes(pa.array([_group_name(key) for key in keys], pa.string()))[:, 0]
+    order = np.argsort(names)
+    counts = np.zeros(len(keys), dtype=np.int64)
+    for group in meter_days.by_key():
+        _, first = np.unique(group["key"], return_index=True)
+        found = group["group"][first]
+        place = np.minimum(np.searchsorted(names, found, sorter=order), len(keys) - 1)
+        own = order[place]
+        np.add.at(counts, own[names[own] == found], 1)
+    return dict(zip(keys, counts.tolist(), strict=True))
 
 
 def _per_day_and_meter(currency: str | None, rate: Decimal | None) -> Decimal:
@@ -119,20 +211,25 @@ def _per_day_and_meter(currency: str | None, rate: Decimal | None) -> Decimal:
     return max(coin, EXACT.multiply(PER_DAY_AND_METER, rate or Decimal(1)))
 
 
-def _mismatch(key: tuple[str, ...], billed: _Charges, used: _Charges, tolerance: Decimal) -> Finding:
-    expected, actual, rows = used.total(key), billed.total(key), billed.rows(key)
+def _mismatch(
+    key: Key, lines: list[dict[str, Any]], usage: list[dict[str, Any]], tolerance: Decimal, fetch: Fetch
+) -> Finding:
+    expected, actual = _total({key: usage}, key), _total({key: lines}, key)
     message = (
         f"The daily usage adds up to {money_text(expected)}, the invoice's Azure-plan lines to {money_text(actual)}: "
         f"more apart than the {money_text(tolerance)} that cutting each day and meter to coins explains."
     )
-    if len(rows) == 1:
-        reader = LineReader(billed.table)
-        return reader.finding(rows[0], "USAGE_MISMATCH", message, expected=expected, actual=actual)
-    table, currency = (billed.table, "currency") if rows else (used.table, "billing_currency")
-    names = [*_GROUP, "customer_id", "customer_name", currency, "line_id"]
-    own = table.select(names).take(pa.array(rows or used.rows(key))).to_pylist()
+    kind, currency, charges = ("invoice_recon", "currency", lines) if lines else (
+        "daily_usage", "billing_currency", usage)  # fmt: skip
+    own = fetch(kind, pa.Table.from_pylist([{name: row[name] for name in GROUP} for row in charges],
+                                           pa.schema([CHARGES.field(name) for name in GROUP])))  # fmt: skip
+    if kind == "invoice_recon":
+        own = _azure_lines(own, categorise(own))
+        if own.num_rows == 1:
+            return LineReader(own).finding(0, "USAGE_MISMATCH", message, expected=expected, actual=actual)
+    names = [*GROUP, "customer_id", "customer_name", currency, "line_id"]
     # The same one whatever the order of the rows.
-    first = min(own, key=lambda row: row.pop("line_id"))
+    first = min(own.select(names).to_pylist(), key=lambda row: row.pop("line_id"))
     return Finding("USAGE_MISMATCH", message, expected_amount=expected, actual_amount=actual,
                    currency=first.pop(currency), **first)  # fmt: skip
 
@@ -140,7 +237,7 @@ def _mismatch(key: tuple[str, ...], billed: _Charges, used: _Charges, tolerance:
 def _matches(table: pa.Table, pattern: str, *names: str) -> Mask:
     found: Mask = np.zeros(table.num_rows, dtype=np.bool_)
     for name in names:
-        found |= true_mask(pc.match_substring_regex(lowered(table, name), pattern))
+        found |= where(lowered(table, name), lambda texts: pc.match_substring_regex(texts, pattern))
     return found
 
 

@@ -10,8 +10,9 @@ reference §2.9), and then only those count.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -20,85 +21,149 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.line_identity import charge_keys
-from transforms.money import Mask
+from transforms.grouping import distinct_cases
+from transforms.money import EXACT
+from transforms.periods import charge_months, invoice_keys, periods_of
+from transforms.tables.sources import BILLING_CURRENCY
+from transforms.texts import values_and_codes
 
-#: The column with the billing currency, by kind of export.
-BILLING_CURRENCY = {"invoice_recon": "currency", "daily_usage": "billing_currency"}
 #: Share of a file's charges that a newer file must repeat to be its newer version.
 REPEATED_SHARE = 0.5
+_UNBILLED = "unbilled lines in"
+
+#: First halves of the charge keys of a file's lines under one delivery key, each once.
+ChargesOf = Callable[[int, str], np.ndarray[Any, Any]]
+
+
+@dataclass
+class Survey:
+    """What the lines of one file are about.
+
+    Attributes:
+        source_file: its name.
+        delivered_at: when it was last written.
+        months: as `charge_months` counts them.
+        rows: lines by invoice key (see `transforms.periods.invoice_keys`) and delivery key (see `delivery_keys`).
+        totals: sums of Total by delivery key, of reconciliation lines.
+        currencies: billing currency by delivery key of unbilled lines.
+    """
+
+    source_file: str
+    delivered_at: datetime
+    months: dict[str, Counter[str]] = field(default_factory=dict)
+    rows: Counter[tuple[str, str]] = field(default_factory=Counter)
+    totals: dict[str, Decimal] = field(default_factory=dict)
+    currencies: dict[str, set[str]] = field(default_factory=dict)
+
+    def add(self, table: pa.Table, kind: str) -> None:
+        """Count some of the file's lines (SURVEYED columns, and source_file)."""
+        for invoice, counts in charge_months(table).items():
+            self.months.setdefault(invoice, Counter()).update(counts)
+        currency = BILLING_CURRENCY[kind]
+        keys = pa.table({"invoice": invoice_keys(table), "delivery": delivery_keys(table, kind),
+                         "currency": table.column(currency)})  # fmt: skip
+        numbers, cases = distinct_cases(keys, ("invoice", "delivery", "currency"))
+        counts = np.bincount(numbers, minlength=len(cases)).tolist()
+        for case, count in zip(cases, counts, strict=True):
+            self.rows[case["invoice"], case["delivery"]] += count
+            self.currencies.setdefault(case["delivery"], set()).add(case["currency"] or "")
+        if kind == "invoice_recon":
+            summed = pa.table({"case": numbers, "total": table.column("total")}).group_by("case", use_threads=False)
+            for row in summed.aggregate([("total", "sum")]).to_pylist():
+                key = cases[row["case"]]["delivery"]
+                self.totals[key] = EXACT.add(self.totals.get(key, Decimal(0)), row["total_sum"] or Decimal(0))
+
+
+#: The columns of an export that a survey reads, by kind.
+SURVEYED = {
+    "invoice_recon": ("invoice_number", "charge_start_date", "currency", "total"),
+    "daily_usage": ("invoice_number", "charge_start_date", "billing_currency"),
+}
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The lines that count, those that were left out, and a sentence for each file or currency that lost some."""
+    """Which lines do not count, by place of their file and delivery key, and a sentence for each file or currency."""
 
-    kept: pa.Table
-    left_out: pa.Table
-    notices: list[str]
+    left_out: frozenset[tuple[int, str]] = frozenset()
+    notices: tuple[str, ...] = ()
+
+    def counts(self, table: pa.Table, kind: str, file: int, periods: Mapping[str, str], period: str) -> pa.Array:
+        """Which lines of a file are of a period and count."""
+        own = pc.fill_null(pc.equal(periods_of(invoice_keys(table), periods).cast(pa.string()), period), False)
+        dropped = [key for place, key in self.left_out if place == file]
+        if dropped:
+            keys = delivery_keys(table, kind).cast(pa.string())
+            own = pc.and_(own, pc.invert(pc.is_in(keys, pa.array(dropped, pa.string()))))
+        return own
+
+
+def delivery_keys(table: pa.Table, kind: str) -> pa.DictionaryArray:
+    """What versions of a line are told apart by: its invoice, or that it is unbilled, in which currency."""
+    numbers = table.column("invoice_number")
+    if not numbers.null_count:
+        values, codes = values_and_codes(numbers)
+        return pa.DictionaryArray.from_arrays(pa.array(codes), values)
+    currencies = pc.fill_null(table.column(BILLING_CURRENCY[kind]).cast(pa.string()), "")
+    unbilled = pc.binary_join_element_wise(_UNBILLED, currencies, " ")
+    return pc.coalesce(numbers.cast(pa.string()), unbilled).combine_chunks().dictionary_encode()
 
 
 def select_lines(
-    table: pa.Table, kind: str, delivered_at: Mapping[str, datetime], totals: Mapping[str, Decimal]
-) -> Selection:
+    surveys: Mapping[int, Survey], kind: str, periods: Mapping[str, str], period: str,
+    totals: Mapping[str, Decimal], charges_of: ChargesOf,
+) -> Selection:  # fmt: skip
     """Leave out the unbilled lines of what is billed by now, and the lines of a file that a newer file repeats.
 
     Args:
-        table: typed lines of one period with invoice_number and source_file.
+        surveys: what each file of that kind holds, by its place among the files.
         kind: `invoice_recon` or `daily_usage`.
-        delivered_at: when each source file was last written.
+        periods: period by invoice key.
+        period: the one that is selected for.
         totals: invoice totals; where all files of an invoice together add up to it they are parts, not versions.
+        charges_of: gives the charges of a file; only asked where several files have lines of one delivery key.
     """
-    currency = BILLING_CURRENCY[kind]
-    superseded, notices = _superseded(table, currency)
-    keep = ~superseded
-    keys = pc.coalesce(
-        table.column("invoice_number"),
-        pc.binary_join_element_wise("unbilled lines in", pc.fill_null(table.column(currency), ""), " "),
-    )
-    groups = pa.table({"key": keys, "file": table.column("source_file")}).filter(pa.array(keep))
-    files: dict[str, list[str]] = {}
-    for pair in groups.group_by(["key", "file"]).aggregate([]).to_pylist():
-        files.setdefault(pair["key"], []).append(pair["file"])
-    for key in sorted(key for key, names in files.items() if len(names) > 1):
-        rows = np.flatnonzero(keep & np.asarray(pc.equal(keys, key)))
-        subset = table.take(pa.array(rows))
-        if kind == "invoice_recon" and pc.sum(subset.column("total")).as_py() == totals.get(key):
-            continue
-        ordered = sorted(files[key], key=lambda name: (delivered_at[name], name))
-        for older, newer in _repeated(subset, kind, ordered):
-            keep[rows[np.asarray(pc.equal(subset.column("source_file"), older))]] = False
-            what = key if key not in totals and key.startswith("unbilled") else f"invoice {key}"
-            notices.append(f"{what}: {newer} repeats the lines of {older}, which is left out")
-    return Selection(table.filter(pa.array(keep)), table.filter(pa.array(~keep)), notices)
+    own: dict[str, dict[int, int]] = defaultdict(dict)
+    for place, survey in surveys.items():
+        for (invoice, key), count in survey.rows.items():
+            if periods.get(invoice) == period:
+                own[key][place] = own[key].get(place, 0) + count
+    billed_in = {
+        currency for key, files in own.items() if not key.startswith(_UNBILLED)
+        for place in files for currency in surveys[place].currencies[key]
+    }  # fmt: skip
+    left_out: set[tuple[int, str]] = set()
+    notices = []
+    for key in sorted(own):
+        currency = key.removeprefix(f"{_UNBILLED} ")
+        if key.startswith(_UNBILLED) and currency in billed_in and currency:
+            left_out |= {(place, key) for place in own[key]}
+            notices.append(f"{sum(own[key].values())} unbilled lines in {currency} are left out: the period is billed "
+                           "in that currency")  # fmt: skip
+        elif len(own[key]) > 1:
+            for older, newer in _versions(key, list(own[key]), surveys, kind, totals, charges_of):
+                left_out.add((older, key))
+                what = key if key not in totals and key.startswith(_UNBILLED) else f"invoice {key}"
+                notices.append(f"{what}: {surveys[newer].source_file} repeats the lines of "
+                               f"{surveys[older].source_file}, which is left out")  # fmt: skip
+    return Selection(frozenset(left_out), tuple(notices))
 
 
-def _superseded(table: pa.Table, currency: str) -> tuple[Mask, list[str]]:
-    """Unbilled lines of a currency in which the period is billed."""
-    unbilled = pc.is_null(table.column("invoice_number"))
-    billed_in = table.filter(pc.invert(unbilled)).column(currency).combine_chunks().unique()
-    superseded = pc.and_(unbilled, pc.is_in(table.column(currency), billed_in))
-    lost = table.filter(superseded).column(currency).value_counts().to_pylist()
-    notices = [
-        f"{count['counts']} unbilled lines in {count['values']} are left out: the period is billed in that currency"
-        for count in lost
-    ]
-    return np.asarray(superseded, dtype=np.bool_), notices
-
-
-def _repeated(subset: pa.Table, kind: str, ordered: list[str]) -> list[tuple[str, str]]:
+def _versions(
+    key: str, places: Sequence[int], surveys: Mapping[int, Survey], kind: str, totals: Mapping[str, Decimal],
+    charges_of: ChargesOf,
+) -> Iterable[tuple[int, int]]:  # fmt: skip
     """Pairs of a file and the newer one that repeats it."""
-    first, _ = charge_keys(subset, kind)
-    names = np.asarray(subset.column("source_file").to_pandas())
-    keys: dict[str, np.ndarray[Any, Any]] = {name: np.unique(first[names == name]) for name in ordered}
-    pairs = []
-    for place, older in enumerate(ordered):
-        for newer in ordered[:place:-1]:
-            shared = len(np.intersect1d(keys[older], keys[newer], assume_unique=True))
-            if shared >= REPEATED_SHARE * len(keys[older]):
-                pairs.append((older, newer))
+    if kind == "invoice_recon" and sum(surveys[place].totals[key] for place in places) == totals.get(key):
+        return
+    ordered = sorted(places, key=lambda place: (surveys[place].delivered_at, surveys[place].source_file, place))
+    charges = {place: charges_of(place, key) for place in ordered}
+    for position, older in enumerate(ordered):
+        for newer in ordered[:position:-1]:
+            shared = len(np.intersect1d(charges[older], charges[newer], assume_unique=True))
+            if shared >= REPEATED_SHARE * len(charges[older]):
+                yield older, newer
                 break
-    return pairs
 
 
 def latest_documents(invoices: pa.Table, delivered_at: Mapping[str, datetime]) -> pa.Table:

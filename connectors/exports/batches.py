@@ -38,13 +38,22 @@ class TextBatch:
     unreadable: list[Unreadable] = field(default_factory=list)
 
 
+#: Parses some rows; whoever calls it may be another thread.
+Load = Callable[[], TextBatch]
+
+
+def loaded(batch: TextBatch) -> Load:
+    """Rows that are parsed already."""
+    return lambda: batch
+
+
 @dataclass(frozen=True)
 class Source:
     """A file whose column names are known and whose rows can be read, also repeatedly.
 
     Attributes:
         names: delivered column names; of JSON Lines those of the first lines.
-        read: gives the batches; with a list of names only those columns, else all.
+        read: gives what parses the batches, in their order; with a list of names only those columns, else all.
         may_have_decimal_comma: whether its delimiter leaves the comma free.
         names_may_grow: whether later rows may have columns that are not in `names` (JSON Lines).
         absent_is_null: whether a row may leave out a column in which it has no value (JSON), so that one that no row
@@ -52,7 +61,7 @@ class Source:
     """
 
     names: tuple[str, ...]
-    read: Callable[[Sequence[str] | None], Iterator[TextBatch]]
+    read: Callable[[Sequence[str] | None], Iterator[Load]]
     may_have_decimal_comma: bool = False
     names_may_grow: bool = False
     absent_is_null: bool = False

@@ -70,6 +70,7 @@ class Content:
         byte_count: size of the file on disk.
         modified_at: when the file on disk was last changed, UTC.
         form: how its records are written.
+        label: what the file is called where its name alone is ambiguous.
         remark: for `Form.OTHER` what it is instead, for `Form.BROKEN` (members of archives only) the whole message.
     """
 
@@ -81,11 +82,13 @@ class Content:
     form: Form
     remark: str
     open_raw: Callable[[], Iterator[bytes]]
+    label: str = ""
 
     @property
     def source_file(self) -> str:
         """The name that rows and messages carry: `file.csv` or `archive.zip!member.csv`."""
-        return f"{self.path.name}!{self.member}" if self.member else self.path.name
+        name = self.label or self.path.name
+        return f"{name}!{self.member}" if self.member else name
 
     def chunks(self) -> Iterator[bytes]:
         """The unpacked content piece by piece; text as UTF-8 without a byte order mark.

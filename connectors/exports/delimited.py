@@ -8,6 +8,7 @@ parses the rest as text.
 from __future__ import annotations
 
 import csv
+import functools
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from connectors.exports.batches import Rows, Source, TextBatch, Unreadable, is_utf8
+from connectors.exports.batches import Load, Rows, Source, TextBatch, Unreadable, is_utf8
 from connectors.exports.containers import Content
 from connectors.exports.rows import Mask, RowIndex, index_rows
 from transforms.errors import InputError
@@ -46,7 +47,7 @@ def open_delimited(content: Content) -> Source:
     """
     header = _read_header(content.head(), content.source_file)
 
-    def read(only: Sequence[str] | None) -> Iterator[TextBatch]:
+    def read(only: Sequence[str] | None) -> Iterator[Load]:
         return _read(content, header, only)
 
     return Source(header.names, read, may_have_decimal_comma=header.delimiter != ",")
@@ -77,8 +78,8 @@ def _unique(names: Sequence[str], known: set[str], file_name: str) -> tuple[str,
     return tuple(unique)
 
 
-def _read(content: Content, header: Header, only: Sequence[str] | None) -> Iterator[TextBatch]:
-    """Cut the stream into blocks of whole rows and parse each; the header is row 1 of the file."""
+def _read(content: Content, header: Header, only: Sequence[str] | None) -> Iterator[Load]:
+    """Cut the stream into blocks of whole rows to parse; the header is row 1 of the file."""
     delimiter = ord(header.delimiter)
     row = 1
     seen_header = False
@@ -93,7 +94,7 @@ def _read(content: Content, header: Header, only: Sequence[str] | None) -> Itera
                 keep[: positions[0] + 1] = False
                 index.broken[positions[0]] = False
                 seen_header = True
-        yield _parse(block, index, keep, numbers, header, content.source_file, only)
+        yield functools.partial(_parse, block, index, keep, numbers, header, content.source_file, only)
 
 
 def _blank(block: bytes, index: RowIndex, header: Header) -> Mask:

@@ -1,22 +1,20 @@
-"""Read a delivery: every export in a folder."""
+"""A delivery: every export in a folder."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-import pyarrow as pa
-
+from connectors.exports.batches import Source
 from connectors.exports.containers import Content, Form, open_contents
 from connectors.exports.identify import Identity, not_an_export, shown_path, unknown
 from connectors.exports.kinds import UNKNOWN, missing_sentence, recognise
 from connectors.exports.opening import open_source
-from connectors.exports.reader import FileRows, export_schema, read_rows, rejected_schema
+from connectors.exports.reader import ExportReader
 from transforms.errors import InputError
-from transforms.tables import EXPORT_TABLES
 
 
 @dataclass(frozen=True)
@@ -45,66 +43,78 @@ class SourceFile:
 
 
 @dataclass(frozen=True)
+class Export:
+    """One export of a folder: a file, or a member of an archive, of a known kind."""
+
+    content: Content
+    source: Source
+    kind: str
+
+    def reader(self) -> ExportReader:
+        """Reads its rows; it can be read repeatedly."""
+        return ExportReader(self.content, self.source, self.kind)
+
+    def file(self, reader: ExportReader) -> SourceFile:
+        """The export as a source file, when the reader has read it."""
+        content = self.content
+        return SourceFile(
+            path=content.path,
+            source_file=content.source_file,
+            file_sha256=content.file_sha256,
+            kind=self.kind,
+            byte_count=content.byte_count,
+            row_count=reader.row_count,
+            rejected_count=reader.rejected_count,
+            modified_at=content.modified_at,
+        )
+
+
+@dataclass(frozen=True)
 class Delivery:
     """What a folder of exports holds.
 
     Attributes:
-        files: the exports that were read, in the order of their paths.
-        tables: for each of the four kinds all its rows, as `EXPORT_TABLES` without `line_id` and `period`.
-        rejected: rows that could not be read, as `QUARANTINE` without `period`.
+        exports: the exports, in the order of their paths.
         skipped: files that are no exports, and repeated ones.
     """
 
-    files: list[SourceFile]
-    tables: dict[str, pa.Table]
-    rejected: pa.Table
+    exports: list[Export]
     skipped: list[Identity]
 
-
-@dataclass(frozen=True)
-class _Read:
-    content: Content
-    file: SourceFile
-    rows: FileRows
+    def of_kind(self, kind: str) -> dict[int, Export]:
+        """The exports of a kind, by their place among all."""
+        return {place: export for place, export in enumerate(self.exports) if export.kind == kind}
 
 
-def read_delivery(location: str | Path) -> Delivery:
-    """Read every export in a folder and its subfolders, or a single file.
+def open_delivery(location: str | Path) -> Delivery:
+    """Find every export in a folder and its subfolders, or take a single file.
 
-    Files with the same bytes, packed or not, are read once; rows are never dropped for being equal. Hidden files are
+    Files with the same bytes, packed or not, are taken once; rows are never dropped for being equal. Hidden files are
     ignored, files that are no exports are listed as skipped.
 
     Raises:
         InputError: the folder is missing or empty; or a file is an export that cannot be read as a whole (damaged,
             truncated, malformed, a required column missing, legacy): leaving it out would lose charges.
     """
-    paths = _delivered_paths(Path(location))
-    reads: list[_Read] = []
+    exports: list[Export] = []
     skipped: list[Identity] = []
     first_paths: dict[str, Path] = {}
+    paths = _delivered_paths(Path(location))
+    names = Counter(path.name for path in paths)
     for path in paths:
         for content in open_contents(path):
+            if names[path.name] > 1:
+                content = replace(content, label=path.relative_to(location).as_posix())
             first = first_paths.setdefault(content.file_sha256, path)
             if first != path:
                 skipped.append(_repeated(content, first.name))
                 break
-            found = _read(content)
+            found = _recognised(content)
             if isinstance(found, Identity):
                 skipped.append(found)
             else:
-                reads.append(found)
-    reads = _without_repeats(reads, skipped)
-    return Delivery(
-        files=[read.file for read in reads],
-        tables={
-            kind: pa.concat_tables(
-                [export_schema(kind).empty_table(), *(read.rows.rows for read in reads if read.file.kind == kind)]
-            )
-            for kind in EXPORT_TABLES
-        },
-        rejected=pa.concat_tables([rejected_schema().empty_table(), *(read.rows.rejected for read in reads)]),
-        skipped=skipped,
-    )
+                exports.append(found)
+    return Delivery(_without_repeats(exports, skipped), skipped)
 
 
 def _delivered_paths(location: Path) -> list[Path]:
@@ -122,7 +132,7 @@ def _delivered_paths(location: Path) -> list[Path]:
     return paths
 
 
-def _read(content: Content) -> _Read | Identity:
+def _recognised(content: Content) -> Export | Identity:
     if content.form is Form.BROKEN:
         raise InputError(content.remark)
     if content.form is Form.OTHER:
@@ -135,43 +145,29 @@ def _read(content: Content) -> _Read | Identity:
         return not_an_export(content, recognition)
     if recognition.missing and not source.absent_is_null:
         raise InputError(f"{content.source_file}: {missing_sentence(recognition.kind, recognition.missing)}")
-    rows = read_rows(content, source, recognition.kind)
-    file = SourceFile(
-        path=content.path,
-        source_file=content.source_file,
-        file_sha256=content.file_sha256,
-        kind=recognition.kind,
-        byte_count=content.byte_count,
-        row_count=rows.rows.num_rows,
-        rejected_count=rows.rejected.num_rows,
-        modified_at=content.modified_at,
-    )
-    return _Read(content, file, rows)
+    return Export(content, source, recognition.kind)
 
 
 def _repeated(content: Content, first: str) -> Identity:
     return unknown(shown_path(content), content.file_sha256, f"the same content as {first}, which is read once")
 
 
-def _without_repeats(reads: Iterable[_Read], skipped: list[Identity]) -> list[_Read]:
+def _without_repeats(exports: list[Export], skipped: list[Identity]) -> list[Export]:
     """Leave out files whose unpacked content was read before, as when an export lies there packed and unpacked.
 
-    Only files with equal counts are unpacked a second time to compare.
+    Only files that begin alike are unpacked as a whole to compare.
     """
-    by_counts: dict[tuple[str, int, int], list[_Read]] = {}
-    for read in reads:
-        by_counts.setdefault((read.file.kind, read.file.row_count, read.file.rejected_count), []).append(read)
-    kept: list[_Read] = []
+    heads = [(export.kind, export.content.head()) for export in exports]
+    kept: list[Export] = []
     first_names: dict[str, str] = {}
-    for read in reads:
-        alike = by_counts[read.file.kind, read.file.row_count, read.file.rejected_count]
-        if len(alike) > 1:
+    for export, head in zip(exports, heads, strict=True):
+        if heads.count(head) > 1:
             digest = hashlib.blake2b()
-            for chunk in read.content.chunks():
+            for chunk in export.content.chunks():
                 digest.update(chunk)
             if first := first_names.get(digest.hexdigest()):
-                skipped.append(_repeated(read.content, first))
+                skipped.append(_repeated(export.content, first))
                 continue
-            first_names[digest.hexdigest()] = read.file.source_file
-        kept.append(read)
+            first_names[digest.hexdigest()] = export.content.source_file
+        kept.append(export)
     return kept

@@ -122,7 +122,8 @@ def _describe(content: Content, source: Source, kind: str) -> Identity:
     currencies: set[str] = set()
     months: Counter[str] = Counter()
     seen: dict[str, None] = {}
-    for batch in source.read(None if source.names_may_grow else _wanted(source, kind)):
+    for load in source.read(None if source.names_may_grow else _wanted(source, kind)):
+        batch = load()
         rows += batch.texts.num_rows + len(batch.unreadable)
         seen.update(dict.fromkeys(batch.texts.column_names))
         found = match_headers(batch.texts.column_names, table).found

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from connectors.exports.batches import Source, TextBatch
+from connectors.exports.batches import Load, Source, loaded
 from connectors.exports.containers import Content
 from connectors.exports.json_values import EXACT, NESTED_TOO_DEEP, batch_of, compact_json, envelope, explain
 from transforms.errors import InputError
@@ -30,9 +30,9 @@ def open_document(content: Content) -> Source:
     records = _records(_decoded(content))
     names = tuple(dict.fromkeys(name for record in records for name in record))
 
-    def read(only: Sequence[str] | None) -> Iterator[TextBatch]:
+    def read(only: Sequence[str] | None) -> Iterator[Load]:
         rows = 1 + np.arange(len(records), dtype=np.int64)
-        yield batch_of(records, names if only is None else only, rows, lambda at: compact_json(records[at]))
+        yield loaded(batch_of(records, names if only is None else only, rows, lambda at: compact_json(records[at])))
 
     return Source(names, read, absent_is_null=True)
 

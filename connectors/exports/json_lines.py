@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.json
 
-from connectors.exports.batches import Source, TextBatch, Unreadable, is_utf8
+from connectors.exports.batches import Load, Source, TextBatch, Unreadable, is_utf8, loaded
 from connectors.exports.containers import Content
 from connectors.exports.json_values import EXACT, NESTED_TOO_DEEP, PLAIN, JsonNumber, batch_of, envelope, explain
 from connectors.exports.kinds import recognise
@@ -57,14 +57,14 @@ def open_lines(content: Content) -> Source:
     Raises:
         InputError: none of the first lines is JSON.
     """
-    first = next(_read_lines(content, None))
+    first = next(_read_lines(content, None))()
     if not first.texts.num_rows and first.unreadable:
         raise InputError(f"{content.source_file}: row {first.unreadable[0].source_row}: {first.unreadable[0].reason}")
     names = tuple(first.texts.column_names)
     return Source(names, lambda only: _read_lines(content, only), names_may_grow=True, absent_is_null=True)
 
 
-def _read_lines(content: Content, only: Sequence[str] | None) -> Iterator[TextBatch]:
+def _read_lines(content: Content, only: Sequence[str] | None) -> Iterator[Load]:
     row = 1
     shape: Shape | None = None
     for block in _blocks(content):
@@ -72,10 +72,10 @@ def _read_lines(content: Content, only: Sequence[str] | None) -> Iterator[TextBa
         if batch is None:
             batch, shape = _by_python(block, row, shape or {})
         row += len(batch.source_rows) + len(batch.unreadable)
-        yield batch if only is None else TextBatch(
+        yield loaded(batch if only is None else TextBatch(
             batch.texts.select([name for name in only if name in batch.texts.column_names]),
             batch.source_rows, batch.raw_text, batch.unreadable,
-        )  # fmt: skip
+        ))  # fmt: skip
 
 
 def _blocks(content: Content) -> Iterator[bytes]:

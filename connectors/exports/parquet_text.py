@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet
 
-from connectors.exports.batches import Source, TextBatch
+from connectors.exports.batches import Load, Source, TextBatch, loaded
 from connectors.exports.containers import Content
 from connectors.exports.json_values import compact_json
 from transforms.errors import InputError
@@ -40,7 +40,7 @@ def open_parquet(content: Content) -> Source:
     if len(set(names)) != len(names):
         raise InputError(f"{content.source_file}: a column stands twice in the Parquet file: remove one of them")
 
-    def read(only: Sequence[str] | None) -> Iterator[TextBatch]:
+    def read(only: Sequence[str] | None) -> Iterator[Load]:
         return _read(content, only)
 
     return Source(names, read)
@@ -58,7 +58,7 @@ def _is_bare(content: Content) -> bool:
         return file.read(4) == b"PAR1"
 
 
-def _read(content: Content, only: Sequence[str] | None) -> Iterator[TextBatch]:
+def _read(content: Content, only: Sequence[str] | None) -> Iterator[Load]:
     row = 1
     try:
         with _opened(content) as file:
@@ -66,7 +66,7 @@ def _read(content: Content, only: Sequence[str] | None) -> Iterator[TextBatch]:
                 texts = pa.table({name: _text(batch.column(name)) for name in batch.schema.names})
                 rows = row + np.arange(len(batch), dtype=np.int64)
                 row += len(batch)
-                yield TextBatch(texts, rows, functools.partial(_row_text, texts))
+                yield loaded(TextBatch(texts, rows, functools.partial(_row_text, texts)))
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InputError(f"{content.source_file}: damaged Parquet file: deliver it again") from error
 

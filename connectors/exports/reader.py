@@ -1,17 +1,17 @@
-"""Read one export: its rows typed, and its unreadable rows with the reason."""
+"""Read one export in parts: its rows typed, and its unreadable rows with the reason."""
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from connectors.exports.batches import Source, TextBatch, Unreadable
+from connectors.exports.batches import Load, Source, TextBatch, Unreadable, loaded
 from connectors.exports.containers import Content
 from connectors.exports.kinds import missing_sentence
 from transforms.columns import Column, Table
@@ -21,6 +21,7 @@ from transforms.headers import match_headers
 from transforms.normalise import Normalised, needs_value, normalise, uses_decimal_comma
 from transforms.tables import EXPORT_TABLES
 from transforms.tables.sources import QUARANTINE
+from transforms.texts import repeated, values_and_codes
 
 #: Columns that a run adds to the rows, because they depend on more than the file.
 ADDED_LATER = ("line_id", "period")
@@ -35,11 +36,27 @@ _FIGURES: dict[str, tuple[str | None, str | None, str | None, str]] = {
 
 
 @dataclass(frozen=True)
-class FileRows:
-    """The rows of one file: `rows` as `export_schema(kind)`, `rejected` as `rejected_schema()`."""
+class Part:
+    """Some rows of one file.
+
+    Attributes:
+        rows: the good ones in the columns of `export_schema`, texts dictionary-encoded, decimals at a scale that
+            holds them.
+        rejected: the others, as `rejected_schema()`; those that could not even be split are in `unreadable`.
+        names: the delivered columns.
+        day_order: how these rows write slashed dates.
+        unreadable: rows that could not be split into columns.
+    """
 
     rows: pa.Table
     rejected: pa.Table
+    names: tuple[str, ...]
+    day_order: DayOrder
+    unreadable: tuple[Unreadable, ...]
+
+
+#: Parses and types some rows; whoever calls it may be another thread.
+LoadPart = Callable[[], Part]
 
 
 def export_schema(kind: str) -> pa.Schema:
@@ -52,71 +69,113 @@ def rejected_schema() -> pa.Schema:
     return _without_added(QUARANTINE)
 
 
-def read_rows(content: Content, source: Source, kind: str) -> FileRows:
-    """Read every row of an export.
+class ExportReader:
+    """Reads an export part by part, and keeps what only the whole file tells.
 
     A decimal comma is accepted when the numbers say so: some have one and none has a dot, where the delimiter leaves
     the comma free; what the first numbers of a file say holds for all of it.
-
-    Raises:
-        InputError: the file cannot be read as a whole: damaged, required columns missing, or its dates are day
-            first, so that 1/2/2025 would be read wrongly.
     """
-    table = EXPORT_TABLES[kind]
-    reading = _Reading(content, kind)
-    for batch in source.read(None):
-        reading.add(batch, table, source)
-    missing = missing_columns(list(reading.names), table, source)
-    if missing:
-        raise InputError(f"{content.source_file}: {missing_sentence(kind, missing)}")
-    if reading.day_order.is_day_first:
-        raise InputError(
-            f"{content.source_file}: dates such as {reading.day_order.example} are written day first, which makes "
-            "others ambiguous: export it with dates month first (11/30/2025) or as 2025-11-30"
-        )
-    return reading.result()
 
-
-def missing_columns(names: Sequence[str], table: Table, source: Source) -> tuple[Column, ...]:
-    """Required columns that no row of an export has; where a row leaves out what is null, those that need a value."""
-    missing = match_headers(names, table).missing
-    return tuple(column for column in missing if not source.absent_is_null or needs_value(column))
-
-
-class _Reading:
-    """Collects the batches of one file."""
-
-    def __init__(self, content: Content, kind: str) -> None:
-        self.names: dict[str, None] = {}
-        self.day_order = DayOrder()
+    def __init__(self, content: Content, source: Source, kind: str) -> None:
+        self.row_count = 0
+        self.rejected_count = 0
         self._content = content
+        self._source = source
         self._kind = kind
-        self._decimal_comma: bool | None = None
-        self._rows: list[pa.Table] = []
-        self._rejected: list[pa.Table] = []
+        self._table = EXPORT_TABLES[kind]
+        self._names: dict[str, None] = {}
+        self._day_order = DayOrder()
         self._unreadable: list[Unreadable] = []
+        self._invoices: set[str] = set()
 
-    def add(self, batch: TextBatch, table: Table, source: Source) -> None:
-        self.names.update(dict.fromkeys(batch.texts.column_names))
-        self._unreadable.extend(batch.unreadable)
-        if source.may_have_decimal_comma and self._decimal_comma is None:
-            self._decimal_comma = uses_decimal_comma(batch.texts, table)
-        normalised = normalise(batch.texts, table, decimal_comma=bool(self._decimal_comma))
-        self.day_order += normalised.day_order
-        rows = batch.source_rows[normalised.positions]
-        self._rows.append(self._with_provenance(normalised.rows, rows))
-        if normalised.reasons:
-            self._rejected.append(self._refused(normalised, batch))
+    @property
+    def kind(self) -> str:
+        """Kind of export."""
+        return self._kind
+
+    def parts(self, columns: Collection[str] | None = None) -> Iterator[LoadPart]:
+        """What loads the rows, part by part in the order of the file.
+
+        Args:
+            columns: only these declared columns have values; None for all.
+        """
+        only = None if columns is None else self._delivered(columns)
+        decimal_comma: bool | None = None
+        for load in self._source.read(only):
+            if self._source.may_have_decimal_comma and decimal_comma is None:
+                batch = load()
+                decimal_comma = uses_decimal_comma(batch.texts, self._table)
+                load = loaded(batch)
+            yield functools.partial(self._part, load, bool(decimal_comma))
+
+    def count(self, part: Part) -> None:
+        """Take note of a part, in whatever order."""
+        self._names.update(dict.fromkeys(part.names))
+        self._day_order += part.day_order
+        self._unreadable.extend(part.unreadable)
+        self.row_count += part.rows.num_rows
+        self.rejected_count += part.rejected.num_rows + len(part.unreadable)
+        if "invoice_number" in part.rows.column_names:
+            values, _ = values_and_codes(part.rows.column("invoice_number"))
+            self._invoices.update(values.to_pylist())
+
+    def finish(self) -> pa.Table:
+        """Check what only the whole file tells, when all parts are counted.
+
+        Returns:
+            The rows that could not be split into columns, as `rejected_schema()`. Their amounts are unknown; their
+            invoice is the one of the file's that they name.
+
+        Raises:
+            InputError: required columns are missing, or dates are day first, so that 1/2/2025 would be read wrongly.
+        """
+        missing = missing_columns(list(self._names), self._table, self._source)
+        if missing:
+            raise InputError(f"{self._content.source_file}: {missing_sentence(self._kind, missing)}")
+        if self._day_order.is_day_first:
+            raise InputError(
+                f"{self._content.source_file}: dates such as {self._day_order.example} are written day first, which "
+                "makes others ambiguous: export it with dates month first (11/30/2025) or as 2025-11-30"
+            )
+        rows = sorted(self._unreadable, key=lambda row: row.source_row)
+        nothing = pa.nulls(len(rows), pa.string())
+        return self._quarantine(
+            rows=np.array([row.source_row for row in rows], dtype=np.int64),
+            reasons=[row.reason for row in rows],
+            raw_texts=[row.raw_text for row in rows],
+            invoice_number=pa.array([_named_invoice(row.raw_text, self._invoices) for row in rows], pa.string()),
+            subtotal=nothing,
+            total=nothing,
+            currency=nothing,
+        )
+
+    def _delivered(self, columns: Collection[str]) -> list[str] | None:
+        """The delivered names of declared columns; None where later rows may have other names."""
+        if self._source.names_may_grow:
+            return None
+        found = match_headers(self._source.names, self._table).found
+        return [name for column in columns for name in found.get(column, ())]
+
+    def _part(self, load: Load, decimal_comma: bool) -> Part:
+        batch = load()
+        normalised = normalise(batch.texts, self._table, decimal_comma=decimal_comma)
+        return Part(
+            rows=self._with_provenance(normalised.rows, batch.source_rows[normalised.positions]),
+            rejected=self._refused(normalised, batch) if normalised.reasons else rejected_schema().empty_table(),
+            names=tuple(batch.texts.column_names),
+            day_order=normalised.day_order,
+            unreadable=tuple(batch.unreadable),
+        )
 
     def _with_provenance(self, rows: pa.Table, source_rows: Any) -> pa.Table:
-        schema = export_schema(self._kind)
         provenance = {
-            "file_sha256": pa.repeat(self._content.file_sha256, rows.num_rows),
-            "source_file": pa.repeat(self._content.source_file, rows.num_rows),
+            "file_sha256": repeated(self._content.file_sha256, rows.num_rows),
+            "source_file": repeated(self._content.source_file, rows.num_rows),
             "source_row": pa.array(source_rows),
         }
-        columns = [provenance[name] if name in provenance else rows.column(name) for name in schema.names]
-        return pa.Table.from_arrays(columns, schema=schema)
+        names = export_schema(self._kind).names
+        columns = [provenance[name] if name in provenance else rows.column(name) for name in names]
+        return pa.Table.from_arrays(columns, names=names)
 
     def _refused(self, normalised: Normalised, batch: TextBatch) -> pa.Table:
         invoice, subtotal, total, currency = (
@@ -148,31 +207,27 @@ class _Reading:
         }
         return pa.table([given[name].cast(schema.field(name).type) for name in schema.names], schema=schema)
 
-    def result(self) -> FileRows:
-        rows = pa.concat_tables(self._rows) if self._rows else export_schema(self._kind).empty_table()
-        rejected = [*self._rejected, *self._unsplit(rows)]
-        if not rejected:
-            return FileRows(rows, rejected_schema().empty_table())
-        return FileRows(rows, pa.concat_tables(rejected).sort_by("source_row"))
 
-    def _unsplit(self, rows: pa.Table) -> Iterator[pa.Table]:
-        """The rows without columns: their amounts are unknown; the invoice is one of the file's that they name."""
-        if not self._unreadable:
-            return
-        numbers: set[str] = set()
-        if "invoice_number" in rows.column_names:
-            numbers = {number for number in pc.unique(rows.column("invoice_number")).to_pylist() if number}
-        invoices = [_named_invoice(row.raw_text, numbers) for row in self._unreadable]
-        nothing = pa.nulls(len(invoices), pa.string())
-        yield self._quarantine(
-            rows=np.array([row.source_row for row in self._unreadable], dtype=np.int64),
-            reasons=[row.reason for row in self._unreadable],
-            raw_texts=[row.raw_text for row in self._unreadable],
-            invoice_number=pa.array(invoices, pa.string()),
-            subtotal=nothing,
-            total=nothing,
-            currency=nothing,
-        )
+def read_whole(reader: ExportReader) -> tuple[pa.Table, pa.Table]:
+    """Read an export that is small: its rows as `export_schema`, and those in quarantine by their row.
+
+    Raises:
+        InputError: as `ExportReader.finish`.
+    """
+    schema = export_schema(reader.kind)
+    rows, rejected = [schema.empty_table()], []
+    for load in reader.parts():
+        part = load()
+        reader.count(part)
+        rows.append(part.rows.cast(schema))
+        rejected.append(part.rejected)
+    return pa.concat_tables(rows), pa.concat_tables([*rejected, reader.finish()]).sort_by("source_row")
+
+
+def missing_columns(names: Sequence[str], table: Table, source: Source) -> tuple[Column, ...]:
+    """Required columns that no row of an export has; where a row leaves out what is null, those that need a value."""
+    missing = match_headers(names, table).missing
+    return tuple(column for column in missing if not source.absent_is_null or needs_value(column))
 
 
 def _named_invoice(raw_text: str, numbers: set[str]) -> str | None:

@@ -1,15 +1,17 @@
 """Whole Arrow tables in and out of the warehouse, exactly.
 
-DuckDB takes and gives Arrow itself. PostgreSQL is fed and read through COPY with CSV made and parsed by Arrow, which
-keeps every decimal digit, tells an empty text from a missing one (quoted or not), and runs in the transaction of the
-connection it is given.
+DuckDB takes and gives Arrow itself. PostgreSQL is fed through COPY in its binary format (see `pgcopy`) and read through
+COPY with CSV parsed by Arrow, which keeps every decimal digit and tells an empty text from a missing one (quoted or
+not). Everything runs in the transaction of the connection it is given.
+
+A stream of batches is inserted batch by batch, each as it comes, in one transaction of `Warehouse.begin(loading=True)`.
 """
 
 from __future__ import annotations
 
-import io
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -18,6 +20,7 @@ import sqlalchemy as sa
 from duckdb_sqlalchemy import insert_from_arrow
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from connectors.warehouse import pgcopy
 from connectors.warehouse.schema import sql_table
 from transforms.columns import Table
 from transforms.errors import WarehouseError
@@ -27,27 +30,71 @@ _BATCH_ROWS = 65_536
 _BLOCK_BYTES = 16 * 1024 * 1024
 
 
-def insert_arrow(connection: sa.Connection, table: Table, rows: pa.Table) -> int:
-    """Insert `rows` into `table` and return how many they were.
+@dataclass(frozen=True)
+class Prepared:
+    """Rows of one table, ready for one engine; made by `prepare`.
+
+    Attributes:
+        table: the declared table.
+        count: how many rows.
+        rows: what DuckDB reads; None for PostgreSQL.
+        pieces: what PostgreSQL reads, in pieces of whole rows, about as long as the rows' texts; empty for DuckDB.
+    """
+
+    table: Table
+    count: int
+    rows: pa.Table | None
+    pieces: tuple[memoryview, ...] = ()
+
+
+def prepare(dialect: str, table: Table, rows: pa.Table | pa.RecordBatch) -> Prepared:
+    """Do all of an insert that needs no connection, so that several threads can do it at once.
+
+    Args:
+        dialect: `duckdb` or `postgresql` (`Warehouse.dialect`).
+        table: the declared table; `rows` may leave nullable columns out and have any order (see `Table.conform`).
+        rows: Arrow rows; texts may be dictionary-encoded.
+
+    Raises:
+        ValueError, pyarrow.ArrowInvalid: rows that do not fit the declaration (see `Table.conform`).
+    """
+    rows = table.conform(rows, keep_dictionaries=True)
+    if dialect == "duckdb":
+        return Prepared(table, rows.num_rows, rows)
+    return Prepared(table, rows.num_rows, None, tuple(pgcopy.encode(rows)))
+
+
+def insert_prepared(connection: sa.Connection, prepared: Prepared) -> int:
+    """Insert what `prepare` made for the connection's engine and return how many rows they were.
+
+    The calling thread lets other threads run Python meanwhile. DuckDB asks for the interpreter again for each buffer
+    that numpy or Python owns, which costs up to 5 ms each while another thread runs Python; Arrow's own are free.
+
+    Raises:
+        WarehouseError: a text that PostgreSQL cannot keep (it has no NUL character).
+    """
+    if not prepared.count:
+        return 0
+    if prepared.rows is not None:
+        insert_from_arrow(connection, sql_table(prepared.table), prepared.rows)
+    else:
+        _copy_in(connection, prepared.table, prepared.pieces)
+    return prepared.count
+
+
+def insert_arrow(connection: sa.Connection, table: Table, rows: pa.Table | pa.RecordBatch) -> int:
+    """Insert `rows` into `table` and return how many they were: `prepare` and `insert_prepared` in one.
 
     Args:
         connection: an open transaction of the warehouse.
         table: the declared table; `rows` may leave nullable columns out and have any order (see `Table.conform`).
-        rows: Arrow table.
+        rows: Arrow rows; texts may be dictionary-encoded.
 
     Raises:
         ValueError, pyarrow.ArrowInvalid: rows that do not fit the declaration (see `Table.conform`).
         WarehouseError: a text that PostgreSQL cannot keep (it has no NUL character).
     """
-    rows = table.conform(rows)
-    count: int = rows.num_rows
-    if not count:
-        return 0
-    if connection.dialect.name == "duckdb":
-        insert_from_arrow(connection, sql_table(table), rows)
-    else:
-        _copy_in(connection, table, rows)
-    return count
+    return insert_prepared(connection, prepare(connection.dialect.name, table, rows))
 
 
 def read_arrow(connection: sa.Connection, statement: sa.Executable, schema: pa.Schema) -> pa.Table:
@@ -81,22 +128,17 @@ def _duckdb_batches(connection: sa.Connection, statement: sa.Executable, schema:
             yield from pa.Table.from_batches([batch]).cast(schema).to_batches()
 
 
-def _copy_in(connection: sa.Connection, table: Table, rows: pa.Table) -> None:
+def _copy_in(connection: sa.Connection, table: Table, pieces: Iterable[memoryview]) -> None:
     from psycopg.errors import CharacterNotInRepertoire
 
     quote = connection.dialect.identifier_preparer.quote
     columns = ", ".join(quote(name) for name in table.names)
-    options = pyarrow.csv.WriteOptions(include_header=False, batch_size=_BATCH_ROWS)
+    statement = f"copy {quote(table.name)} ({columns}) from stdin (format binary)"
     driver: Any = connection.connection.driver_connection
     try:
-        with (
-            driver.cursor() as cursor,
-            cursor.copy(f"copy {quote(table.name)} ({columns}) from stdin (format csv)") as copy,
-        ):
-            for batch in rows.to_batches(_BATCH_ROWS):
-                text = io.BytesIO()
-                pyarrow.csv.write_csv(batch, text, options)
-                copy.write(text.getbuffer())
+        with driver.cursor() as cursor, cursor.copy(statement) as copy:
+            for piece in (pgcopy.HEADER, *pieces, pgcopy.TRAILER):
+                copy.write(piece)
     except CharacterNotInRepertoire as error:
         raise WarehouseError(f"PostgreSQL cannot keep a text of {table.name}: {error.diag.message_primary}") from None
 

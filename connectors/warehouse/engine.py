@@ -12,7 +12,7 @@ import random
 import re
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,9 @@ from transforms.errors import SettingsError, WarehouseError
 
 SETTING = "CSP_BILLING_WAREHOUSE_URL"
 LOCK_TIMEOUT_SECONDS = 30
+
+#: Of the whole DuckDB instance. What does not fit the memory is written to the file or beside it.
+_LOADING_SETTINGS = {"threads": 1, "memory_limit": "384MiB"}
 
 _POSTGRESQL_DRIVERS = ("postgresql", "postgresql+psycopg", "postgres")
 _EXAMPLES = "duckdb:///folder/warehouse.duckdb or postgresql+psycopg://user:password@host/database"
@@ -51,16 +54,33 @@ class Warehouse:
     _reader: sa.Engine
 
     @contextmanager
-    def begin(self) -> Iterator[sa.Connection]:
+    def begin(self, loading: bool = False) -> Iterator[sa.Connection]:
         """One transaction: committed at the end, rolled back by an exception, the connection closed either way.
+
+        Args:
+            loading: for inserting millions of rows batch by batch: DuckDB keeps to one thread and 384 MiB, since
+                it would otherwise hold what was inserted in up to 80 % of the machine's memory, and several threads
+                take longer for a batch than one. Where the file is already open in this process, its other
+                connections are kept to that too.
 
         Raises:
             WarehouseError: the database cannot be reached, or another process keeps the DuckDB file.
         """
         if self.path is not None:
             _make_folder(self.path.parent)
-        with self._connect(self.engine) as connection, connection.begin():
-            yield connection
+        with self._connect(self.engine) as connection:
+            settings = _LOADING_SETTINGS if loading and self.path is not None else {}
+            for name, value in settings.items():
+                connection.exec_driver_sql(f"set {name} = '{value}'")
+            connection.commit()
+            try:
+                with connection.begin():
+                    yield connection
+            finally:
+                # An instance that refuses even this is closed, and its settings are gone with it.
+                with suppress(DBAPIError):
+                    for name in settings:
+                        connection.exec_driver_sql(f"reset {name}")
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from connectors.warehouse.bulk import insert_arrow, read_arrow
 from connectors.warehouse.schema import sql_table
-from connectors.warehouse.sources import write_files, write_sources
+from connectors.warehouse.sources import write_files
 from transforms.columns import Table
 from transforms.errors import InputError
 from transforms.tables.results import FINDINGS, INVOICE_TIEOUT, LINES, RUN_FILES, RUNS
@@ -24,40 +24,37 @@ _LATEST_RUNS = sa.table("latest_runs", sa.column("period", sa.Text), sa.column("
 _SEVERITIES = ("block", "warn", "info")
 
 
+def open_run(connection: sa.Connection) -> None:
+    """Begin to write a run; no other one is written at the same time.
+
+    DuckDB has one writer anyway. On PostgreSQL bulk tables have no key that would stop two runs from writing the same
+    partition.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("lock table runs in share row exclusive mode")
+
+
 def write_run(
     connection: sa.Connection,
     run: Mapping[str, Any],
     files: pa.Table,
     run_files: pa.Table,
-    sources: Mapping[str, pa.Table] | None,
-    rejected: pa.Table,
-    lines: pa.Table,
     findings: pa.Table,
     tieout: pa.Table,
 ) -> None:
-    """Write one run and, unless they stand unchanged, the source rows of its period.
+    """Write a run whose lines are written.
 
     Args:
-        connection: an open transaction.
+        connection: the transaction of `open_run`.
         run: one row of RUNS by column name.
         files: columns of SOURCE_FILES; files already known are left as they are.
         run_files: columns of RUN_FILES.
-        sources: the period's rows by kind, and whole price lists (see `write_sources`); None leaves the source
-            tables and the quarantine untouched.
-        rejected: columns of QUARANTINE.
-        lines: columns of LINES.
         findings: columns of FINDINGS.
         tieout: columns of INVOICE_TIEOUT.
     """
-    if connection.dialect.name == "postgresql":
-        # Bulk tables have no key that would stop two runs from writing the same partition at once.
-        connection.exec_driver_sql("lock table runs in share row exclusive mode")
     connection.execute(sql_table(RUNS).insert(), [dict(run)])
-    if sources is None:
-        write_files(connection, files)
-    else:
-        write_sources(connection, run["period"], files, sources, rejected)
-    for table, rows in ((RUN_FILES, run_files), (LINES, lines), (FINDINGS, findings), (INVOICE_TIEOUT, tieout)):
+    write_files(connection, files)
+    for table, rows in ((RUN_FILES, run_files), (FINDINGS, findings), (INVOICE_TIEOUT, tieout)):
         insert_arrow(connection, table, rows)
 
 

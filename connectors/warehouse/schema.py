@@ -76,6 +76,21 @@ VIEW_VERSIONS = Table(
 metadata = _build((*ALL_TABLES, VIEW_VERSIONS))
 
 
+#: Tables that live as long as a transaction or connection does; they are never part of the schema.
+_temporary: dict[str, sa.Table] = {}
+
+
 def sql_table(table: Table) -> sa.Table:
-    """The SQLAlchemy table of a declared table."""
-    return metadata.tables[table.name]
+    """The SQLAlchemy table of a declared table, or of one made by `temporary_table`."""
+    found = metadata.tables.get(table.name)
+    return _temporary[table.name] if found is None else found
+
+
+def create_temporary(connection: sa.Connection, table: Table) -> None:
+    """Create a table that is there for the transaction (DuckDB: the connection) and is seen by it alone."""
+    columns = [sa.Column(column.name, sql_type(column.kind)) for column in table.columns]
+    made = sa.Table(table.name, sa.MetaData(), *columns, prefixes=["TEMPORARY"])
+    if connection.dialect.name == "postgresql":
+        made.dialect_options["postgresql"]["on_commit"] = "DROP"
+    made.create(connection)
+    _temporary[table.name] = made

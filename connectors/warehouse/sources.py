@@ -5,51 +5,40 @@ A period is one partition: writing it again replaces it whole. Price lists have 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pyarrow as pa
-import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from connectors.warehouse.bulk import insert_arrow, read_arrow
 from connectors.warehouse.schema import sql_table
-from transforms.errors import InputError
 from transforms.tables import EXPORT_TABLES
 from transforms.tables.sources import INVOICES, PRICE_LIST, QUARANTINE, SOURCE_FILES
+from transforms.texts import is_one_of
 
 #: Kinds of export that belong to a billing period.
 PERIOD_KINDS = ("invoice_recon", "daily_usage", "invoices")
-PRICE_LIST_KIND = "price_list"
 
 
-def write_sources(
-    connection: sa.Connection, period: str, files: pa.Table, sources: Mapping[str, pa.Table], rejected: pa.Table
-) -> None:
-    """Replace a period's source rows, and add the price lists and files that are new.
+def clear_period(connection: sa.Connection, period: str) -> None:
+    """Take out a period's source rows and its quarantine, to be written anew."""
+    for table in (*(EXPORT_TABLES[kind] for kind in PERIOD_KINDS), QUARANTINE):
+        connection.execute(sql_table(table).delete().where(sql_table(table).c.period == period))
+
+
+def write_documents(connection: sa.Connection, invoices: pa.Table, prices: pa.Table, rejected: pa.Table) -> None:
+    """Write what belongs to a period besides its lines, and the price lists that are new.
 
     Args:
         connection: an open transaction.
-        period: YYYY-MM; the rows of the other kinds in `sources` all belong to it.
-        files: columns of SOURCE_FILES, every file the rows came from.
-        sources: rows by kind, columns of EXPORT_TABLES; a kind that is absent counts as no rows.
+        invoices: columns of INVOICES, one row a document; a document of another period comes to this one.
+        prices: columns of PRICE_LIST without order, whole lists.
         rejected: columns of QUARANTINE.
-
-    Raises:
-        InputError: an invoice document is delivered twice, by files that are not the same.
     """
-    for kind in PERIOD_KINDS:
-        table = EXPORT_TABLES[kind]
-        connection.execute(sql_table(table).delete().where(sql_table(table).c.period == period))
-        if kind in sources:
-            if kind == "invoices":
-                _make_way_for_invoices(connection, sources[kind])
-            insert_arrow(connection, table, sources[kind])
-    quarantine = sql_table(QUARANTINE)
-    connection.execute(quarantine.delete().where(quarantine.c.period == period))
+    table = sql_table(INVOICES)
+    numbers = invoices["invoice_number"].to_pylist()
+    connection.execute(table.delete().where(table.c.invoice_number.in_(numbers)))
+    insert_arrow(connection, INVOICES, invoices)
     insert_arrow(connection, QUARANTINE, rejected)
-    if PRICE_LIST_KIND in sources:
-        insert_arrow(connection, PRICE_LIST, _of_new_files(connection, sources[PRICE_LIST_KIND]))
-    write_files(connection, files)
+    insert_arrow(connection, PRICE_LIST, _of_new_files(connection, prices))
 
 
 def write_files(connection: sa.Connection, files: pa.Table) -> None:
@@ -63,6 +52,13 @@ def write_files(connection: sa.Connection, files: pa.Table) -> None:
     known = {tuple(row) for row in connection.execute(sa.select(table.c.file_sha256, table.c.source_file))}
     keys = zip(files["file_sha256"].to_pylist(), files["source_file"].to_pylist(), strict=True)
     insert_arrow(connection, SOURCE_FILES, files.filter(pa.array([key not in known for key in keys], pa.bool_())))
+
+
+def has_period(connection: sa.Connection, kind: str, period: str) -> bool:
+    """Whether a period has rows of one kind in PERIOD_KINDS."""
+    table = sql_table(EXPORT_TABLES[kind])
+    found = connection.execute(sa.select(sa.literal(1)).where(table.c.period == period).limit(1)).first()
+    return found is not None
 
 
 def read_source(connection: sa.Connection, kind: str, period: str) -> pa.Table:
@@ -90,21 +86,8 @@ def _in_file_order(rows: pa.Table) -> pa.Table:
     return rows.sort_by(order)
 
 
-def _make_way_for_invoices(connection: sa.Connection, rows: pa.Table) -> None:
-    """An invoice document is kept once, also when it now counts to another period than it did."""
-    numbers = rows["invoice_number"].to_pylist()
-    for index, number in enumerate(numbers):
-        first = numbers.index(number)
-        if first != index:
-            one, other = (rows["source_file"][at].as_py() for at in (first, index))
-            raise InputError(f"invoice {number} is in {one} and again in {other}; take one of them out of the exports")
-    table = sql_table(INVOICES)
-    connection.execute(table.delete().where(table.c.invoice_number.in_(numbers)))
-
-
 def _of_new_files(connection: sa.Connection, prices: pa.Table) -> pa.Table:
     """The rows of lists whose content is not in the warehouse, under whatever name."""
     table = sql_table(PRICE_LIST)
     loaded = connection.execute(sa.select(table.c.file_sha256).distinct()).scalars().all()
-    known = pc.is_in(prices["file_sha256"], value_set=pa.array(loaded, pa.string()))
-    return prices.filter(pc.invert(known))
+    return prices.filter(pa.array(~is_one_of(prices["file_sha256"], loaded)))

@@ -17,18 +17,19 @@ import pytest
 
 from connectors.exports import delimited, gzip_members
 from connectors.exports import json_lines as json_lines_module
-from connectors.exports.delivery import Delivery, read_delivery
 from connectors.exports.identify import identify
 from tests.exports.written import (
     INVOICE,
     PRICE_ROW,
     RECON_HEADER,
     RECON_LINE,
+    Delivery,
     csv_text,
     gzipped,
     json_lines,
     line,
     read,
+    read_delivery,
     recon_rows,
     zipped,
 )

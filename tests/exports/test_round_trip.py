@@ -17,9 +17,8 @@ import pyarrow as pa
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from connectors.exports.delivery import read_delivery
 from connectors.exports.identify import identify
-from tests.exports.written import RECON_LINE, csv_text, gzipped, json_lines, zipped
+from tests.exports.written import RECON_LINE, csv_text, gzipped, json_lines, read_delivery, zipped
 from transforms.columns import Column, Kind, Table
 from transforms.errors import InputError
 from transforms.normalise import is_identifying

@@ -14,8 +14,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from connectors.exports.delivery import read_delivery
 from connectors.exports.identify import identify
+from tests.exports.written import read_delivery
 from transforms.columns import Column
 from transforms.headers import fold
 from transforms.tables import EXPORT_TABLES

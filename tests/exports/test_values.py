@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from connectors.exports.delivery import Delivery, read_delivery
 from connectors.exports.identify import identify
 from tests.exports.written import (
     INVOICE,
@@ -21,10 +20,12 @@ from tests.exports.written import (
     RECON_HEADER,
     RECON_LINE,
     USAGE_LINE,
+    Delivery,
     csv_text,
     json_lines,
     line,
     read,
+    read_delivery,
     recon_rows,
 )
 from transforms.errors import InputError

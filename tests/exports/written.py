@@ -8,10 +8,16 @@ import io
 import json
 import zipfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from connectors.exports.delivery import Delivery, read_delivery
+import pyarrow as pa
+
+from connectors.exports.delivery import SourceFile, open_delivery
+from connectors.exports.identify import Identity
+from connectors.exports.reader import export_schema, read_whole, rejected_schema
+from transforms.tables import EXPORT_TABLES
 
 RECON_HEADER = [
     "PartnerId", "CustomerId", "CustomerName", "CustomerDomainName", "CustomerCountry", "InvoiceNumber",
@@ -117,6 +123,31 @@ def zipped(members: dict[str, bytes]) -> bytes:
         for name, data in members.items():
             archive.writestr(name, data)
     return out.getvalue()
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A folder of exports with all its rows: by kind as `export_schema`, and those that could not be read."""
+
+    files: list[SourceFile]
+    tables: dict[str, pa.Table]
+    rejected: pa.Table
+    skipped: list[Identity]
+
+
+def read_delivery(location: Path) -> Delivery:
+    """Read every export in a folder, or a single file, as a whole."""
+    delivery = open_delivery(location)
+    tables = {kind: [export_schema(kind).empty_table()] for kind in EXPORT_TABLES}
+    files, rejected = [], [rejected_schema().empty_table()]
+    for export in delivery.exports:
+        reader = export.reader()
+        rows, refused = read_whole(reader)
+        files.append(export.file(reader))
+        tables[export.kind].append(rows)
+        rejected.append(refused)
+    joined = {kind: pa.concat_tables(parts) for kind, parts in tables.items()}
+    return Delivery(files, joined, pa.concat_tables(rejected), delivery.skipped)
 
 
 def read(folder: Path, data: bytes | str, name: str = "export") -> Delivery:

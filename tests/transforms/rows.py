@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from transforms.categories import categorise
 from transforms.columns import Table
-from transforms.conservation import added, sums_of_quarantine, sums_of_source
-from transforms.line_identity import line_ids
+from transforms.digests import TableDigest, combined_digest
+from transforms.documents import voided_invoices, without_voided
+from transforms.judging import PROVENANCE, Judge
+from transforms.line_identity import charge_keys, line_ids, number_occurrences
 from transforms.policy import Policy
-from transforms.reconcile import PeriodRows, Reconciliation, reconcile
-from transforms.tables import DAILY_USAGE, INVOICE_RECON, INVOICES, PRICE_LIST, QUARANTINE
+from transforms.price_lists import PriceLists
+from transforms.pricing import Pricer
+from transforms.reconcile import conclude, renumbered
+from transforms.standing import PREVIOUS, seat_records
+from transforms.tables import DAILY_USAGE, INVOICE_RECON, INVOICES, LINES, PRICE_LIST, QUARANTINE
+from transforms.tally import Total
 
 OPEN_END = datetime(9999, 11, 30, 23, 59, 59, tzinfo=UTC)
 
@@ -110,12 +120,12 @@ def _typed(table: Table, name: str, value: Any) -> Any:
 def recon_rows(*rows: Mapping[str, Any], file: str = "recon.csv") -> pa.Table:
     """Reconciliation lines with their identity."""
     table = table_of(INVOICE_RECON, LINE, rows, file)
-    return INVOICE_RECON.conform(_identified(table, "invoice_recon"))
+    return INVOICE_RECON.conform(identified(table, "invoice_recon"))
 
 
 def usage_rows(*rows: Mapping[str, Any], file: str = "usage.csv.gz") -> pa.Table:
     """Usage lines with their identity."""
-    return DAILY_USAGE.conform(_identified(table_of(DAILY_USAGE, USAGE, rows, file), "daily_usage"))
+    return DAILY_USAGE.conform(identified(table_of(DAILY_USAGE, USAGE, rows, file), "daily_usage"))
 
 
 def price_rows(*rows: Mapping[str, Any], file: str = "prices.csv") -> pa.Table:
@@ -145,26 +155,127 @@ def month(
     policy: Policy | None = None,
     **more: Any,
 ) -> Reconciliation:
-    """Reconcile a month that is sound unless told otherwise; `more` are other attributes of PeriodRows."""
+    """Reconcile a month that is sound unless told otherwise; `more` goes to `reconcile`."""
     lines = recon_rows({}) if recon is None else recon
     total = sum((value for value in lines.column("total").to_pylist() if value is not None), Decimal(0))
     currency = lines.column("currency")[0].as_py()
     usage = usage_rows() if usage is None else usage
-    rejected = rejected_rows() if rejected is None else rejected
-    parts = [sums_of_source(lines, "invoice_recon"), sums_of_source(usage, "daily_usage"), sums_of_quarantine(rejected)]
-    rows = PeriodRows(
-        period="2025-11",
-        recon=lines,
-        usage=usage,
-        invoices=invoice_rows({"total_charges": total, "currency_code": currency}) if invoices is None else invoices,
-        price_lists=price_rows({}) if prices is None else prices,
-        rejected=rejected,
-        previous=recon_rows() if previous is None else previous,
-        delivered=added(*parts),
-        left_out={},
+    documents = invoice_rows({"total_charges": total, "currency_code": currency}) if invoices is None else invoices
+    return reconcile(
+        lines,
+        usage,
+        documents,
+        price_rows({}) if prices is None else prices,
+        rejected_rows() if rejected is None else rejected,
+        recon_rows() if previous is None else previous,
+        policy or Policy(),
         **more,
     )
-    return reconcile(rows, policy or Policy())
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """What was concluded of a month."""
+
+    lines: pa.Table
+    findings: pa.Table
+    tieout: pa.Table
+
+    @property
+    def blocking(self) -> int:
+        """Findings of severity block."""
+        severities: list[str] = self.findings.column("severity").to_pylist()
+        return severities.count("block")
+
+    @property
+    def content_digest(self) -> str:
+        """Digest of what was concluded, wherever it was delivered."""
+        lines, findings = TableDigest(), TableDigest()
+        lines.add(self.lines.drop_columns(list(PROVENANCE)))
+        findings.add(self.findings.drop_columns(["source_file", "source_row", "message"]))
+        return combined_digest(lines.hexdigest(), findings.hexdigest())
+
+
+def reconcile(
+    recon: pa.Table,
+    usage: pa.Table,
+    invoices: pa.Table,
+    prices: pa.Table,
+    rejected: pa.Table,
+    previous: pa.Table,
+    policy: Policy,
+    *,
+    delivered_lists: frozenset[str] = frozenset(),
+    mapped_customers: frozenset[str] = frozenset(),
+    rows_a_part: int = 1_000_000,
+) -> Reconciliation:
+    """Judge the lines of November 2025 part by part and conclude, in memory."""
+    period = "2025-11"
+    stored = {"invoice_recon": recon, "daily_usage": usage, "previous": previous}
+    places = _places(recon, usage)
+    judge = Judge(period, policy, invoices, Pricer(PriceLists(prices, period, delivered_lists), policy))
+    total, judged = Total(), []
+    for kind in ("invoice_recon", "daily_usage"):
+        for place, (sha, name) in enumerate(places):
+            rows = stored[kind].filter(pc.and_(pc.equal(stored[kind].column("file_sha256"), sha),
+                                               pc.equal(stored[kind].column("source_file"), name)))  # fmt: skip
+            for first in range(0, rows.num_rows, rows_a_part):
+                part = rows.slice(first, rows_a_part).combine_chunks().drop_columns(["line_id", "period"])
+                done = judge.judge(part, kind, place)
+                total.add(done.tally)
+                judged.append(done)
+    voided = voided_invoices(invoices)
+    before = without_voided(previous, voided)
+    earlier = _places(before)
+    files = [earlier.index(pair) for pair in _pairs(before)]
+    total.seats.add(seat_records(before, categorise(before), np.array(files, dtype=np.uint32) + np.uint32(PREVIOUS)))
+
+    def fetch(kind: str, wanted: pa.Table) -> pa.Table:
+        names = wanted.column_names
+        asked = {tuple(value or "" for value in row.values()) for row in wanted.to_pylist()}
+        own = [tuple(value or "" for value in row.values()) in asked for row in stored[kind].select(names).to_pylist()]
+        return stored[kind].filter(pa.array(own, pa.bool_()))
+
+    conclusion = conclude(
+        total, period=period, policy=policy, invoices=invoices, rejected=rejected, files=places,
+        previous_files=earlier, mapped_customers=mapped_customers, fetch=fetch,
+    )  # fmt: skip
+    lines = [LINES.conform(done.lines.append_column("run_id", pa.repeat("r", done.lines.num_rows)).append_column(
+        "period", pa.repeat(period, done.lines.num_rows))) for done in judged]  # fmt: skip
+    findings = pa.concat_tables([conclusion.findings, *(done.findings for done in judged)])
+    kinds = ["invoice_recon" if place in _places(recon) else "daily_usage" for place in places]
+    changed = {
+        (row["source_file"], row["source_row"]): row["line_id"]
+        for numbered in renumbered(total, kinds, places, fetch) for row in numbered.lines.to_pylist()
+    }  # fmt: skip
+    order = [(name, "ascending") for name in ("code", "invoice_number", "line_id", "message")]
+    return Reconciliation(
+        _renumbered(pa.concat_tables([LINES.schema.empty_table(), *lines]), changed).drop_columns(["run_id", "period"]),
+        _renumbered(findings, changed).sort_by(order),
+        conclusion.tieout,
+    )
+
+
+def _renumbered(rows: pa.Table, changed: Mapping[tuple[str, int], str]) -> pa.Table:
+    """Lines or findings with the identities that lines got after they were judged."""
+    ids = [
+        changed.get((row["source_file"], row["source_row"]), row["line_id"]) if row["line_id"] else None
+        for row in rows.select(["source_file", "source_row", "line_id"]).to_pylist()
+    ]
+    place = rows.column_names.index("line_id")
+    return rows.set_column(place, rows.schema.field("line_id"), pa.array(ids, pa.string()))
+
+
+def _pairs(*tables: pa.Table) -> list[tuple[str, str]]:
+    return [
+        (row["file_sha256"], row["source_file"])
+        for table in tables
+        for row in table.select(["file_sha256", "source_file"]).to_pylist()
+    ]
+
+
+def _places(*tables: pa.Table) -> list[tuple[str, str]]:
+    return list(dict.fromkeys(_pairs(*tables)))
 
 
 def codes(result: Reconciliation) -> list[str]:
@@ -173,8 +284,15 @@ def codes(result: Reconciliation) -> list[str]:
     return found
 
 
-def _identified(table: pa.Table, kind: str) -> pa.Table:
+def identified(table: pa.Table, kind: str) -> pa.Table:
+    """Rows with their identity, each its own."""
+    numbered = number_occurrences(table, kind)
+    ids = line_ids(*charge_keys(table, kind)).to_pylist()
+    rows = {(row["source_file"], row["source_row"]): place for place, row in enumerate(
+        table.select(["source_file", "source_row"]).to_pylist())}  # fmt: skip
+    for row in numbered.to_pylist():
+        ids[rows[row["source_file"], row["source_row"]]] = row["line_id"]
     place = table.column_names.index("line_id")
-    return table.set_column(place, "line_id", line_ids(table, kind))
+    return table.set_column(place, "line_id", pa.array(ids, pa.string()))
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.transforms.rows import recon_rows, usage_rows
-from transforms.categories import categorise, lowered, metered_usage, unknown_charge_types
+from transforms.categories import categorise, metered_usage, unknown_charge_types
+from transforms.texts import lowered
 
 OTHER: dict[str, Any] = {"product_id": "DG7GMGF0", "term_and_billing_cycle": None}
 AZURE: dict[str, Any] = {"product_id": "DZH318Z0", "term_and_billing_cycle": None}

@@ -8,7 +8,15 @@ import pytest
 
 from tests.transforms.rows import invoice_rows, recon_rows, usage_rows
 from transforms.errors import InputError
-from transforms.periods import invoice_periods, month_before, parse_period, period_column, unbilled_key
+from transforms.periods import (
+    charge_months,
+    invoice_keys,
+    invoice_periods,
+    month_before,
+    parse_period,
+    periods_of,
+    unbilled_key,
+)
 
 
 def test_the_document_decides_then_the_lines() -> None:
@@ -26,12 +34,13 @@ def test_the_document_decides_then_the_lines() -> None:
         {"invoice_number": None, **april},
     )
     usage = usage_rows({"invoice_number": "G7", **april}, {"invoice_number": "G8", **april})
-    periods = invoice_periods(documents, lines, usage)
+    periods = invoice_periods(documents, charge_months(lines), charge_months(usage))
     assert periods == {
         "G1": "2025-11", "G2": "2025-12", "G3": "2025-11", "G7": "2026-03", "G8": "2026-04",
         unbilled_key("recon.csv"): "2026-04",
     }  # fmt: skip
-    assert period_column(lines, periods).to_pylist() == ["2025-11", "2026-03", "2026-03", "2026-03", "2026-04"]
+    own = periods_of(invoice_keys(lines), periods).to_pylist()
+    assert own == ["2025-11", "2026-03", "2026-03", "2026-03", "2026-04"]
 
 
 @pytest.mark.parametrize("text", ["2025-13", "2025-1", "202511", "25-11", "2025-00", ""])

@@ -7,13 +7,21 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
 from tests.transforms.rows import price_rows as price_table
 from transforms.azure_prices import AzureLists, AzurePriceBook, AzureQuestion
 from transforms.price_match import PriceBook, PriceQuestion, with_fee
-from transforms.price_rows import NO_END, NO_START, PriceRow, full_cycle, per_cycle, price_rows, same_unit_price
+from transforms.price_rows import (
+    NO_END,
+    NO_START,
+    PriceRow,
+    full_cycle,
+    per_cycle,
+    price_row,
+    published_dates,
+    same_unit_price,
+)
 from transforms.terms import Cycle
 
 MONTHLY = Cycle("P1Y", "Monthly", 12, 30, 30)
@@ -231,7 +239,7 @@ def test_rows_as_they_are_listed() -> None:
          "effective_end_date": None, "erp_price": None},
         {"product_id": "other", "effective_start_date": at(9)},
     )  # fmt: skip
-    first, second = price_rows(lists, pa.array(["P"]))
+    first, second, _ = (price_row(row, published_dates(lists)) for row in lists.to_pylist())
     assert (first.sku_id, first.term, first.market, first.currency) == ("00AB", "P1Y", "US", "USD")
     assert first.meters == ("m1", "m2", "m3", "m4", "m5")
     assert (first.tier, first.updated) == ((Decimal(1), None), at(3))

@@ -12,10 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.transforms.rows import LINE, PRICE, invoice_rows, month, price_rows, recon_rows, usage_rows
+from tests.transforms.rows import (
+    LINE,
+    PRICE,
+    Reconciliation,
+    identified,
+    invoice_rows,
+    month,
+    price_rows,
+    recon_rows,
+    usage_rows,
+)
 from transforms.conservation import ConservationError, added, check_conservation, sums_of_source
-from transforms.line_identity import line_ids
-from transforms.reconcile import Reconciliation
 
 Row = dict[str, Any]
 CENT = Decimal("0.01")
@@ -103,13 +111,6 @@ def found(result: Reconciliation) -> list[tuple[Any, ...]]:
     return sorted(tuple(map(str, row.values())) for row in rows)
 
 
-def identified(parts: list[pa.Table]) -> pa.Table:
-    """Several files as one period's lines, with their identities."""
-    joined = pa.concat_tables(parts)
-    place = joined.column_names.index("line_id")
-    return joined.set_column(place, joined.schema.field("line_id"), line_ids(joined, "invoice_recon"))
-
-
 @quickly
 @given(lines=wild_lines())
 def test_every_billed_cent_is_concluded_and_explained(lines: list[Row]) -> None:
@@ -144,13 +145,15 @@ def test_a_run_that_loses_or_makes_money_is_refused(lines: list[Row], data: st.D
 
 
 @quickly
-@given(lines=wild_lines(), order=st.randoms(use_true_random=False), files=st.integers(1, 10))
-def test_order_and_files_change_nothing(lines: list[Row], order: Any, files: int) -> None:
+@given(lines=wild_lines(), order=st.randoms(use_true_random=False), files=st.integers(1, 10), part=st.integers(1, 9))
+def test_order_files_and_parts_change_nothing(lines: list[Row], order: Any, files: int, part: int) -> None:
     lines = [*lines, lines[0]]
     shuffled = list(lines)
     order.shuffle(shuffled)
     parts = [recon_rows(*shuffled[start::files], file=f"part{start}.csv") for start in range(files)]
-    whole, split = judged(recon_rows(*lines), lines), judged(identified(parts), lines)
+    whole, split = judged(recon_rows(*lines), lines), judged(
+        identified(pa.concat_tables(parts), "invoice_recon"), lines, rows_a_part=part
+    )
     assert whole.content_digest == split.content_digest
     assert found(whole) == found(split)
     assert found(judged(recon_rows(*lines), lines)) == found(whole)

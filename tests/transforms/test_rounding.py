@@ -28,7 +28,7 @@ def judged(
 ) -> tuple[str, Decimal | None]:  # fmt: skip
     coins = Coins(np.array([places]), np.array([pricing]))
     result = explain_subtotals(column(price), column(quantity), column(rate), column(subtotal), coins, rules)
-    return str(result.rule[0]), result.nearest.decimal(0)
+    return result.rules()[0].as_py() or "", result.nearest.decimal(0)
 
 
 @pytest.mark.parametrize(
@@ -101,8 +101,8 @@ def test_each_customer_has_its_own_tolerance() -> None:
     rules = LineRules(policy, pa.array(["narrow", "wide"]))
     numbers = [column(value, value) for value in ("10", "4", "1", "40.5")]
     price, quantity, rate, subtotal = numbers
-    found = explain_subtotals(price, quantity, rate, subtotal, TWO_CENTS, rules).rule
-    assert found.tolist() == ["", "A"]
+    found = explain_subtotals(price, quantity, rate, subtotal, TWO_CENTS, rules).rules()
+    assert found.to_pylist() == [None, "A"]
 
 
 def test_without_a_price_or_a_quantity_nothing_is_explained() -> None:
@@ -110,7 +110,7 @@ def test_without_a_price_or_a_quantity_nothing_is_explained() -> None:
         column(None, "1"), column("1", None), column("1", "1"), column("0", "1"), TWO_CENTS,
         LineRules(Policy(), pa.nulls(2, pa.string())),
     )  # fmt: skip
-    assert result.rule.tolist() == ["", ""]
+    assert result.unexplained.all()
     assert [result.nearest.decimal(row) for row in (0, 1)] == [None, None]
 
 

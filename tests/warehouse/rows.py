@@ -25,3 +25,10 @@ def row(table: Table, **values: Any) -> dict[str, Any]:
 def rows(table: Table, *given: dict[str, Any]) -> pa.Table:
     """An Arrow table of `row`s; none gives an empty one."""
     return pa.Table.from_pylist([row(table, **values) for values in given], schema=table.schema)
+
+
+def with_dictionaries(rows: pa.Table) -> pa.Table:
+    """`rows` with every text dictionary-encoded."""
+    texts = {name for name in rows.column_names if rows.schema.field(name).type == pa.string()}
+    columns = {name: rows[name].dictionary_encode() if name in texts else rows[name] for name in rows.column_names}
+    return pa.table(columns)

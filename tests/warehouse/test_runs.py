@@ -11,10 +11,12 @@ import pytest
 import sqlalchemy as sa
 
 from connectors.warehouse.engine import Warehouse
+from connectors.warehouse.period_lines import PeriodLines
 from connectors.warehouse.runs import (
     approve,
     get_run,
     latest_run,
+    open_run,
     read_findings,
     read_lines,
     read_tieout,
@@ -22,9 +24,10 @@ from connectors.warehouse.runs import (
     write_run,
 )
 from connectors.warehouse.schema import sql_table
-from connectors.warehouse.sources import read_price_lists, read_rejected, read_source
+from connectors.warehouse.sources import read_price_lists, read_rejected, read_source, write_documents
 from tests.warehouse.rows import NOON, row, rows
 from transforms.errors import InputError
+from transforms.line_identity import Numbered
 from transforms.tables.daily_usage import DAILY_USAGE
 from transforms.tables.invoice_recon import INVOICE_RECON
 from transforms.tables.results import FINDINGS, INVOICE_TIEOUT, LINES, RUN_FILES, RUNS
@@ -68,8 +71,17 @@ def _write(warehouse: Warehouse, run_id: str, period: str = "2026-03", **changes
         "tieout": rows(INVOICE_TIEOUT, {"run_id": run_id, "period": period, "invoice_number": "G1"}),
         **changes,
     }
+    sources = parts["sources"]
     with warehouse.begin() as connection:
-        write_run(connection, run, **parts)
+        open_run(connection)
+        lines = PeriodLines(connection, run_id, period, keeps_sources=sources is not None)
+        own = parts["lines"].drop_columns(["run_id", "period"])
+        delivered = sources or _month(period, "G1")
+        lines.write(lines.prepare("invoice_recon", delivered["invoice_recon"].drop_columns("period"), own))
+        lines.write(lines.prepare("daily_usage", delivered["daily_usage"].drop_columns("period"), own.slice(0, 0)))
+        if sources is not None:
+            write_documents(connection, sources["invoices"], sources["price_list"], parts["rejected"])
+        write_run(connection, run, *(parts[name] for name in ("files", "run_files", "findings", "tieout")))
     return parts
 
 
@@ -120,17 +132,6 @@ def test_an_invoice_that_moved_to_another_period_is_kept_once(warehouse: Warehou
         assert read_source(connection, "invoices", "2026-04").num_rows == 1
 
 
-def test_an_invoice_in_two_files_is_refused_by_name(warehouse: Warehouse) -> None:
-    twice = _month("2026-03", "G1")
-    twice["invoices"] = rows(
-        INVOICES,
-        {"invoice_number": "G1", "period": "2026-03", "source_file": "a.json"},
-        {"invoice_number": "G1", "period": "2026-03", "source_file": "b.json"},
-    )
-    with pytest.raises(InputError, match=r"G1 is in a\.json and again in b\.json"):
-        _write(warehouse, "r1", sources=twice)
-
-
 def test_a_run_without_sources_leaves_them_alone(warehouse: Warehouse) -> None:
     parts = _write(warehouse, "r1")
     _write(warehouse, "r2", sources=None, rejected=rows(QUARANTINE))
@@ -154,7 +155,7 @@ def test_a_known_price_list_under_another_name_is_not_loaded_again(warehouse: Wa
 
 def test_a_failure_midway_leaves_nothing(warehouse: Warehouse) -> None:
     with pytest.raises(ValueError, match="line_id"):
-        _write(warehouse, "r1", lines=rows(LINES, {"run_id": "r1"}).drop_columns("line_id"))
+        _write(warehouse, "r1", lines=rows(LINES, {}).drop_columns("line_id"))
     with warehouse.read() as connection:
         assert latest_run(connection, "2026-03") is None
         assert read_source(connection, "invoice_recon", "2026-03").num_rows == 0
@@ -189,3 +190,28 @@ def test_an_unknown_run_is_told_in_one_line(warehouse: Warehouse) -> None:
         for use in (lambda: get_run(connection, "r9"), lambda: set_status(connection, "r9", "loaded")):
             with pytest.raises(InputError, match="there is no run r9"):
                 use()
+
+
+@pytest.mark.parametrize("keeps_sources", [True, False])
+def test_lines_are_fetched_and_renumbered_while_they_are_written(warehouse: Warehouse, keeps_sources: bool) -> None:
+    """Also those of a run that leaves the period's rows as they are; an empty text and none are the same."""
+    names = {"file_sha256": "a" * 64, "source_file": "recon.csv", "invoice_number": None}
+    recon = rows(INVOICE_RECON, *({**names, "line_id": "k", "source_row": number} for number in (2, 3, 4)))
+    judged = rows(LINES, *({"line_id": "k", "source": "invoice_recon", "source_file": "recon.csv", "source_row": number}
+                           for number in (2, 3, 4))).drop_columns(["run_id", "period"])  # fmt: skip
+    with warehouse.begin() as connection:
+        open_run(connection)
+        lines = PeriodLines(connection, "r1", "2026-03", keeps_sources=keeps_sources)
+        lines.write(lines.prepare("invoice_recon", recon.drop_columns("period"), judged))
+        place = recon.select(["file_sha256", "source_file", "source_row"])
+        lines.renumber(Numbered("invoice_recon", place.slice(1, 1).append_column("line_id", pa.array(["k2"]))))
+        found = lines.fetch("invoice_recon", place.slice(1))
+        assert sorted(found.column("line_id").to_pylist()) == ["k", "k2"]
+        wanted = pa.table({"invoice_number": [""], "source_row": [2]})
+        assert lines.fetch("invoice_recon", wanted).column("line_id").to_pylist() == ["k"]
+        assert lines.fetch("previous", place).num_rows == 0
+        assert lines.keep_lines_with_findings(pa.array(["k2", None])) == 1
+    with warehouse.read() as connection:
+        assert read_lines(connection, "r1").column("line_id").to_pylist() == ["k2"]
+        kept = read_source(connection, "invoice_recon", "2026-03").column("line_id").to_pylist()
+    assert kept == (["k", "k2", "k"] if keeps_sources else [])

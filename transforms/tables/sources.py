@@ -14,6 +14,9 @@ from transforms.tables.provenance import PERIOD, provenance
 TEXT, DATE, TIMESTAMP = Kind.TEXT, Kind.DATE, Kind.TIMESTAMP
 AMOUNT, USAGE_AMOUNT, PRICE, QUANTITY = Kind.AMOUNT, Kind.USAGE_AMOUNT, Kind.PRICE, Kind.QUANTITY
 
+#: The column with the billing currency, by kind of export.
+BILLING_CURRENCY = {"invoice_recon": "currency", "daily_usage": "billing_currency"}
+
 PRICE_LIST = Table(
     "src_price_list",
     "One row of a price list: what a product costs for a whole term in one market, currency and segment. "

@@ -1,0 +1,44 @@
+"""Records of every line in a temporary file, so that a month of any size takes the same memory."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+#: About how much of the records is looked at at a time.
+GROUP_BYTES = 48 << 20
+_READ_BYTES = 16 << 20
+
+
+class FileRecords:
+    """Records of one kind, by their `key`; see `transforms.records.Records`. The file goes with the object."""
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self._dtype = dtype
+        self._size = 0
+        self._file = tempfile.TemporaryFile(prefix="csp-billing-")  # noqa: SIM115
+
+    def add(self, records: Array) -> None:
+        """Keep more records."""
+        data = records.tobytes()
+        self._file.write(data)
+        self._size += len(data)
+
+    def by_key(self) -> Iterator[Array]:
+        """All records, in groups of about GROUP_BYTES that have every record of their keys."""
+        groups = np.uint64(self._size // GROUP_BYTES + 1)
+        for group in range(int(groups)):
+            own = [chunk[chunk["key"] % groups == group] for chunk in self._chunks()]
+            yield np.concatenate([np.zeros(0, dtype=self._dtype), *own])
+
+    def _chunks(self) -> Iterator[Array]:
+        self._file.flush()
+        self._file.seek(0)
+        size = _READ_BYTES // self._dtype.itemsize * self._dtype.itemsize
+        while data := self._file.read(size):
+            yield np.frombuffer(data, dtype=self._dtype)

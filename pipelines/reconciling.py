@@ -1,0 +1,254 @@
+"""Reconcile a period and store it: its lines part by part, in one transaction, in memory that does not grow with it."""
+
+from __future__ import annotations
+
+import functools
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import sqlalchemy as sa
+
+from connectors.exports.reader import ExportReader, LoadPart, Part
+from connectors.spill import FileRecords
+from connectors.warehouse.changes import count_changes, first_changes
+from connectors.warehouse.engine import open_warehouse
+from connectors.warehouse.period_lines import PeriodLines, PreparedLines, stream_period
+from connectors.warehouse.runs import open_run, read_lines, write_run
+from connectors.warehouse.sources import read_source, write_documents
+from pipelines.extract import Extraction, line_exports, nothing_found
+from pipelines.run_summary import RunSummary
+from pipelines.scope import Scope
+from pipelines.settings import Settings
+from pipelines.threads import in_order
+from pipelines.version import code_version
+from transforms.categories import categorise
+from transforms.digests import TableDigest, combined_digest
+from transforms.documents import voided_invoices, without_voided
+from transforms.errors import InputError
+from transforms.findings import count_codes
+from transforms.judging import PROVENANCE, Judge
+from transforms.line_identity import Numbered
+from transforms.periods import month_before
+from transforms.policy import Policy
+from transforms.price_lists import PriceLists
+from transforms.pricing import Pricer
+from transforms.reconcile import conclude, renumbered
+from transforms.standing import PREVIOUS, SEAT_COLUMNS, seat_records
+from transforms.tally import Tally, Total
+from transforms.texts import values_and_codes
+
+#: How many changes a summary names; the view has them all.
+SHOWN_CHANGES = 20
+
+
+def reconcile(
+    settings: Settings, extraction: Extraction, policy: Policy, scope: Scope, started_at: datetime
+) -> RunSummary:
+    """Judge the lines of a period and write the run in one transaction; an ad hoc run writes only its results.
+
+    Raises:
+        InputError: a file cannot be read, or there is nothing of the period, or nothing in scope.
+    """
+    warehouse = open_warehouse(settings.warehouse)
+    run_id = new_run_id(extraction.period, started_at)
+    with warehouse.begin(loading=True) as connection:
+        open_run(connection)
+        run = _Run(connection, run_id, extraction, policy, scope)
+        run.judge_lines()
+        if not run.line_count and not extraction.invoices.num_rows and not run.rejected.num_rows:
+            raise nothing_found(settings.exports, extraction)
+        files = extraction.land(settings.home)
+        if scope.is_full:
+            write_documents(connection, extraction.invoices, extraction.prices, run.rejected)
+        findings, tieout = run.conclude()
+        blocking = findings.column("severity").to_pylist().count("block")
+        row = {
+            "run_id": run_id,
+            "period": extraction.period,
+            "status": "reconciled",
+            "scope": scope.to_json(),
+            "started_at": started_at,
+            "finished_at": datetime.now(UTC),
+            "code_version": code_version(),
+            "policy_digest": policy.digest,
+            "policy": policy.to_json(),
+            "content_digest": run.content_digest(findings),
+            "line_count": run.line_count,
+            "invoice_count": extraction.invoices.num_rows,
+            "blocking_count": blocking,
+        }
+        write_run(connection, row, files, extraction.run_files(run_id), run.of_run(findings), run.of_run(tieout))
+        changes = count_changes(connection, run_id) if scope.is_full else {}
+        changed = first_changes(connection, run_id, SHOWN_CHANGES) if changes else []
+    return RunSummary(
+        run_id, extraction.period, "reconciled", run.line_count, extraction.invoices.num_rows, count_codes(findings),
+        blocking, warehouse=warehouse.url_masked, notices=(*extraction.notices, *run.notices()), changes=changes,
+        changed=tuple(changed),
+    )  # fmt: skip
+
+
+def new_run_id(period: str, started_at: datetime) -> str:
+    """A run's id: its period, when it started, and four random digits for two runs of one second."""
+    return f"{period}-{started_at:%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+
+
+@dataclass(frozen=True)
+class _Done:
+    """A part whose lines are judged and made ready for the warehouse."""
+
+    place: int
+    part: Part
+    lines: PreparedLines
+    findings: pa.Table
+    tally: Tally
+    digest: TableDigest
+
+
+class _Run:
+    """One run while its lines are judged and written."""
+
+    def __init__(
+        self, connection: sa.Connection, run_id: str, extraction: Extraction, policy: Policy, scope: Scope
+    ) -> None:
+        self.rejected = extraction.rejected_of_period()
+        self.line_count = 0
+        self._run_id = run_id
+        self._extraction = extraction
+        self._policy = policy
+        self._scope = scope
+        self._connection = connection
+        self._lines = PeriodLines(connection, run_id, extraction.period, keeps_sources=scope.is_full)
+        self._total = Total(FileRecords)
+        self._findings: list[pa.Table] = []
+        self._digest = TableDigest()
+        self._files = extraction.names
+        self._previous_files: list[tuple[str, str]] = []
+        shas = frozenset(extraction.prices.column("file_sha256").unique().to_pylist())
+        lists = PriceLists(extraction.price_lists, extraction.period, shas)
+        self._judge = Judge(
+            extraction.period, policy, extraction.invoices, Pricer(lists, policy), extraction.has_previous
+        )
+
+    def judge_lines(self) -> None:
+        """Judge and write all lines of the period."""
+        if self._extraction.has_previous:
+            self._add_previous()
+        for place, export in line_exports(self._extraction.delivery):
+            reader = export.reader()
+            for done in in_order(self._tasks(reader, place)):
+                reader.count(done.part)
+                self._extraction.rejected.append(done.part.rejected)
+                self.line_count += done.lines.judged
+                self._findings.append(done.findings)
+                self._total.add(done.tally)
+                self._digest.merge(done.digest)
+                self._lines.write(done.lines)
+            self._extraction.rejected.append(reader.finish())
+            self._extraction.files[place] = export.file(reader)
+        self.rejected = self._extraction.rejected_of_period()
+
+    def conclude(self) -> tuple[pa.Table, pa.Table]:
+        """Findings and invoice tie-out of the run, without run_id and period.
+
+        Raises:
+            InputError: nothing is in scope.
+        """
+        kinds = [export.kind for export in self._extraction.delivery.exports]
+        changed: dict[tuple[str, int], str] = {}
+        for numbered in renumbered(self._total, kinds, self._files, self._lines.fetch):
+            self._lines.renumber(numbered)
+            changed |= _identities(numbered)
+        conclusion = conclude(
+            self._total,
+            period=self._extraction.period,
+            policy=self._policy,
+            invoices=self._extraction.invoices,
+            rejected=self.rejected,
+            files=self._files,
+            previous_files=self._previous_files,
+            mapped_customers=self._extraction.mapped_customers,
+            fetch=self._lines.fetch,
+        )
+        own = pa.concat_tables([conclusion.findings, *self._findings])
+        findings = self._scope.limit_findings(_renamed(own, changed))
+        tieout = self._scope.limit_tieout(conclusion.tieout)
+        if self._scope.codes:
+            self.line_count = self._lines.keep_lines_with_findings(findings.column("line_id").combine_chunks())
+        elif not self._scope.is_full and not (self.line_count or findings.num_rows or tieout.num_rows):
+            raise InputError(
+                f"period {self._extraction.period} has no line of these customers and invoices: check --customer and "
+                "--invoice"
+            )
+        return findings, tieout
+
+    def content_digest(self, findings: pa.Table) -> str:
+        """Digest of what was concluded; where the rows were delivered does not count."""
+        digest = self._digest
+        if self._scope.codes:
+            digest = TableDigest()
+            digest.add(read_lines(self._connection, self._run_id).drop_columns(["run_id", "period", *PROVENANCE]))
+        found = TableDigest()
+        found.add(findings.drop_columns(["source_file", "source_row", "message"]))
+        return combined_digest(digest.hexdigest(), found.hexdigest())
+
+    def notices(self) -> list[str]:
+        """Sentences about the lines that the user ought to see."""
+        return [
+            f"{count} lines have the charge type {name}, which is not known: they are checked like other charges"
+            for name, count in self._total.charge_types.items()
+        ]
+
+    def of_run(self, rows: pa.Table) -> pa.Table:
+        """Rows with their run and period."""
+        with_run = rows.append_column("run_id", pa.repeat(pa.scalar(self._run_id), rows.num_rows))
+        return with_run.append_column("period", pa.repeat(pa.scalar(self._extraction.period), rows.num_rows))
+
+    def _tasks(self, reader: ExportReader, place: int) -> Iterator[Any]:
+        for load in reader.parts():
+            yield functools.partial(self._done, load, reader.kind, place)
+
+    def _done(self, load: LoadPart, kind: str, place: int) -> _Done:
+        part = load()
+        judged = self._judge.judge(self._extraction.own_lines(part, kind, place), kind, place)
+        lines = self._scope.limit_lines(judged.lines)
+        digest = TableDigest()
+        digest.add(lines.drop_columns(list(PROVENANCE)))
+        prepared = self._lines.prepare(kind, judged.rows, lines)
+        return _Done(place, part, prepared, judged.findings, judged.tally, digest)
+
+    def _add_previous(self) -> None:
+        """The records of the previous period's lines that stand."""
+        before = month_before(self._extraction.period)
+        voided = voided_invoices(read_source(self._connection, "invoices", before))
+        places: dict[tuple[str, str], int] = {}
+        for batch in stream_period(self._connection, "invoice_recon", before, SEAT_COLUMNS):
+            rows = without_voided(pa.Table.from_batches([batch]), voided)
+            files = [values_and_codes(rows.column(name)) for name in ("file_sha256", "source_file")]
+            pairs = list(zip(*(np.asarray(values.to_pylist(), dtype=object)[codes] for values, codes in files),
+                             strict=True))  # fmt: skip
+            for pair in dict.fromkeys(pairs):
+                places.setdefault(pair, len(places))
+            own = np.array([places[pair] for pair in pairs], dtype=np.uint32) + PREVIOUS
+            self._total.seats.add(seat_records(rows, categorise(rows), own))
+        self._previous_files = list(places)
+
+
+def _identities(numbered: Numbered) -> dict[tuple[str, int], str]:
+    rows = numbered.lines.to_pylist()
+    return {(row["source_file"], row["source_row"]): row["line_id"] for row in rows}
+
+
+def _renamed(findings: pa.Table, changed: dict[tuple[str, int], str]) -> pa.Table:
+    """Findings with the identities that lines got after they were judged."""
+    if not changed or not findings.num_rows:
+        return findings
+    places = zip(findings.column("source_file").to_pylist(), findings.column("source_row").to_pylist(), strict=True)
+    known = findings.column("line_id").to_pylist()
+    ids = [changed.get(place, line_id) if line_id else line_id for place, line_id in zip(places, known, strict=True)]
+    at = findings.column_names.index("line_id")
+    return findings.set_column(at, "line_id", pa.array(ids, pa.string()))

@@ -1,0 +1,160 @@
+"""What the price lists answered, case by case, kept over all parts of a month: equal cases are asked once.
+
+A case is what an answer depends on: product, SKU, market, currency, days between two changes of the lists, and the
+price that the line shows. It is known by a digest of 128 bits, so that no line's texts are compared.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from transforms.digests import Hashes
+from transforms.integers import Integers
+from transforms.money import Fixed
+from transforms.price_match import PriceAnswer, with_fee
+from transforms.price_rows import per_cycle
+
+OUTCOMES = ("", "priced", "not_found", "not_effective")
+_TEXTS = ("segment", "segment_source", "price_file_sha256", "price_source_file")
+
+
+@dataclass(frozen=True)
+class AnswerColumns:
+    """The answers so far, one row each; the last row stands for lines that nothing was asked for."""
+
+    outcome: Integers
+    list_price: Fixed
+    erp_price: Fixed
+    erp_term_price: Fixed
+    per_term: Integers
+    place: Integers
+    source_row: Integers
+    texts: dict[str, tuple[Integers, pa.Array]]
+
+
+class PriceAnswers:
+    """Answers by case; threads may share it."""
+
+    def __init__(self) -> None:
+        self.answers: list[PriceAnswer] = []
+        self._numbers: dict[int, int] = {}
+        self._seconds = np.zeros(0, dtype=np.uint64)
+        self._lock = threading.Lock()
+        self._columns = _columns([])
+
+    def numbers(self, cases: tuple[Hashes, Hashes], ask: Callable[[int], PriceAnswer]) -> Integers:
+        """The number of each row's answer.
+
+        Args:
+            cases: digests of the rows' cases, in two halves.
+            ask: asks the price lists for the row at a position; called once for each case that is new.
+        """
+        first, second = cases
+        codes, distinct = pd.factorize(first)
+        rows = np.full(len(distinct), len(first), dtype=np.int64)
+        np.minimum.at(rows, codes, np.arange(len(first)))
+        known = [self._numbers.get(case, -1) for case in distinct.tolist()]
+        if -1 in known:
+            known = self._learn(distinct, rows, second, known, ask)
+        numbers: Integers = np.array(known, dtype=np.int64)[codes]
+        if not (self._seconds[numbers] == second).all():
+            raise AssertionError("two different cases have the same digest")
+        return numbers
+
+    def columns(self) -> AnswerColumns:
+        """The answers so far as columns."""
+        return self._columns
+
+    def _learn(
+        self, distinct: Hashes, rows: Integers, second: Hashes, known: list[int], ask: Callable[[int], PriceAnswer]
+    ) -> list[int]:
+        new = [place for place, number in enumerate(known) if number < 0]
+        found = [ask(int(rows[place])) for place in new]
+        with self._lock:
+            added: list[PriceAnswer] = []
+            seconds: list[int] = []
+            for place, answer in zip(new, found, strict=True):
+                case = int(distinct[place])
+                if case not in self._numbers:
+                    self._numbers[case] = len(self.answers) + len(added)
+                    added.append(answer)
+                    seconds.append(int(second[rows[place]]))
+                known[place] = self._numbers[case]
+            self.answers.extend(added)
+            self._seconds = np.concatenate([self._seconds, np.array(seconds, dtype=np.uint64)])
+            self._columns = _joined(self._columns, _columns(added))
+        return known
+
+
+def _columns(answers: Sequence[PriceAnswer]) -> AnswerColumns:
+    rows = [answer.row for answer in answers]
+    per_term = [answer.cycle.per_term if answer.cycle else 1 for answer in answers]
+    prices = [_term_price(answer, row.unit_price if row else None) for answer, row in zip(answers, rows, strict=True)]
+    retail = [_term_price(answer, row.erp_price if row else None) for answer, row in zip(answers, rows, strict=True)]
+    texts = {
+        "segment": [row.segment or None if row else None for row in rows],
+        "segment_source": [answer.segment_source or None for answer in answers],
+        "price_file_sha256": [row.file_sha256 if row else None for row in rows],
+        "price_source_file": [row.source_file if row else None for row in rows],
+    }
+    return AnswerColumns(
+        np.array([OUTCOMES.index(answer.outcome) for answer in answers] + [0], dtype=np.int8),
+        Fixed.of([*_shares(prices, per_term), None]),
+        Fixed.of([*_shares(retail, per_term), None]),
+        Fixed.of([*retail, None]),
+        np.array([*per_term, 1], dtype=np.int64),
+        np.array([*(answer.place for answer in answers), 0], dtype=np.int64),
+        np.array([*(row.source_row if row else -1 for row in rows), -1], dtype=np.int64),
+        {name: _coded(values) for name, values in texts.items()},
+    )
+
+
+def _joined(one: AnswerColumns, more: AnswerColumns) -> AnswerColumns:
+    """Two sets of answers, without the first one's last row."""
+
+    def numbers(name: str) -> Integers:
+        both: Integers = np.concatenate([getattr(one, name)[:-1], getattr(more, name)])
+        return both
+
+    def prices(name: str) -> Fixed:
+        mine, its = getattr(one, name), getattr(more, name)
+        both: Fixed = mine.first(len(mine) - 1).joined(its)
+        return both
+
+    return AnswerColumns(
+        numbers("outcome"), prices("list_price"), prices("erp_price"), prices("erp_term_price"), numbers("per_term"),
+        numbers("place"), numbers("source_row"),
+        {name: _joined_texts(one.texts[name], more.texts[name]) for name in _TEXTS},
+    )  # fmt: skip
+
+
+def _coded(values: list[Any]) -> tuple[Integers, pa.Array]:
+    """Codes and distinct texts, -1 for none, also in a last row."""
+    array = pa.array([*values, None], pa.string()).dictionary_encode()
+    return np.asarray(array.indices.fill_null(-1)), array.dictionary
+
+
+def _joined_texts(one: tuple[Integers, pa.Array], more: tuple[Integers, pa.Array]) -> tuple[Integers, pa.Array]:
+    (codes, values), (its_codes, its_values) = one, more
+    together = pa.concat_arrays([values, its_values]).dictionary_encode()
+    places = np.append(np.asarray(together.indices), -1)
+    shifted = np.where(its_codes < 0, -1, its_codes + len(values))
+    return places[np.concatenate([codes[:-1], shifted])], together.dictionary
+
+
+def _term_price(answer: PriceAnswer, price: Decimal | None) -> Decimal | None:
+    return None if answer.cycle is None or price is None else with_fee(price, answer.cycle)
+
+
+def _shares(prices: list[Decimal | None], per_term: list[int]) -> list[Decimal | None]:
+    return [
+        None if price is None else per_cycle(price, cycles) for price, cycles in zip(prices, per_term, strict=True)
+    ]

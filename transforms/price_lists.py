@@ -1,0 +1,86 @@
+"""Every price list ever loaded, asked by product; the rows of a product are looked at when it is first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from transforms.azure_prices import AzureLists, AzurePriceBook, azure_lists_of
+from transforms.dates import days_of
+from transforms.integers import Integers
+from transforms.price_match import PriceBook
+from transforms.price_rows import READ, PriceRow, price_row, published_dates
+from transforms.texts import values_and_codes, where, with_values
+
+
+class PriceLists:
+    """The price lists as a period's lines are priced by them.
+
+    Attributes:
+        azure: the Azure plan lists of the period.
+        tiered: products, in upper case, that a licence list prices by quantity.
+    """
+
+    def __init__(self, table: pa.Table, period: str, delivered: Collection[str]) -> None:
+        """Index the rows of every list.
+
+        Args:
+            table: columns of the price list table.
+            period: YYYY-MM.
+            delivered: SHA-256 of the lists that came with the period's exports.
+        """
+        self.azure: AzureLists = azure_lists_of(period, table, delivered)
+        self._table = table.select(READ).combine_chunks()
+        self._published = published_dates(table)
+        products, codes = values_and_codes(with_values(table.column("product_id"), pc.utf8_upper))
+        self._products = {product: number for number, product in enumerate(products.to_pylist())}
+        self._order = np.argsort(codes, kind="stable")
+        self._ends = np.cumsum(np.bincount(codes, minlength=len(products)))
+        self._licences: dict[str, PriceBook] = {}
+        self._metered: dict[str, AzurePriceBook] = {}
+        self.tiered = self._tiered()
+
+    def licences(self, product_id: str) -> PriceBook:
+        """The licence prices of a product (its id in upper case)."""
+        book = self._licences.get(product_id)
+        if book is None:
+            book = self._licences[product_id] = PriceBook(self._rows(product_id))
+        return book
+
+    def metered(self, product_id: str) -> AzurePriceBook:
+        """The prices of a product (its id in upper case) in the Azure plan lists of the period."""
+        book = self._metered.get(product_id)
+        if book is None:
+            book = self._metered[product_id] = AzurePriceBook(self._rows(product_id), self.azure)
+        return book
+
+    @cached_property
+    def turning_days(self) -> Integers:
+        """Days (since 1970, sorted) on which a row begins, has ended, or a list is published.
+
+        Two days between the same two of them have the same prices.
+        """
+        starts, ends = (days_of(self._table.column(name)) for name in ("effective_start_date", "effective_end_date"))
+        newest = pa.array([*self._published.values()], pa.timestamp("us", "UTC"))
+        days: Integers = np.unique(np.concatenate([starts, ends + 1, days_of(newest)]))
+        return days
+
+    def _rows(self, product_id: str) -> list[PriceRow]:
+        number = self._products.get(product_id)
+        if number is None:
+            return []
+        first = self._ends[number - 1] if number else 0
+        own = self._table.take(pa.array(self._order[first : self._ends[number]]))
+        return [price_row(row, self._published) for row in own.to_pylist()]
+
+    def _tiered(self) -> frozenset[str]:
+        tiers = [self._table.column(f"pricing_tier_range_{end}") for end in ("min", "max")]
+        limited = np.asarray(pc.or_(*(pc.is_valid(tier) for tier in tiers)))
+        planned = where(self._table.column("billing_plan"), lambda plans: pc.not_equal(plans, ""))
+        found: Any = self._table.filter(pa.array(limited & planned)).column("product_id").unique().to_pylist()
+        return frozenset(product.upper() for product in found)

@@ -1,0 +1,65 @@
+"""Small records of every line, kept for what only shows once all lines are read.
+
+Records are NumPy structured arrays. Where they are kept is the caller's business: in memory here, or in a file, so
+that a month of any size takes the same memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+#: Where a row is: the place of its file among the period's files, and its row there.
+_PLACE = [("file", np.uint32), ("row", np.uint32)]
+#: The charge of a line, by the first half of its key.
+CHARGE = np.dtype([("key", np.uint64), *_PLACE])
+#: A line of a subscription: the days it charges for, its seats, and what it is (flags below).
+SEATS = np.dtype(
+    [("key", np.uint64), *_PLACE, ("first", np.int32), ("last", np.int32), ("seats", np.uint64), ("flags", np.uint8)]
+)
+#: A day and meter of the usage of one charge group.
+METER_DAY = np.dtype([("key", np.uint64), ("group", np.uint64)])
+
+#: A cycle charge of an amount above zero that has both its dates; one that has seats; any line charged by the seat.
+IS_CYCLE_CHARGE, IS_PLAIN, IS_SEAT = 1, 2, 4
+
+
+class Records(Protocol):
+    """Records of one kind, by their `key`."""
+
+    def add(self, records: Array) -> None:
+        """Keep more records."""
+
+    def by_key(self) -> Iterator[Array]:
+        """All records, in groups that have every record of their keys."""
+
+
+class MemoryRecords:
+    """Records in memory."""
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self._dtype = dtype
+        self._parts: list[Array] = []
+
+    def add(self, records: Array) -> None:
+        """Keep more records."""
+        self._parts.append(records)
+
+    def by_key(self) -> Iterator[Array]:
+        """All records at once."""
+        yield np.concatenate([np.zeros(0, dtype=self._dtype), *self._parts])
+
+
+def repeated_keys(records: Records) -> Iterator[Array]:
+    """The records whose key another record has too, key by key together."""
+    for group in records.by_key():
+        ordered = group[np.argsort(group["key"], kind="stable")]
+        same = ordered["key"][1:] == ordered["key"][:-1]
+        repeated = np.zeros(len(ordered), dtype=np.bool_)
+        repeated[1:] |= same
+        repeated[:-1] |= same
+        yield ordered[repeated]
