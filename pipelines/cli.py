@@ -13,6 +13,7 @@ from pipelines.cli_orders import integrations_app, orders_app, subscriptions_app
 from transforms.errors import BillingError
 
 if TYPE_CHECKING:
+    from connectors.warehouse.engine import Warehouse
     from pipelines.billing import RunSummary
 
 app = typer.Typer(
@@ -20,6 +21,8 @@ app = typer.Typer(
     help="Reconcile Microsoft CSP exports to the cent and bill them through HaloPSA exactly once.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    # As tables are: rich on a terminal; a pipe gets plain text, at half the time.
+    rich_markup_mode="rich" if sys.stdout.isatty() else None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 warehouse_app = typer.Typer(help="The SQL warehouse: migrations, checks, the analysts' copy, read-only SQL.",
@@ -157,7 +160,7 @@ def identify(
     paths: Annotated[list[Path], typer.Argument(help="Files or folders.")], as_json: AsJson = False
 ) -> None:
     """Say what each file is, by its content."""
-    from pipelines.inspection import IDENTITY_COLUMNS, identify_paths
+    from pipelines.identification import IDENTITY_COLUMNS, identify_paths
     from pipelines.output import print_json, print_table
 
     found = identify_paths(paths)
@@ -170,7 +173,7 @@ def identify(
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Check settings (secrets masked), the warehouse, and whether HaloPSA answers."""
-    from pipelines.inspection import examine
+    from pipelines.examination import examine
     from pipelines.output import print_json, print_table
     from pipelines.settings import load_settings
 
@@ -193,7 +196,7 @@ def sandbox(
     as_json: AsJson = False,
 ) -> None:
     """Run a local HaloPSA until interrupted."""
-    from pipelines.demo import run_sandbox
+    from pipelines.sandbox import run_sandbox
 
     run_sandbox(port, store, as_json=as_json)
 
@@ -246,27 +249,24 @@ def customers_list(
 def warehouse_upgrade(as_json: AsJson = False) -> None:
     """Create the warehouse or bring it to this version."""
     from connectors.warehouse.migrations import upgrade
-    from pipelines.inspection import open_configured_warehouse
 
-    _print_status(upgrade(open_configured_warehouse()), as_json)
+    _print_status(upgrade(_configured_warehouse()), as_json)
 
 
 @warehouse_app.command("status")
 def warehouse_status(as_json: AsJson = False) -> None:
     """Say which version the warehouse has, and which this program needs."""
     from connectors.warehouse.migrations import status
-    from pipelines.inspection import open_configured_warehouse
 
-    _print_status(status(open_configured_warehouse()), as_json)
+    _print_status(status(_configured_warehouse()), as_json)
 
 
 @warehouse_app.command("check")
 def warehouse_check(as_json: AsJson = False) -> None:
     """Run the SQL checks; each must return nothing. Exit code 1 when one of severity fail does."""
     from connectors.warehouse.checks import run_checks
-    from pipelines.inspection import open_configured_warehouse
 
-    results = run_checks(open_configured_warehouse())
+    results = run_checks(_configured_warehouse())
     columns = ["check", "severity", "rows", "meaning"]
     _print_rows(columns, [[one.name, one.severity, one.rows, one.meaning] for one in results], as_json)
     raise typer.Exit(1 if any(one.rows and one.severity == "fail" for one in results) else 0)
@@ -276,11 +276,10 @@ def warehouse_check(as_json: AsJson = False) -> None:
 def warehouse_snapshot(as_json: AsJson = False) -> None:
     """Publish a read-only copy for analysts: a DuckDB file and Parquet, replaced at once."""
     from connectors.warehouse.snapshot import publish_snapshot
-    from pipelines.inspection import open_configured_warehouse
     from pipelines.output import print_json
     from pipelines.settings import load_settings
 
-    folder = publish_snapshot(open_configured_warehouse(), load_settings().home)
+    folder = publish_snapshot(_configured_warehouse(), load_settings().home)
     if as_json:
         print_json({"snapshot": str(folder)})
     else:
@@ -293,9 +292,8 @@ def warehouse_query(
 ) -> None:
     """Run read-only SQL."""
     from connectors.warehouse.query import run_query
-    from pipelines.inspection import open_configured_warehouse
 
-    result = run_query(open_configured_warehouse(), sql)
+    result = run_query(_configured_warehouse(), sql)
     _print_rows(result.columns, result.rows, as_json)
 
 
@@ -322,6 +320,13 @@ def _report(
         note(f"csp-billing: {document['error']}")
         raise typer.Exit(3)
     raise typer.Exit(1 if document["blocking"] else 0)
+
+
+def _configured_warehouse() -> Warehouse:
+    from connectors.warehouse.engine import open_warehouse
+    from pipelines.settings import load_settings
+
+    return open_warehouse(load_settings().warehouse)
 
 
 def _print_rows(columns: list[str], rows: list[Any], as_json: bool) -> None:
