@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from connectors.warehouse.engine import open_warehouse
-from connectors.warehouse.lines import read_stored_line
 from connectors.warehouse.migrations import ensure_current
 from connectors.warehouse.runs import get_run, last_run, latest_run, read_findings
 from pipelines.scope import finding_codes
 from pipelines.settings import Settings
 from transforms.errors import InputError
-from transforms.explanation import explain_line
 from transforms.periods import parse_period
 from transforms.policy import parse_policy
 
@@ -55,6 +53,10 @@ def explain(settings: Settings, line_id: str) -> dict[str, Any]:
     Raises:
         InputError: there is no such line.
     """
+    # Every rule comes along with these, and with the rules pandas, which listing findings does not need.
+    from connectors.warehouse.lines import read_stored_line
+    from transforms.explanation import explain_line
+
     warehouse = open_warehouse(settings.warehouse)
     ensure_current(warehouse)
     with warehouse.read() as connection:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,9 @@ import pyarrow.compute as pc
 
 from transforms.errors import InputError
 from transforms.policy import SEVERITIES
-from transforms.reconcile import Reconciliation
+
+if TYPE_CHECKING:
+    from transforms.reconcile import Reconciliation
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Scope:
             lines = lines.filter(pc.is_in(lines.column("line_id"), findings.column("line_id").combine_chunks()))
         if self.customers or self.codes:
             tieout = tieout.slice(0, 0)
-        return Reconciliation(lines, findings, tieout)
+        return replace(result, lines=lines, findings=findings, tieout=tieout)
 
     def _own(self, table: pa.Table) -> pa.Table:
         keep = np.ones(table.num_rows, dtype=np.bool_)
