@@ -16,14 +16,15 @@ if TYPE_CHECKING:
     from connectors.warehouse.engine import Warehouse
     from pipelines.billing import RunSummary
 
+# As tables are: rich on a terminal, plain in a pipe, which takes half the time; wide, so that no sentence is cut there.
+_ON_TERMINAL = sys.stdout.isatty()
 app = typer.Typer(
     name="csp-billing",
     help="Reconcile Microsoft CSP exports to the cent and bill them through HaloPSA exactly once.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    # As tables are: rich on a terminal; a pipe gets plain text, at half the time.
-    rich_markup_mode="rich" if sys.stdout.isatty() else None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode="rich" if _ON_TERMINAL else None,
+    context_settings={"help_option_names": ["-h", "--help"], "terminal_width": None if _ON_TERMINAL else 120},
 )
 warehouse_app = typer.Typer(help="The SQL warehouse: migrations, checks, the analysts' copy, read-only SQL.",
                             no_args_is_help=True)  # fmt: skip
