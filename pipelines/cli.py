@@ -13,14 +13,18 @@ from pipelines.cli_orders import integrations_app, orders_app, subscriptions_app
 from transforms.errors import BillingError
 
 if TYPE_CHECKING:
+    from connectors.warehouse.engine import Warehouse
     from pipelines.billing import RunSummary
 
+# As tables are: rich on a terminal, plain in a pipe, which takes half the time; wide, so that no sentence is cut there.
+_ON_TERMINAL = sys.stdout.isatty()
 app = typer.Typer(
     name="csp-billing",
     help="Reconcile Microsoft CSP exports to the cent and bill them through HaloPSA exactly once.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode="rich" if _ON_TERMINAL else None,
+    context_settings={"help_option_names": ["-h", "--help"], "terminal_width": None if _ON_TERMINAL else 120},
 )
 warehouse_app = typer.Typer(help="The SQL warehouse: migrations, checks, the analysts' copy, read-only SQL.",
                             no_args_is_help=True)  # fmt: skip
@@ -157,7 +161,7 @@ def identify(
     paths: Annotated[list[Path], typer.Argument(help="Files or folders.")], as_json: AsJson = False
 ) -> None:
     """Say what each file is, by its content."""
-    from pipelines.inspection import IDENTITY_COLUMNS, identify_paths
+    from pipelines.identification import IDENTITY_COLUMNS, identify_paths
     from pipelines.output import print_json, print_table
 
     found = identify_paths(paths)
@@ -170,7 +174,7 @@ def identify(
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Check settings (secrets masked), the warehouse, and whether HaloPSA answers."""
-    from pipelines.inspection import examine
+    from pipelines.examination import examine
     from pipelines.output import print_json, print_table
     from pipelines.settings import load_settings
 
@@ -193,7 +197,7 @@ def sandbox(
     as_json: AsJson = False,
 ) -> None:
     """Run a local HaloPSA until interrupted."""
-    from pipelines.demo import run_sandbox
+    from pipelines.sandbox import run_sandbox
 
     run_sandbox(port, store, as_json=as_json)
 
@@ -246,27 +250,24 @@ def customers_list(
 def warehouse_upgrade(as_json: AsJson = False) -> None:
     """Create the warehouse or bring it to this version."""
     from connectors.warehouse.migrations import upgrade
-    from pipelines.inspection import open_configured_warehouse
 
-    _print_status(upgrade(open_configured_warehouse()), as_json)
+    _print_status(upgrade(_configured_warehouse()), as_json)
 
 
 @warehouse_app.command("status")
 def warehouse_status(as_json: AsJson = False) -> None:
     """Say which version the warehouse has, and which this program needs."""
     from connectors.warehouse.migrations import status
-    from pipelines.inspection import open_configured_warehouse
 
-    _print_status(status(open_configured_warehouse()), as_json)
+    _print_status(status(_configured_warehouse()), as_json)
 
 
 @warehouse_app.command("check")
 def warehouse_check(as_json: AsJson = False) -> None:
     """Run the SQL checks; each must return nothing. Exit code 1 when one of severity fail does."""
     from connectors.warehouse.checks import run_checks
-    from pipelines.inspection import open_configured_warehouse
 
-    results = run_checks(open_configured_warehouse())
+    results = run_checks(_configured_warehouse())
     columns = ["check", "severity", "rows", "meaning"]
     _print_rows(columns, [[one.name, one.severity, one.rows, one.meaning] for one in results], as_json)
     raise typer.Exit(1 if any(one.rows and one.severity == "fail" for one in results) else 0)
@@ -276,11 +277,10 @@ def warehouse_check(as_json: AsJson = False) -> None:
 def warehouse_snapshot(as_json: AsJson = False) -> None:
     """Publish a read-only copy for analysts: a DuckDB file and Parquet, replaced at once."""
     from connectors.warehouse.snapshot import publish_snapshot
-    from pipelines.inspection import open_configured_warehouse
     from pipelines.output import print_json
     from pipelines.settings import load_settings
 
-    folder = publish_snapshot(open_configured_warehouse(), load_settings().home)
+    folder = publish_snapshot(_configured_warehouse(), load_settings().home)
     if as_json:
         print_json({"snapshot": str(folder)})
     else:
@@ -293,9 +293,8 @@ def warehouse_query(
 ) -> None:
     """Run read-only SQL."""
     from connectors.warehouse.query import run_query
-    from pipelines.inspection import open_configured_warehouse
 
-    result = run_query(open_configured_warehouse(), sql)
+    result = run_query(_configured_warehouse(), sql)
     _print_rows(result.columns, result.rows, as_json)
 
 
@@ -322,6 +321,13 @@ def _report(
         note(f"csp-billing: {document['error']}")
         raise typer.Exit(3)
     raise typer.Exit(1 if document["blocking"] else 0)
+
+
+def _configured_warehouse() -> Warehouse:
+    from connectors.warehouse.engine import open_warehouse
+    from pipelines.settings import load_settings
+
+    return open_warehouse(load_settings().warehouse)
 
 
 def _print_rows(columns: list[str], rows: list[Any], as_json: bool) -> None:

@@ -6,19 +6,19 @@ import csv
 import os
 import shutil
 import sys
-import threading
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from connectors.halopsa.sandbox.server import Sandbox, serve
+from connectors.halopsa.sandbox.server import serve
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.runs import read_findings
 from examples.month import generate_month
 from pipelines import output
 from pipelines.billing import bill_month
 from pipelines.recording import run_recorded
+from pipelines.sandbox import halo_settings
 from pipelines.settings import PREFIX, load_settings
 from transforms.errors import InputError
 
@@ -54,7 +54,7 @@ def run_demo(directory: Path, *, recorded: bool, as_json: bool) -> int:
     exports = directory / "exports"
     truth = generate_month(exports, period=PERIOD, truth_path=directory / "truth.csv")
     with serve() as halo:
-        os.environ |= _halo_settings(halo)
+        os.environ |= halo_settings(halo)
         os.environ |= {f"{PREFIX}HOME": str(directory / "home"), f"{PREFIX}EXPORTS": str(exports)}
         for name in ("WAREHOUSE_URL", "POLICY", "HALO_TENANT"):
             os.environ.pop(f"{PREFIX}{name}", None)
@@ -70,40 +70,6 @@ def run_demo(directory: Path, *, recorded: bool, as_json: bool) -> int:
     else:
         _tell(directory, document, flow_run, comparisons, inside)
     return 0 if equal else 1
-
-
-def run_sandbox(port: int, store_path: Path | None, *, as_json: bool) -> None:
-    """Run a local HaloPSA until interrupted, after telling the settings that reach it.
-
-    Args:
-        port: where it listens; 0 for any free port.
-        store_path: a file that keeps its records for the next time; None to forget them.
-        as_json: tell the settings as one JSON document.
-
-    Raises:
-        InputError: the port is taken, or the file cannot keep the records.
-    """
-    kept = f"keeps its records in {store_path}" if store_path else "forgets everything"
-    try:
-        with serve(port, store_path=store_path) as halo:
-            settings = _halo_settings(halo)
-            if as_json:
-                output.print_json(settings)
-            else:
-                print(f"A local HaloPSA is running; Ctrl-C stops it, and it {kept}. To use it:\n")
-                print("\n".join(f"export {name}={value}" for name, value in settings.items()))
-            sys.stdout.flush()
-            threading.Event().wait()
-    except OSError as error:
-        raise InputError(f"port {port} cannot be used ({error.strerror}): name another one with --port") from None
-
-
-def _halo_settings(halo: Sandbox) -> dict[str, str]:
-    return {
-        f"{PREFIX}HALO_URL": halo.base_url,
-        f"{PREFIX}HALO_CLIENT_ID": halo.client_id,
-        f"{PREFIX}HALO_CLIENT_SECRET": halo.client_secret,
-    }
 
 
 def _prepare(directory: Path) -> None:

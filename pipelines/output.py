@@ -1,4 +1,7 @@
-"""What a command prints: one JSON document, or text with tables; rich on a terminal, plain in a pipe."""
+"""What a command prints: one JSON document, or text with tables; rich on a terminal, plain in a pipe.
+
+An error line must not wait for Arrow, so decimals bring their formatting along only when there is one.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,6 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
-
-from transforms.findings import money_text
-from transforms.money import tidy
 
 
 def print_json(document: Any) -> None:
@@ -51,6 +51,8 @@ def note(text: str) -> None:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
+        from transforms.money import tidy
+
         return f"{tidy(value):f}"
     if isinstance(value, datetime | date):
         return value.isoformat()
@@ -61,6 +63,8 @@ def _text(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, Decimal):
+        from transforms.findings import money_text
+
         return money_text(value)
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="seconds")

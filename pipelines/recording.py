@@ -13,11 +13,11 @@ _exit_code = 1
 
 
 def api_configured() -> bool:
-    """Whether a Prefect API is configured by environment or profile; imports Prefect only where there is a profile."""
+    """Whether a Prefect API is configured by environment or profile; imports Prefect only where a profile names one."""
     if os.environ.get("PREFECT_API_URL"):
         return True
-    home = Path(os.environ.get("PREFECT_HOME") or Path.home() / ".prefect")
-    if not (home / "profiles.toml").exists():
+    profiles = Path(os.environ.get("PREFECT_HOME") or Path.home() / ".prefect") / "profiles.toml"
+    if not profiles.exists() or b"PREFECT_API_URL" not in profiles.read_bytes():
         return False
     from prefect.settings import PREFECT_API_URL
 

@@ -1,19 +1,18 @@
 """Bringing a warehouse to the current version: Alembic's revisions in `sql/migrations`, then the views.
 
-An upgrade is one transaction on both engines: it happens whole or not at all.
+An upgrade is one transaction on both engines: it happens whole or not at all. Whether one is needed is asked by every
+command and is told from the names of the revisions' files; Alembic is imported where revisions are run.
 """
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from typing import Any
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 from connectors.warehouse.engine import Warehouse
 from connectors.warehouse.views import create_views, drop_views, stale_views
@@ -22,6 +21,8 @@ from transforms.errors import WarehouseError
 UPGRADE = "csp-billing warehouse upgrade"
 #: PostgreSQL's number for "somebody is upgrading"; any constant that only this project uses.
 _UPGRADE_LOCK = 2_026_110_001
+#: Where Alembic keeps the revision that a database is at.
+_VERSIONS = sa.table("alembic_version", sa.column("version_num", sa.String()))
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,15 @@ def upgrade(warehouse: Warehouse) -> Status:
 
 def run_revisions(connection: sa.Connection, target: str) -> None:
     """Upgrade, or downgrade where `target` lies behind, the tables to a revision; the views must be gone."""
-    config = _config()
+    from alembic import command
+    from alembic.config import Config
+
+    # DuckDB's part registers itself, but only where Alembic was there before the engine was made.
+    importlib.import_module("duckdb_sqlalchemy.alembic_impl")
+    config = Config()
+    config.set_main_option("script_location", str(resources.files("sql").joinpath("migrations")).replace("%", "%%"))
     config.attributes["connection"] = connection
-    done = _known_revisions()
-    current = MigrationContext.configure(connection).get_current_revision()
+    done, current = known_revisions(), _revision(connection)
     is_behind = target == "base" or (target in done and current in done[done.index(target) + 1 :])
     (command.downgrade if is_behind else command.upgrade)(config, target)
 
@@ -120,26 +126,32 @@ def comparison_options(dialect: str) -> dict[str, Any]:
     return {"include_object": include, "compare_type": differs}
 
 
+@cache
+def known_revisions() -> tuple[str, ...]:
+    """Every revision of this program, oldest first: the numbers with which the names of their files begin."""
+    files = resources.files("sql").joinpath("migrations", "versions").iterdir()
+    return tuple(sorted(file.name.partition("_")[0] for file in files if file.name[:1].isdigit()))
+
+
 def _status(connection: sa.Connection) -> Status:
-    current = MigrationContext.configure(connection).get_current_revision()
+    current = _revision(connection)
     has_views = current is not None and sa.inspect(connection).has_table("view_versions")
     return _compare(current, stale_views(connection) if has_views else [])
 
 
+def _revision(connection: sa.Connection) -> str | None:
+    """The revision that a database is at; None when it is empty."""
+    if not sa.inspect(connection).has_table(_VERSIONS.name):
+        return None
+    revision: str | None = connection.execute(sa.select(_VERSIONS)).scalar()
+    return revision
+
+
 def _compare(current: str | None, stale: list[str]) -> Status:
-    scripts = ScriptDirectory.from_config(_config())
-    head = scripts.get_current_head()
-    assert head is not None
-    known = _known_revisions()
+    known = known_revisions()
     done = known.index(current) + 1 if current in known else 0
     newer = current is not None and current not in known
-    return Status(current, head, [] if newer else known[done:], stale)
-
-
-def _known_revisions() -> list[str]:
-    """Every revision of this program, oldest first."""
-    scripts = ScriptDirectory.from_config(_config())
-    return [script.revision for script in reversed(list(scripts.walk_revisions()))]
+    return Status(current, known[-1], [] if newer else list(known[done:]), stale)
 
 
 def _refuse_newer(warehouse: Warehouse, found: Status) -> None:
@@ -148,9 +160,3 @@ def _refuse_newer(warehouse: Warehouse, found: Status) -> None:
             f"the warehouse {warehouse.url_masked} was upgraded by a newer csp-billing (revision {found.current}); "
             "install that version"
         )
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(resources.files("sql").joinpath("migrations")).replace("%", "%%"))
-    return config

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.query import run_query
-from pipelines.inspection import open_configured_warehouse
+from pipelines.settings import load_settings
 from tests.pipelines.conftest import Command
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +26,7 @@ def test_every_real_usage_line_is_explained_by_price_and_quantity(command: Comma
     assert outcome.document["findings"]["INVOICE_NOT_FOUND"] == 1
     assert set(outcome.document["findings"]) == {"INVOICE_NOT_FOUND", "PEC_MISSING"}
     sums = run_query(
-        open_configured_warehouse(),
+        open_warehouse(load_settings().warehouse),
         "select count(*) filter (where rounding_rule = 'U'), max(abs(difference_amount)), "
         "sum(expected_subtotal_amount) + sum(difference_amount) - sum(subtotal_amount) from lines",
     ).rows[0]

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
+import sql
 from connectors.warehouse.engine import Warehouse, open_warehouse
-from connectors.warehouse.migrations import comparison_options, ensure_current, run_revisions, status, upgrade
+from connectors.warehouse.migrations import (
+    comparison_options,
+    ensure_current,
+    known_revisions,
+    run_revisions,
+    status,
+    upgrade,
+)
 from connectors.warehouse.schema import VIEW_VERSIONS, metadata, sql_table
 from connectors.warehouse.views import VIEW_NAMES, drop_views
 from transforms.errors import WarehouseError
@@ -52,6 +63,13 @@ def test_the_revisions_make_the_declared_tables(empty_warehouse: Warehouse) -> N
     assert {key: value for key, value in by_revisions.items() if key[0] in tables} == {
         key: value for key, value in by_declaration.items() if key[0] in tables
     }
+
+
+def test_the_revisions_told_by_their_files_are_those_of_alembic() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(sql.__file__).parent / "migrations").replace("%", "%%"))
+    scripts = ScriptDirectory.from_config(config)
+    assert known_revisions() == tuple(script.revision for script in scripts.walk_revisions())[::-1]
 
 
 def test_down_and_up_again(empty_warehouse: Warehouse) -> None:

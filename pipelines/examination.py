@@ -1,0 +1,80 @@
+"""Examining the set-up: settings, policy, exports, warehouse and HaloPSA, each by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from connectors.warehouse.engine import open_warehouse
+from connectors.warehouse.migrations import status
+from pipelines.integrations import expiring_notice
+from pipelines.loading import open_halo
+from pipelines.settings import Settings
+from transforms.errors import BillingError, InputError, RemoteError
+
+#: How long an examination waits for what it can do without.
+_PATIENCE_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class Examination:
+    """Settings with secrets masked, and the state of each part; the exit code is the worst part's."""
+
+    settings: dict[str, str]
+    states: list[tuple[str, str]]
+    exit_code: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document of `doctor`."""
+        return {"settings": self.settings, **dict(self.states), "exit_code": self.exit_code}
+
+
+def examine(settings: Settings) -> Examination:
+    """Check policy, exports folder, warehouse and HaloPSA, each by itself."""
+    states: list[tuple[str, str]] = []
+    worst = 0
+    checks = {
+        "policy": _policy_state,
+        "exports": _exports_state,
+        "warehouse": _warehouse_state,
+        "halopsa": _halo_state,
+    }
+    for part, check in checks.items():
+        try:
+            states.append((part, check(settings)))
+        except BillingError as error:
+            states.append((part, f"problem: {error}"))
+            worst = max(worst, error.exit_code)
+    return Examination(settings.masked(), states, worst)
+
+
+def _policy_state(settings: Settings) -> str:
+    policy = settings.read_policy()
+    return f"{settings.policy or 'built in'}, digest {policy.digest[:12]}"
+
+
+def _exports_state(settings: Settings) -> str:
+    folder = Path(settings.exports)
+    if not folder.exists():
+        raise InputError(f"there is no folder {folder}; create it or set CSP_BILLING_EXPORTS")
+    return f"{sum(1 for one in folder.rglob('*') if one.is_file())} files in {folder}"
+
+
+def _warehouse_state(settings: Settings) -> str:
+    found = status(open_warehouse(settings.warehouse))
+    if found.is_current:
+        return f"ready, version {found.head}"
+    return "not set up yet; the first run does it" if found.current is None else "needs `csp-billing warehouse upgrade`"
+
+
+def _halo_state(settings: Settings) -> str:
+    open_halo(settings).log_in()
+    state = f"logged in to {settings.halo_url}"
+    try:
+        notice = expiring_notice(open_halo(settings, patience=_PATIENCE_SECONDS), datetime.now(UTC))
+    except RemoteError as error:
+        # Who only bills with HaloPSA needs none of them.
+        return f"{state}; its Microsoft subscriptions cannot be read: {error}"
+    return f"{state}; {notice}: see `csp-billing subscriptions list`" if notice else state
