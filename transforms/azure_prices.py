@@ -27,7 +27,7 @@ from transforms.price_match import PriceAnswer, precedence
 from transforms.price_rows import LONG_TERMS, PriceRow
 from transforms.terms import Cycle
 
-_WHOLE = Cycle("", "", 1, 1, 1)
+WHOLE = Cycle("", "", 1, 1, 1)
 _NUMBERED = re.compile(r"(?<!\d)(20\d\d)[-_]?(0[1-9]|1[0-2])(?:[-_]?[0-3]\d)?(?!\d)")
 _NAMED = re.compile(rf"(?<![a-z])(?:{'|'.join([*month_name[1:], *month_abbr[1:]])})(?![a-z])", re.IGNORECASE)
 
@@ -97,7 +97,7 @@ class AzurePriceBook:
         )
         if not covering:
             return PriceAnswer("not_effective", nearest=max(rows, key=lambda row: row.starts))
-        answers = [PriceAnswer("priced", row, _WHOLE) for row in covering]
+        answers = [PriceAnswer("priced", row, WHOLE) for row in covering]
         return next((one for one in answers if one.matches(question.unit_price, question.currency)), answers[0])
 
 

@@ -41,14 +41,24 @@ class AnswerColumns:
 
 
 class PriceAnswers:
-    """Answers by case; threads may share it."""
+    """Answers by case; threads may share it.
 
-    def __init__(self) -> None:
-        self.answers: list[PriceAnswer] = []
+    The first ones are given as columns, to be asked for by number; the others are learnt.
+    """
+
+    def __init__(self, given: AnswerColumns, answer: Callable[[int], PriceAnswer]) -> None:
+        """Begin with given answers; `answer` makes one of them by its number."""
+        self._given = len(given.outcome) - 1
+        self._answer = answer
+        self._learnt: list[PriceAnswer] = []
         self._numbers: dict[int, int] = {}
         self._seconds = np.zeros(0, dtype=np.uint64)
         self._lock = threading.Lock()
-        self._columns = _columns([])
+        self._columns = given
+
+    def answer(self, number: int) -> PriceAnswer:
+        """One answer by its number."""
+        return self._answer(number) if number < self._given else self._learnt[number - self._given]
 
     def numbers(self, cases: tuple[Hashes, Hashes], ask: Callable[[int], PriceAnswer]) -> Integers:
         """The number of each row's answer.
@@ -65,7 +75,7 @@ class PriceAnswers:
         if -1 in known:
             known = self._learn(distinct, rows, second, known, ask)
         numbers: Integers = np.array(known, dtype=np.int64)[codes]
-        if not (self._seconds[numbers] == second).all():
+        if not (self._seconds[numbers - self._given] == second).all():
             raise AssertionError("two different cases have the same digest")
         return numbers
 
@@ -84,11 +94,11 @@ class PriceAnswers:
             for place, answer in zip(new, found, strict=True):
                 case = int(distinct[place])
                 if case not in self._numbers:
-                    self._numbers[case] = len(self.answers) + len(added)
+                    self._numbers[case] = self._given + len(self._learnt) + len(added)
                     added.append(answer)
                     seconds.append(int(second[rows[place]]))
                 known[place] = self._numbers[case]
-            self.answers.extend(added)
+            self._learnt.extend(added)
             self._seconds = np.concatenate([self._seconds, np.array(seconds, dtype=np.uint64)])
             self._columns = _joined(self._columns, _columns(added))
         return known

@@ -10,12 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.azure_prices import AzureLists, AzurePriceBook, azure_lists_of
+from transforms.azure_prices import WHOLE, AzureLists, AzurePriceBook, azure_lists_of
 from transforms.dates import days_of
 from transforms.integers import Integers
-from transforms.price_match import PriceBook
+from transforms.metered_prices import metered_prices
+from transforms.money import Fixed
+from transforms.price_answers import OUTCOMES, AnswerColumns
+from transforms.price_match import PriceAnswer, PriceBook
 from transforms.price_rows import READ, PriceRow, price_row, published_dates
-from transforms.texts import values_and_codes, where, with_values
+from transforms.texts import Column, repeated, values_and_codes, where, with_values
 
 
 class PriceLists:
@@ -23,6 +26,7 @@ class PriceLists:
 
     Attributes:
         azure: the Azure plan lists of the period.
+        told_by_meter: the rows of these that a line's ids tell.
         tiered: products, in upper case, that a licence list prices by quantity.
     """
 
@@ -41,6 +45,7 @@ class PriceLists:
         self._products = {product: number for number, product in enumerate(products.to_pylist())}
         self._order = np.argsort(codes, kind="stable")
         self._ends = np.cumsum(np.bincount(codes, minlength=len(products)))
+        self.told_by_meter = metered_prices(self._table, self.azure, period)
         self._licences: dict[str, PriceBook] = {}
         self._metered: dict[str, AzurePriceBook] = {}
         self.tiered = self._tiered()
@@ -70,6 +75,31 @@ class PriceLists:
         days: Integers = np.unique(np.concatenate([starts, ends + 1, days_of(newest)]))
         return days
 
+    def answer_by_meter(self, place: int) -> PriceAnswer:
+        """The answer that is a row of `told_by_meter`."""
+        row = self._table.slice(int(self.told_by_meter.rows[place]), 1).to_pylist()[0]
+        return PriceAnswer("priced", price_row(row, self._published), WHOLE)
+
+    def columns_by_meter(self) -> AnswerColumns:
+        """The answers that are rows of `told_by_meter`, in their order."""
+        rows = self._table.take(pa.array(self.told_by_meter.rows))
+        count = rows.num_rows
+        retail = Fixed.from_arrow(rows.column("erp_price"))
+        prices = [column.joined(Fixed.of([None])) for column in (Fixed.from_arrow(rows.column("unit_price")), retail)]
+        return AnswerColumns(
+            np.append(np.full(count, OUTCOMES.index("priced"), dtype=np.int8), np.int8(0)),
+            prices[0], prices[1], prices[1],
+            np.ones(count + 1, dtype=np.int64),
+            np.zeros(count + 1, dtype=np.int64),
+            np.append(np.asarray(rows.column("source_row")), -1),
+            {
+                "segment": _codes(with_values(rows.column("segment"), _none_if_empty)),
+                "segment_source": _codes(repeated(None, count)),
+                "price_file_sha256": _codes(rows.column("file_sha256")),
+                "price_source_file": _codes(rows.column("source_file")),
+            },
+        )  # fmt: skip
+
     def _rows(self, product_id: str) -> list[PriceRow]:
         number = self._products.get(product_id)
         if number is None:
@@ -84,3 +114,13 @@ class PriceLists:
         planned = where(self._table.column("billing_plan"), lambda plans: pc.not_equal(plans, ""))
         found: Any = self._table.filter(pa.array(limited & planned)).column("product_id").unique().to_pylist()
         return frozenset(product.upper() for product in found)
+
+
+def _none_if_empty(texts: pa.Array) -> pa.Array:
+    return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
+
+
+def _codes(column: Column) -> tuple[Integers, pa.Array]:
+    """Codes, -1 for none, also in a last row, and the distinct texts."""
+    values, codes = values_and_codes(column)
+    return np.append(np.where(codes == len(values), -1, codes), -1), values

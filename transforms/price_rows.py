@@ -18,7 +18,7 @@ NO_END = datetime.max.replace(tzinfo=UTC)
 #: Terms of reservations, whose lists have no billing plans either.
 LONG_TERMS = ["P1Y", "P3Y", "P5Y"]
 #: Meters are separated in one way or another.
-_METER = re.compile(r"[^,;|\s]+")
+METER = re.compile(r"[^,;|\s]+")
 READ = [
     "product_id", "sku_id", "term_duration", "billing_plan", "market", "currency", "unit_price", "erp_price", "segment",
     "pricing_tier_range_min", "pricing_tier_range_max", "effective_start_date", "effective_end_date",
@@ -133,7 +133,7 @@ def price_row(row: dict[str, Any], published: dict[tuple[str, str], datetime]) -
         str(row["segment"] or ""), (row["pricing_tier_range_min"], row["pricing_tier_range_max"]),
         row["effective_start_date"] or NO_START, row["effective_end_date"] or NO_END,
         row["last_updated_date"] or NO_START, published[row["file_sha256"], row["source_file"]],
-        tuple(_METER.findall((row["meter_ids"] or "").lower())),
+        tuple(METER.findall((row["meter_ids"] or "").lower())),
         row["file_sha256"], row["source_file"], row["source_row"],
     )  # fmt: skip
 

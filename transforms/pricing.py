@@ -121,13 +121,13 @@ class _Asked:
 
     rows: Integers
     numbers: Integers
-    answers: list[PriceAnswer]
+    answers: PriceAnswers
     question: Callable[[int], Question]
     billed: Integers
     full: Integers
 
     def answer(self, place: int) -> PriceAnswer:
-        return self.answers[int(self.numbers[place])]
+        return self.answers.answer(int(self.numbers[place]))
 
     def cycle(self, place: int) -> Cycle:
         """The line's own cycle; the answer's is that of the first line of the case."""
@@ -143,7 +143,7 @@ class Pricer:
         """Price by these lists; the policy names segments and tolerances by customer and the default ones."""
         self._lists = lists
         self._policy = policy
-        self._answers = PriceAnswers()
+        self._answers = PriceAnswers(lists.columns_by_meter(), lists.answer_by_meter)
         self._cycles: dict[tuple[Any, ...], _Cycles] = {}
         self._lock = threading.Lock()
 
@@ -220,7 +220,7 @@ class Pricer:
             )[dates, which] if len(cycles) else np.ones(0, dtype=np.int64)
             for name in ("billed", "full")
         )  # fmt: skip
-        return _Asked(rows, numbers, self._answers.answers, question, billed, full)
+        return _Asked(rows, numbers, self._answers, question, billed, full)
 
     def _cycles_of(self, lines: pa.Table) -> tuple[Integers, list[_Cycles]]:
         """Each line's case of term and dates, and what the cases' cycles are."""
@@ -274,9 +274,6 @@ class Pricer:
         kept = pa.array(rows)
         lines = {field: table.column(name).take(kept) for field, name in zip(AzureQuestion._fields, names, strict=True)
                  if name}  # fmt: skip
-        words = [words_of(column) for field, column in lines.items() if field not in ("first", "last")]
-        for field in ("first", "last"):
-            words.append(self._span(_days(lines[field])))
 
         def question(place: int) -> AzureQuestion:
             line: dict[str, Any] = {field: column[place].as_py() for field, column in lines.items()}
@@ -289,9 +286,22 @@ class Pricer:
             asked = question(place)
             return self._lists.metered(asked.product_id.upper()).answer(asked)
 
-        numbers = self._answers.numbers(mix(words), ask)
         ones = np.ones(len(rows), dtype=np.int64)
-        return _Asked(rows, numbers, self._answers.answers, question, ones, ones)
+        return _Asked(rows, self._numbers(lines, ask), self._answers, question, ones, ones)
+
+    def _numbers(self, lines: Mapping[str, pa.ChunkedArray], ask: Callable[[int], PriceAnswer]) -> Integers:
+        """The answers' numbers of metered lines: of the rows that their ids tell, and of the cases that are asked."""
+        days = (_days(lines["first"]), _days(lines["last"]))
+        numbers = np.full(len(days[0]), -1, dtype=np.int64)
+        if "meter_id" in lines:
+            numbers = self._lists.told_by_meter.find(lines, days)
+        others = np.flatnonzero(numbers < 0)
+        if len(others):
+            kept = pa.array(others)
+            asked = [words_of(column.take(kept)) for field, column in lines.items() if field not in ("first", "last")]
+            spans = [self._span(day[others]) for day in days]
+            numbers[others] = self._answers.numbers(mix([*asked, *spans]), lambda place: ask(int(others[place])))
+        return numbers
 
     def _listed(self, table: pa.Table) -> Mask:
         """Lines for whose market and pricing currency an Azure plan list of the month is loaded."""
