@@ -84,14 +84,16 @@ _USAGE_COLUMNS = {
 }  # fmt: skip
 
 
-def apply_rules(connection: duckdb.DuckDBPyConnection, detail: str = "") -> None:
-    """Run the rules; `detail` names what more of every reconciliation line is to be kept."""
-    for script in (MACROS, PRICES, USAGE, RECON.format(detail=detail), ROUNDING, FINDINGS):
+def apply_rules(connection: duckdb.DuckDBPyConnection, usage_detail: str = "", recon_detail: str = "") -> None:
+    """Run the rules; the details name what more of every line is to be kept."""
+    usage, recon = USAGE.replace("{detail}", usage_detail), RECON.format(detail=recon_detail)
+    for script in (MACROS, PRICES, usage, recon, ROUNDING, FINDINGS):
         connection.execute(script)
 
 
 def summary(connection: duckdb.DuckDBPyConnection) -> str:
     """The answer, from what the rules left."""
+
     def rows(query: str) -> list[Any]:
         return connection.execute(query).fetchall()
 

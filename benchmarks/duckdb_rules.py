@@ -12,10 +12,10 @@ from __future__ import annotations
 
 #: Text functions, the smallest coin of a currency, and Microsoft's roundings; half of the last decimal that is printed.
 MACROS = r"""
-create macro canonical(sku) as case when length(trim(sku)) < 4 then lpad(upper(trim(sku)), 4, '0')
-    else upper(trim(sku)) end;
+create macro canonical(sku) as case when strlen(sku) < 4 then lpad(upper(trim(sku)), 4, '0') else upper(trim(sku)) end;
 create macro text(value) as lower(trim(coalesce(value, '')));
-create macro first_party(name) as text(name) in ('microsoft', 'microsoft corporation');
+create macro first_party(name) as case when name in ('Microsoft', 'Microsoft Corporation') then true
+    else text(name) in ('microsoft', 'microsoft corporation') end;
 create macro coins(currency) as case when currency in ('USD', 'EUR', 'GBP') then 2
     when currency in ('BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI', 'VND', 'VUV',
         'XAF', 'XOF', 'XPF') then 0
@@ -76,7 +76,7 @@ USAGE = r"""
 create temp table used as
 with flagged as (
     select *, first_party(PublisherName) and coalesce(BenefitId, '') = '' and coalesce(BenefitOrderId, '') = ''
-        and not contains(lower(coalesce(CreditType, '')), 'azure credit')
+        and not coalesce(CreditType ilike '%azure credit%', false)
         and (UnitPrice <> 0 or EffectiveUnitPrice <> 0) as metered
     from usage_in)
 select ref, InvoiceNumber inv, lower(SubscriptionId) sub, upper(ProductId) product, canonical(SkuId) sku,
@@ -87,6 +87,7 @@ select ref, InvoiceNumber inv, lower(SubscriptionId) sub, upper(ProductId) produ
     case when metered and coalesce(PartnerEarnedCreditPercentage, 0) = 0 and EffectiveUnitPrice > 0 and Quantity > 0
         then not regexp_matches(lower(concat_ws(' ', MeterName, SkuName, MeterSubCategory)), '\bspot\b')
         else false end as uncredited
+    {detail}
 from flagged;
 """
 
@@ -103,17 +104,18 @@ with sorted as (
         lower(ChargeType) = 'customercredit' as credit, lower(coalesce(CreditReasonCode, '')) reason,
         first_party(PublisherName) as own, lower(coalesce(TermAndBillingCycle, '')) as cycle,
         lower(coalesce(BillingFrequency, '')) as frequency,
-        contains(lower(concat_ws(' ', ProductCategory, ProductName, SkuName)), 'reservation')
-            or contains(lower(concat_ws(' ', ProductCategory, ProductName, SkuName)), 'savings plan') as discounted,
-        contains(lower(coalesce(ProductQualifiers, '')), 'trial') or contains(cycle, 'trial') as trial,
-        text(SubscriptionDescription) = 'azure plan' or coalesce(MeterDescription, '') <> ''
-            or (starts_with(upper(ProductId), 'DZH318Z0') and cycle = ''
-                and contains(lower(coalesce(ProductCategory, '')), 'azure')) as metered,
+        ProductCategory ilike '%reservation%' or ProductName ilike '%reservation%' or SkuName ilike '%reservation%'
+            or ProductCategory ilike '%savings plan%' or ProductName ilike '%savings plan%'
+            or SkuName ilike '%savings plan%' as is_discounted, coalesce(is_discounted, false) as discounted,
+        coalesce(ProductQualifiers ilike '%trial%', false) or contains(cycle, 'trial') as trial,
+        coalesce(trim(SubscriptionDescription) ilike 'azure plan', false) or coalesce(MeterDescription, '') <> ''
+            or coalesce(cycle = '' and ProductId ilike 'DZH318Z0%' and ProductCategory ilike '%azure%', false)
+            as metered,
         credit or trial or (UnitPrice = 0 and EffectiveUnitPrice = 0) as unpriced
     from recon_in),
 termed as (
-    select *, own and not discounted and (starts_with(product, 'CFQ7TTC0')
-            or regexp_matches(cycle, '(one|three|five|1|3|5)[ -]*(3|5)?[ -]*(month|year)s?[ -]*commitment')) as licence,
+    select *, own and not discounted and case when starts_with(product, 'CFQ7TTC0') then true else
+            regexp_matches(cycle, '(one|three|five|1|3|5)[ -]*(3|5)?[ -]*(month|year)s?[ -]*commitment') end as licence,
         metered and not discounted and not licence as azure,
         case when contains(cycle, 'three') or contains(cycle, '3 year') then 'P3Y'
             when contains(cycle, 'one-year') or contains(cycle, '1 year') then 'P1Y' else 'P1M' end as term,
@@ -131,6 +133,8 @@ cycled as (
     select *, (charged_to - charged_from + 1)::smallint as days,
         greatest(days, case
             when not licence then days
+            when day(starts) = day(after) and day(after) <= 28 and starts <= charged_from and passed % months = 0
+                then after - (after - to_months(months::integer))::date
             when starts <= charged_from and passed % months = 0
                 and (starts + to_months(passed::integer))::date = after
                 then after - (starts + to_months((passed - months)::integer))::date
@@ -182,44 +186,45 @@ from margins;
 ROUNDING = """
 create temp table explained as
 with figures as (
-    select rowid as line, Subtotal, unnest(inexact), printed(inexact.paid) as places, half(inexact.paid) as half
+    select rowid as line, inv, Subtotal, unnest(inexact), printed(inexact.paid) as places, half(inexact.paid) as half
     from billed where inexact is not null),
 rules as (
     select *, abs(rule_a(paid, units, rate, pc, bc) - Subtotal) as a,
         abs(rule_b(paid, units, rate, bc) - Subtotal) as b, abs(rule_c(paid, units, rate, bc) - Subtotal) as c,
         (paid - half)::decimal(19, 11) as low, (paid + half)::decimal(19, 11) as high
     from figures)
-select line, case when a <= b and a <= c then 'A' when b <= c then 'B' else 'C' end as rule from rules
-where case when places <= 2
+select line, inv, case when a <= b and a <= c then 'A' when b <= c then 'B' else 'C' end as nearest,
+    case nearest when 'A' then rule_a(paid, units, rate, pc, bc) when 'B' then rule_b(paid, units, rate, bc)
+        else rule_c(paid, units, rate, bc) end as expected,
+    case when places <= 2
         then least(a, b, c) <= case bc when 2 then 0.01 when 3 then 0.001 else 1 end
             + 0.005 * abs(units) * greatest(rate, 1)
         else between_ends(rule_a(low, units, rate, pc, bc), rule_a(high, units, rate, pc, bc), Subtotal)
             or between_ends(rule_b(low, units, rate, bc), rule_b(high, units, rate, bc), Subtotal)
-            or between_ends(rule_c(low, units, rate, bc), rule_c(high, units, rate, bc), Subtotal) end;
+            or between_ends(rule_c(low, units, rate, bc), rule_c(high, units, rate, bc), Subtotal) end as fits
+from rules;
 """
 
 FINDINGS = """
 create temp table found (code varchar, source varchar, line bigint, inv varchar);
 
 create temp table asked as
-with listed as (select distinct market, currency from azure)
 select 'daily_usage' as source, rowid as line, inv, product, sku, market, pricing, meter, price,
     day as first, day as last
-from used u where metered
-    and exists (select 1 from listed l where l.market = u.market and l.currency = u.pricing)
-    and not exists (select 1 from azure a where a.product = u.product and a.sku = u.sku and a.market = u.market
+from used u where metered and not exists (
+    select 1 from azure a where a.product = u.product and a.sku = u.sku and a.market = u.market
         and a.currency = u.pricing and a.meter = u.meter and a.price = u.price and u.day between a.first and a.last)
 union all
 select 'invoice_recon', rowid, inv, product, sku, market, pricing, '', price, charged_from, charged_to
-from billed b where azure_priced
-    and exists (select 1 from listed l where l.market = b.market and l.currency = b.pricing)
-    and not exists (select 1 from azure a where a.product = b.product and a.sku = b.sku and a.market = b.market
+from billed b where azure_priced and not exists (
+    select 1 from azure a where a.product = b.product and a.sku = b.sku and a.market = b.market
         and a.currency = b.pricing and a.price = b.price and a.first <= b.charged_to and a.last >= b.charged_from);
 
 insert into found
 with candidates as (
     select q.*, a.product as listed, a.price as list_price, q.last >= a.first and q.first <= a.last as covers
-    from asked q left join azure a on a.product = q.product and a.sku = q.sku and a.market = q.market
+    from (select * from asked where (market, pricing) in (select (market, currency) from azure)) q
+    left join azure a on a.product = q.product and a.sku = q.sku and a.market = q.market
         and a.currency = q.pricing
     qualify a.meter in (q.meter, '')
         or not coalesce(bool_or(a.meter in (q.meter, '')) over (partition by q.source, q.line), false)),
@@ -236,8 +241,7 @@ select 'PEC_MISSING', 'daily_usage', rowid, inv from used where uncredited
 union all
 select 'TOTAL_MISMATCH', 'invoice_recon', rowid, inv from billed where total_off
 union all
-select 'SUBTOTAL_MISMATCH', 'invoice_recon', rowid, inv from billed b
-where inexact is not null and not exists (select 1 from explained e where e.line = b.rowid)
+select 'SUBTOTAL_MISMATCH', 'invoice_recon', line, inv from explained where not fits
 union all
 select case when above then 'ABOVE_ERP' else 'MARGIN_BELOW_FLOOR' end, 'invoice_recon', rowid, inv from billed
 where above or thin
