@@ -108,7 +108,7 @@ def main(mode: str, folder: Path, file: Path | None = None) -> None:
     connection = duckdb.connect(str(file) if file else ":memory:")
     connection.execute("set preserve_insertion_order = false")
     if mode == "load":
-        duckdb_load.load(connection, folder)
+        duckdb_load.load(connection, folder, apply_rules)
     else:
         prepare(connection, folder)
         apply_rules(connection)
