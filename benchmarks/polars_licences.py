@@ -24,8 +24,7 @@ def licence_findings(recon: Frame, licences: Frame) -> tuple[Frame, dict[str, in
     """
     lines = _termed(_read(recon)).collect(engine="streaming").with_row_index("line")
     lines = _cycled(lines)
-    explained, exact = _rounding(lines)
-    priced = _priced(lines.with_columns(exact=exact), licences)
+    explained, priced = _rounding(lines), _priced(lines, licences)
     listed = pl.col("licence") & ~pl.col("unpriced")
     unlisted = priced.filter(listed & pl.col("list_price").is_null())
     effective = unlisted.join(licences, on=_PLACE, how="semi").height
@@ -33,12 +32,15 @@ def licence_findings(recon: Frame, licences: Frame) -> tuple[Frame, dict[str, in
     # Printed to the coin, a share of a list price is rounded or cut.
     apart = (_units("price") * pl.col("per_term") - pl.col("list_price")).abs()
     off = off.filter(~((apart * 200 <= pl.col("per_term") * 10**_PRICE) & (_decimals(_units("price")) <= 2)))
-    full, billed = pl.col("full").cast(pl.Int128), pl.col("billed").cast(pl.Int128)
+    charged = priced.filter((pl.col("subtotal") >= 0) & pl.col("erp").is_not_null())
+    partly = pl.col("billed") < pl.col("full")
     half = 5 * pl.lit(10, pl.Int128).pow(pl.lit(_PRICE) - _decimals(_units("effective")).clip(2))
-    # One more decimal than prices have, for the half of the last one.
-    lowest = _units("effective") * 10 - pl.when(pl.col("billed") < pl.col("full")).then(half).otherwise(0)
-    margins = priced.filter((pl.col("subtotal") >= 0) & pl.col("erp").is_not_null()).select(
-        cost=lowest * full * pl.col("per_term"), retail=pl.col("erp") * billed * 10
+    # One more decimal than prices have, for the half of the last one, that a prorated price is printed to.
+    lowest = [charged.filter(~partly).with_columns(lowest=_units("effective") * 10),
+              charged.filter(partly).with_columns(lowest=_units("effective") * 10 - half)]  # fmt: skip
+    full, billed = pl.col("full").cast(pl.Int128), pl.col("billed").cast(pl.Int128)
+    margins = pl.concat(lowest).select(
+        cost=pl.col("lowest") * full * pl.col("per_term"), retail=pl.col("erp") * billed * 10
     ).select(
         above=pl.col("cost") > pl.col("retail"), below=pl.col("cost") * 20 > pl.col("retail") * 19
     )  # fmt: skip
@@ -162,8 +164,8 @@ def _rules(price: Any, price_scale: int) -> list[Any]:
     return [a, _cut(b, 10 ** (_PRICE - 3)), c]
 
 
-def _rounding(lines: Frame) -> tuple[int, Any]:
-    """How many subtotals a rule explains, and which of them exactly."""
+def _rounding(lines: Frame) -> int:
+    """How many subtotals a rule explains; what is dear is asked only of what the cheaper rules leave."""
     negative = pl.col("subtotal") < 0
     size = _units("effective").abs()
     paid = pl.when(pl.col("credit")).then(pl.when(negative).then(-size).otherwise(size)).otherwise(_units("effective"))
@@ -174,18 +176,21 @@ def _rounding(lines: Frame) -> tuple[int, Any]:
         p=paid, q=quantity, r=_units("rate").fill_null(10**_RATE), s=_units("subtotal"), coin_units=powers[0],
         pricing_units=powers[1],
     )  # fmt: skip
-    apart = [(rule - pl.col("s")).abs() for rule in _rules(pl.col("p"), _PRICE)]
-    nearest = figures.select(apart=pl.min_horizontal(*apart))["apart"]
-    exact = nearest == 0
-    rest = figures.with_columns(apart=nearest, places=_decimals(pl.col("p"))).filter(~exact)
+    rest, exact = figures, 0
+    for number in range(3):
+        fits = rest.select(fits=_rules(pl.col("p"), _PRICE)[number] == pl.col("s"))["fits"]
+        exact += int(fits.sum())
+        rest = rest.filter(~fits)
+    apart = pl.min_horizontal(*((rule - pl.col("s")).abs() for rule in _rules(pl.col("p"), _PRICE)))
+    rest = rest.with_columns(apart=apart, places=_decimals(pl.col("p")))
     half = 5 * pl.lit(10, pl.Int128).pow(pl.lit(_PRICE) - pl.col("places").clip(2))
     low, high = (_rules(pl.col("p") * 10 + turn * half, _PRICE + 1) for turn in (-1, 1))
     straddles = [(one - pl.col("s")).sign() * (other - pl.col("s")).sign() <= 0
                  for one, other in zip(low, high, strict=True)]  # fmt: skip
     share = pl.col("q").abs() * pl.max_horizontal(pl.col("r"), pl.lit(10**_RATE, pl.Int128)) * 5
     allowed = pl.col("coin_units") * 1000 + _cut(share, 10 ** (_PRICE + _RATE + 3 - _SUM))
-    fits = pl.when(pl.col("places") <= 2).then(pl.col("apart") <= allowed).otherwise(pl.any_horizontal(*straddles))
-    return int(exact.sum()) + int(rest.select(fits=fits)["fits"].sum()), exact
+    within = pl.when(pl.col("places") <= 2).then(pl.col("apart") <= allowed).otherwise(pl.any_horizontal(*straddles))
+    return exact + int(rest.select(within=within)["within"].sum())
 
 
 def _decimals(value: Any) -> Any:
