@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -115,19 +117,33 @@ class Extraction:
         found = {*self._known_periods(()).values(), *(period for rows in self._rows.values() for period in rows)}
         return sorted(period for period in found if period)
 
-    def land(self, home: Path) -> pa.Table:
-        """Keep an untouched copy of every file and return them as rows of the source files table."""
+    @contextmanager
+    def landing(self, home: Path) -> Iterator[Callable[[], pa.Table]]:
+        """Keep an untouched copy of every file, beside other work.
+
+        Gives what waits for the copies and returns the files as rows of the source files table.
+        """
+        contents = [export.content for export in self.delivery.exports]
+        with ThreadPoolExecutor(1) as pool:
+            copies = [pool.submit(land, content, home) for content in contents]
+            try:
+                yield lambda: self._landed([copy.result() for copy in copies])
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def _landed(self, paths: Sequence[str]) -> pa.Table:
+        """The files as rows of the source files table."""
         now = datetime.now(UTC)
         rows = [
             dict(
                 zip(
                     SOURCE_FILES.names,
                     (file.file_sha256, file.source_file, file.kind, file.row_count, file.rejected_count,
-                     file.byte_count, land(file, home), now),
+                     file.byte_count, paths[place], now),
                     strict=True,
                 )
             )
-            for _, file in sorted(self.files.items())
+            for place, file in sorted(self.files.items())
         ]  # fmt: skip
         return pa.Table.from_pylist(rows, SOURCE_FILES.schema)
 

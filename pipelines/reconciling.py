@@ -56,13 +56,12 @@ def reconcile(
     """
     warehouse = open_warehouse(settings.warehouse)
     run_id = new_run_id(extraction.period, started_at)
-    with warehouse.begin(loading=True) as connection:
+    with extraction.landing(settings.home) as landed, warehouse.begin(loading=True) as connection:
         open_run(connection)
         run = _Run(connection, run_id, extraction, policy, scope)
         run.judge_lines()
         if not run.line_count and not extraction.invoices.num_rows and not run.rejected.num_rows:
             raise nothing_found(settings.exports, extraction)
-        files = extraction.land(settings.home)
         if scope.is_full:
             write_documents(connection, extraction.invoices, extraction.prices, run.rejected)
         findings, tieout = run.conclude()
@@ -82,7 +81,7 @@ def reconcile(
             "invoice_count": extraction.invoices.num_rows,
             "blocking_count": blocking,
         }
-        write_run(connection, row, files, extraction.run_files(run_id), run.of_run(findings), run.of_run(tieout))
+        write_run(connection, row, landed(), extraction.run_files(run_id), run.of_run(findings), run.of_run(tieout))
         changes = count_changes(connection, run_id) if scope.is_full else {}
         changed = first_changes(connection, run_id, SHOWN_CHANGES) if changes else []
     return RunSummary(

@@ -21,6 +21,8 @@ _DECIMALS = 22
 #: By what numbers and dates are spread, whose own bits are no digest.
 _SPREAD = np.uint64(0xD6E8FEB86659FD93)
 _TURN = np.uint64(32)
+#: Length of a `line_id`.
+_ID_BYTES = 24
 
 
 def hash_rows(columns: Sequence[pa.Array | pa.ChunkedArray]) -> tuple[Hashes, Hashes]:
@@ -42,11 +44,13 @@ class TableDigest:
 
     def add(self, table: pa.Table) -> None:
         """Count more rows; every part has the same columns in the same order."""
-        first, second = mix([words_of(column) for column in table.columns])
-        # Mixed once more, so that the sum of rows does not cancel what differs between them.
-        mixed = (first * _ODD[1]) ^ (second >> np.uint64(31))
+        rows = np.full(table.num_rows, np.uint64(table.num_columns), dtype=np.uint64)
+        for column in table.columns:
+            _mix((rows,), (_first_word(column),))
+        # Mixed in two more ways, so that the sum of rows does not cancel what differs between them.
+        again = (rows ^ (rows >> _TURN)) * _SPREAD
         self._rows += table.num_rows
-        for place, part in enumerate((first, second, mixed)):
+        for place, part in enumerate((rows, again, (again ^ (again >> np.uint64(29))) * _ODD[1])):
             self._sums[place] = (self._sums[place] + int(part.sum(dtype=np.uint64))) % 2**64
 
     def merge(self, other: TableDigest) -> None:
@@ -64,10 +68,23 @@ def combined_digest(*digests: str) -> str:
     return hashlib.sha256(":".join(digests).encode()).hexdigest()
 
 
+#: Digests of texts, because the same ones come again in every part of a file.
+_known: dict[str, bytes] = {}
+_MOST_KNOWN = 1 << 17
+
+
 def text_hashes(texts: pa.Array) -> np.ndarray[Any, np.dtype[np.uint64]]:
     """A digest of each text in two words, one row a text."""
-    digests = b"".join(hashlib.blake2b(text.encode(), digest_size=16).digest() for text in texts.to_pylist())
-    return np.frombuffer(digests, dtype=np.uint64).reshape(-1, 2)
+    wanted = texts.to_pylist()
+    digests = [_known.get(text) or _digest(text) for text in wanted]
+    return np.frombuffer(b"".join(digests), dtype=np.uint64).reshape(-1, 2)
+
+
+def _digest(text: str) -> bytes:
+    if len(_known) >= _MOST_KNOWN:
+        _known.clear()
+    digest = _known[text] = hashlib.blake2b(text.encode(), digest_size=16).digest()
+    return digest
 
 
 def mix(columns: Sequence[tuple[Hashes, Hashes]]) -> tuple[Hashes, Hashes]:
@@ -83,21 +100,54 @@ def words_of(column: pa.Array | pa.ChunkedArray) -> tuple[Hashes, Hashes]:
     if pa.types.is_dictionary(column.type) or pa.types.is_string(column.type):
         codes, digests = _digest_values(column)
         return digests[:, 0][codes], digests[:, 1][codes]
+    return words_of_integers(*_integers(column))
+
+
+def _first_word(column: pa.ChunkedArray) -> Hashes:
+    """The first of the words of `words_of`."""
+    if pa.types.is_string(column.type) and len(column):
+        words = _id_words(column.combine_chunks())
+        if words is not None:
+            mixed = words[:, 0] ^ (words[:, 1] * _ODD[0]) ^ (words[:, 2] * _ODD[1])
+            return _spread(mixed, np.ones(len(words), dtype=np.bool_))
+    if pa.types.is_dictionary(column.type) or pa.types.is_string(column.type):
+        codes, digests = _digest_values(column)
+        words_of_texts: Hashes = digests[:, 0][codes]
+        return words_of_texts
+    return _spread(*_integers(column))
+
+
+def _id_words(column: pa.Array) -> np.ndarray[Any, np.dtype[np.uint64]] | None:
+    """Three words of each text where all are as long as a `line_id`, which hardly repeats; None for other texts."""
+    _, offsets, data = column.buffers()
+    ends = np.frombuffer(offsets, dtype=np.int32)[column.offset : column.offset + len(column) + 1]
+    if column.null_count or not (np.diff(ends) == _ID_BYTES).all():
+        return None
+    own = np.frombuffer(data, dtype=np.uint8)[ends[0] : ends[-1]]
+    return np.ascontiguousarray(own).view(np.uint64).reshape(-1, 3)
+
+
+def _integers(column: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """A number or date as 64 bits, and where there is one."""
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     if pa.types.is_decimal(array.type):
         low = np.frombuffer(array.buffers()[1], dtype=np.uint64)[0::2][array.offset : array.offset + len(array)]
         whole = low * np.uint64(10 ** (_DECIMALS - array.type.scale) % 2**64)
     else:
         whole = np.asarray(array.cast(_INTEGER[array.type]).cast(pa.int64()).fill_null(0)).view(np.uint64)
-    return words_of_integers(whole, np.asarray(pc.is_valid(array)))
+    return whole, np.asarray(pc.is_valid(array))
 
 
 def words_of_integers(whole: np.ndarray[Any, Any], valid: np.ndarray[Any, Any]) -> tuple[Hashes, Hashes]:
     """The same for integers; where they are not `valid` there is no value."""
+    first = _spread(whole, valid)
+    return first, (first ^ (first >> _TURN)) * _ODD[1]
+
+
+def _spread(whole: np.ndarray[Any, Any], valid: np.ndarray[Any, Any]) -> Hashes:
     spread = (whole.view(np.uint64) ^ (whole.view(np.uint64) >> _TURN)) * _SPREAD
     spread = (spread ^ (spread >> _TURN)) * _SPREAD + np.uint64(1)
-    first = np.where(valid, spread, np.uint64(0))
-    return first, np.where(valid, (spread ^ (spread >> _TURN)) * _ODD[1], np.uint64(0))
+    return spread if valid.all() else np.where(valid, spread, np.uint64(0))
 
 
 def _start(rows: int, columns: int) -> tuple[Hashes, Hashes]:
@@ -105,8 +155,8 @@ def _start(rows: int, columns: int) -> tuple[Hashes, Hashes]:
     return first, first.copy()
 
 
-def _mix(halves: tuple[Hashes, Hashes], words: tuple[Hashes, Hashes]) -> None:
-    for half, odd, word in zip(halves, _ODD, words, strict=True):
+def _mix(halves: tuple[Hashes, ...], words: tuple[Hashes, ...]) -> None:
+    for half, odd, word in zip(halves, _ODD, words, strict=False):
         half ^= word
         half *= odd
         half ^= half >> np.uint64(29)

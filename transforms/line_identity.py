@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from transforms.digests import Hashes, hash_rows
+from transforms.integers import owned
 from transforms.texts import with_values
 
 #: What a charge is for, by kind of export.
@@ -119,12 +119,13 @@ def reference_of(text: str) -> str:
 
 def _occurrences(table: pa.Table, first: Hashes, second: Hashes) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Number the rows that share a key, from 0, in the order of their content."""
+    content = [_rank(table.column(name)) for name in _content_columns(table)]
+    order = np.lexsort([*reversed(content), second, first])
+    same = (first[order][1:] == first[order][:-1]) & (second[order][1:] == second[order][:-1])
+    places = np.arange(len(order))
+    starts = np.maximum.accumulate(np.where(np.append(False, same), 0, places)) if len(order) else places
     numbers = np.zeros(len(first), dtype=np.int64)
-    content = [_content(row) for row in table.select(_content_columns(table)).to_pylist()]
-    ranked = sorted(range(len(first)), key=lambda row: (first[row], second[row], content[row]))
-    for above, row in pairwise(ranked):
-        if first[row] == first[above] and second[row] == second[above]:
-            numbers[row] = numbers[above] + 1
+    numbers[order] = places - starts
     return numbers
 
 
@@ -133,8 +134,12 @@ def _content_columns(table: pa.Table) -> list[str]:
     return first + [name for name in table.column_names if name not in _NOT_CONTENT and name not in first]
 
 
-def _content(row: dict[str, Any]) -> tuple[tuple[bool, Any], ...]:
-    return tuple((value is not None, value if value is not None else 0) for value in row.values())
+def _rank(column: pa.ChunkedArray) -> np.ndarray[Any, Any]:
+    """The rank of each value, nothing first; texts in the order of their code points."""
+    ranks: np.ndarray[Any, Any] = np.asarray(
+        pc.rank(column, sort_keys=[("", "ascending", "at_start")], tiebreaker="dense")
+    )
+    return ranks
 
 
 def _hexadecimal(first: Hashes, second: Hashes) -> pa.Array:
@@ -144,5 +149,5 @@ def _hexadecimal(first: Hashes, second: Hashes) -> pa.Array:
     digits[:, 1::2] = _HEX[words & 15]
     offsets = np.arange(len(words) + 1, dtype=np.int32) * (2 * _ID_BYTES)
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(digits))]
-    return pa.Array.from_buffers(pa.string(), len(words), buffers)
+    return owned(pa.Array.from_buffers(pa.string(), len(words), buffers))
 

@@ -1,7 +1,9 @@
-"""The rows of Azure plan lists that can be told by product, SKU, market, currency and meter alone.
+"""The rows of Azure plan lists that a line's ids, or its price, tell from all others.
 
-That is nearly every row of a real list, and nearly all usage. Where such a key has one row, valid all month, the
-answer is that row whatever the day and whatever price the line shows; the other cases are for the price book.
+That is nearly every row of a real list, and nearly all usage. Where product, SKU, market, currency and meter have one
+row, valid all month, the answer is that row whatever the day and whatever price the line shows. A line that names no
+meter is priced by the row whose price it shows, where no other one's can be printed alike. The other cases are for the
+price book.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ import pyarrow.compute as pc
 
 from transforms.azure_prices import AzureLists
 from transforms.digests import Hashes, mix, words_of
-from transforms.integers import Integers, Mask
+from transforms.integers import Integers, Mask, powers
+from transforms.money import Fixed, currency_exponent
 from transforms.periods import last_day
 from transforms.price_rows import LONG_TERMS, METER
 from transforms.texts import Column, is_one_of, values_and_codes, with_values
@@ -27,35 +30,56 @@ _EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True)
+class _Index:
+    """Rows by the digest of their key, in its order; `places` are theirs among the rows that a key tells."""
+
+    keys: Hashes
+    seconds: Hashes
+    places: Integers
+
+    @classmethod
+    def of(cls, digests: tuple[Hashes, Hashes], sound: Mask, rows: Integers, told: Integers) -> _Index:
+        own = np.flatnonzero(sound)
+        order = own[np.argsort(digests[0][own])]
+        return cls(digests[0][order], digests[1][order], np.searchsorted(told, rows[order]))
+
+    def find(self, digests: tuple[Hashes, Hashes]) -> Integers:
+        found = np.full(len(digests[0]), -1, dtype=np.int64)
+        if len(self.keys):
+            place = np.minimum(np.searchsorted(self.keys, digests[0]), len(self.keys) - 1)
+            hit = (self.keys[place] == digests[0]) & (self.seconds[place] == digests[1])
+            found[hit] = self.places[place[hit]]
+        return found
+
+
+@dataclass(frozen=True)
 class MeteredPrices:
-    """One row for each key, in the order of the keys' digests.
+    """Rows that a key tells.
 
     Attributes:
-        rows: the rows' places in the price lists.
+        rows: the rows' places in the price lists, ascending.
         first, last: days since 1970 for which they hold.
     """
 
     rows: Integers
     first: int
     last: int
-    _keys: Hashes
-    _seconds: Hashes
+    _by_meter: _Index
+    _by_price: _Index
 
     def find(self, line: Mapping[str, Column], days: tuple[Integers, Integers]) -> Integers:
         """The place in `rows` of the row that prices each line; -1 where the price book has to be asked.
 
         Args:
-            line: columns product_id, sku_id, market, currency and meter_id of the lines.
+            line: columns product_id, sku_id, market, currency and unit_price of the lines; meter_id where they have it.
             days: first and last day that each line is for.
         """
-        found = np.full(len(days[0]), -1, dtype=np.int64)
-        if not len(self.rows):
-            return found
-        first, second = _digests({name: line[name] for name in _KEY}, line["meter_id"])
-        place = np.minimum(np.searchsorted(self._keys, first), len(self._keys) - 1)
-        hit = (self._keys[place] == first) & (self._seconds[place] == second)
-        hit &= (days[0] >= self.first) & (days[1] <= self.last)
-        found[hit] = place[hit]
+        key = [words_of(_upper(line[name])) for name in _KEY]
+        if "meter_id" in line:
+            found = self._by_meter.find(mix([*key, words_of(_lower(line["meter_id"]))]))
+        else:
+            found = self._by_price.find(mix([*key, words_of(line["unit_price"])]))
+        found[(days[0] < self.first) | (days[1] > self.last)] = -1
         return found
 
 
@@ -68,36 +92,65 @@ def metered_prices(table: pa.Table, lists: AzureLists, period: str) -> MeteredPr
         period: YYYY-MM.
     """
     first, last = ((day - _EPOCH).days for day in (date.fromisoformat(f"{period}-01"), last_day(period)))
-    own = np.flatnonzero(_of_lists(table, lists))
-    listed = table.take(pa.array(own))
-    key = {name: with_values(listed.column(name), pc.utf8_upper) for name in _KEY}
-    group, _ = mix([words_of(column) for column in key.values()])
-    meters = with_values(listed.column("meter_ids"), pc.utf8_lower)
+    rows = np.flatnonzero(_of_lists(table, lists))
+    listed = table.take(pa.array(rows))
+    key = [words_of(_upper(listed.column(name))) for name in _KEY]
+    group, _ = mix(key)
+    all_month = _all_month(listed, first, last)
+    meters = _lower(listed.column("meter_ids"))
+    by_meter = mix([*key, words_of(meters)])
+    told_by_meter = all_month & _told_by_meter(group, meters, by_meter[0])
+    by_price = mix([*key, words_of(listed.column("unit_price"))])
+    told_by_price = all_month & _told_by_price(group, listed)
+    told = rows[told_by_meter | told_by_price]
+    return MeteredPrices(
+        told, first, last,
+        _Index.of(by_meter, told_by_meter, rows, told), _Index.of(by_price, told_by_price, rows, told),
+    )  # fmt: skip
+
+
+def _told_by_meter(group: Hashes, meters: pa.DictionaryArray, keys: Hashes) -> Mask:
+    """Rows that alone have their meter, of groups whose every row names one: there a meter's row is found by it."""
     single = _single(meters)
-    digests = _digests(key, meters)
-    # In a group of rows that name their meter, each for itself, a meter's row is found by the meter.
-    sound = single & ~np.isin(group, np.unique(group[~single])) & _all_month(listed, first, last)
-    _, inverse, counts = np.unique(digests[0], return_inverse=True, return_counts=True)
-    sound &= counts[inverse] == 1
-    places = np.flatnonzero(sound)
-    order = places[np.argsort(digests[0][places])]
-    return MeteredPrices(own[order], first, last, digests[0][order], digests[1][order])
+    _, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
+    told: Mask = single & ~np.isin(group, np.unique(group[~single])) & (counts[inverse] == 1)
+    return told
 
 
-def _digests(key: Mapping[str, Column], meters: Column) -> tuple[Hashes, Hashes]:
-    upper = [with_values(key[name], pc.utf8_upper) for name in _KEY]
-    return mix([words_of(column) for column in (*upper, with_values(meters, pc.utf8_lower))])
+def _told_by_price(group: Hashes, listed: pa.Table) -> Mask:
+    """Rows whose price no other row of their group comes near: printed as it stands, it can be nobody else's."""
+    prices = Fixed.from_arrow(listed.column("unit_price"))
+    if prices.units.dtype == object:
+        return np.zeros(len(group), dtype=np.bool_)
+    currencies, codes = values_and_codes(listed.column("currency"))
+    coins = np.array([currency_exponent(name) for name in [*currencies.to_pylist(), None]], dtype=np.int64)[codes]
+    step = powers(np.maximum(prices.scale - np.maximum(prices.decimals_needed(), coins), 0))
+    order = np.lexsort((prices.units, group))
+    same = group[order][1:] == group[order][:-1]
+    apart = np.diff(prices.units[order])
+    told = np.ones(len(group), dtype=np.bool_)
+    for side in (order[1:], order[:-1]):
+        told[side[same & (apart < step[side])]] = False
+    return told
+
+
+def _upper(column: Column) -> pa.DictionaryArray:
+    return with_values(column, pc.utf8_upper)
+
+
+def _lower(column: Column) -> pa.DictionaryArray:
+    return with_values(column, pc.utf8_lower)
 
 
 def _of_lists(table: pa.Table, lists: AzureLists) -> Mask:
     """Rows of the month's lists that price use."""
-    named: Mask = np.zeros(table.num_rows, dtype=np.bool_)
+    named = np.zeros(table.num_rows, dtype=np.bool_)
     shas, names = table.column("file_sha256"), table.column("source_file")
     for sha, name in lists.files:
         named |= is_one_of(shas, [sha]) & is_one_of(names, [name])
     planned = np.asarray(pc.is_valid(table.column("billing_plan")))
-    terms = with_values(table.column("term_duration"), pc.utf8_upper)
-    return named & ~planned & ~is_one_of(terms, LONG_TERMS)
+    of_use: Mask = named & ~planned & ~is_one_of(_upper(table.column("term_duration")), LONG_TERMS)
+    return of_use
 
 
 def _single(meters: pa.DictionaryArray) -> Mask:

@@ -26,7 +26,7 @@ class PriceLists:
 
     Attributes:
         azure: the Azure plan lists of the period.
-        told_by_meter: the rows of these that a line's ids tell.
+        told: the rows of these that a line's ids or price tell.
         tiered: products, in upper case, that a licence list prices by quantity.
     """
 
@@ -45,7 +45,7 @@ class PriceLists:
         self._products = {product: number for number, product in enumerate(products.to_pylist())}
         self._order = np.argsort(codes, kind="stable")
         self._ends = np.cumsum(np.bincount(codes, minlength=len(products)))
-        self.told_by_meter = metered_prices(self._table, self.azure, period)
+        self.told = metered_prices(self._table, self.azure, period)
         self._licences: dict[str, PriceBook] = {}
         self._metered: dict[str, AzurePriceBook] = {}
         self.tiered = self._tiered()
@@ -75,14 +75,14 @@ class PriceLists:
         days: Integers = np.unique(np.concatenate([starts, ends + 1, days_of(newest)]))
         return days
 
-    def answer_by_meter(self, place: int) -> PriceAnswer:
-        """The answer that is a row of `told_by_meter`."""
-        row = self._table.slice(int(self.told_by_meter.rows[place]), 1).to_pylist()[0]
+    def told_answer(self, place: int) -> PriceAnswer:
+        """The answer that is a row of `told`."""
+        row = self._table.slice(int(self.told.rows[place]), 1).to_pylist()[0]
         return PriceAnswer("priced", price_row(row, self._published), WHOLE)
 
-    def columns_by_meter(self) -> AnswerColumns:
-        """The answers that are rows of `told_by_meter`, in their order."""
-        rows = self._table.take(pa.array(self.told_by_meter.rows))
+    def told_columns(self) -> AnswerColumns:
+        """The answers that are rows of `told`, in their order."""
+        rows = self._table.take(pa.array(self.told.rows))
         count = rows.num_rows
         retail = Fixed.from_arrow(rows.column("erp_price"))
         prices = [column.joined(Fixed.of([None])) for column in (Fixed.from_arrow(rows.column("unit_price")), retail)]

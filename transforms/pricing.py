@@ -18,7 +18,7 @@ from transforms.azure_prices import AzureQuestion
 from transforms.categories import Categories, metered_usage
 from transforms.digests import Hashes, mix, text_hashes, words_of, words_of_integers
 from transforms.grouping import distinct_cases
-from transforms.integers import Integers, Mask
+from transforms.integers import Integers, Mask, owned
 from transforms.money import EXACT, Fixed
 from transforms.policy import Policy
 from transforms.price_answers import OUTCOMES, AnswerColumns, PriceAnswers
@@ -103,9 +103,10 @@ class Pricing:
         texts = {}
         for name, (codes, values) in self._columns.texts.items():
             found = codes[self._numbers]
-            texts[name] = pa.DictionaryArray.from_arrays(pa.array(found, pa.int32(), mask=found < 0), values)
+            codes_found = owned(pa.array(found, pa.int32(), mask=found < 0))
+            texts[name] = pa.DictionaryArray.from_arrays(codes_found, values)
         rows = self._columns.source_row[self._numbers]
-        return {**texts, "price_source_row": pa.array(rows, pa.int64(), mask=rows < 0)}
+        return {**texts, "price_source_row": owned(pa.array(rows, pa.int64(), mask=rows < 0))}
 
     def _of(self, row: int) -> tuple[_Asked, int]:
         for asked in self._asked:
@@ -143,7 +144,7 @@ class Pricer:
         """Price by these lists; the policy names segments and tolerances by customer and the default ones."""
         self._lists = lists
         self._policy = policy
-        self._answers = PriceAnswers(lists.columns_by_meter(), lists.answer_by_meter)
+        self._answers = PriceAnswers(lists.told_columns(), lists.told_answer)
         self._cycles: dict[tuple[Any, ...], _Cycles] = {}
         self._lock = threading.Lock()
 
@@ -292,9 +293,7 @@ class Pricer:
     def _numbers(self, lines: Mapping[str, pa.ChunkedArray], ask: Callable[[int], PriceAnswer]) -> Integers:
         """The answers' numbers of metered lines: of the rows that their ids tell, and of the cases that are asked."""
         days = (_days(lines["first"]), _days(lines["last"]))
-        numbers = np.full(len(days[0]), -1, dtype=np.int64)
-        if "meter_id" in lines:
-            numbers = self._lists.told_by_meter.find(lines, days)
+        numbers = self._lists.told.find(lines, days)
         others = np.flatnonzero(numbers < 0)
         if len(others):
             kept = pa.array(others)

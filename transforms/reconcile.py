@@ -87,12 +87,13 @@ def renumbered(
         files: SHA-256 and name of each file, in the same order.
         fetch: gives the stored lines that equal given rows in their columns.
     """
-    for records in repeated_keys(total.charges):
-        for kind in sorted(set(kinds)):
-            own = records[[kinds[file] == kind for file in records["file"].tolist()]]
-            if len(own):
-                lines = fetch(kind, Places.of(own).table(files))
-                yield Numbered(kind, number_occurrences(lines, kind))
+    records = np.concatenate(list(repeated_keys(total.charges)))
+    names = np.array(kinds, dtype=object)
+    for kind in sorted(set(kinds)):
+        own = records[names[records["file"]] == kind]
+        if len(own):
+            lines = fetch(kind, Places.of(own).table(files))
+            yield Numbered(kind, number_occurrences(lines, kind))
 
 
 def _check_untold(total: Total, files: Sequence[tuple[str, str]], fetch: Fetch) -> list[Finding]:

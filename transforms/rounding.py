@@ -26,7 +26,7 @@ import pyarrow as pa
 
 from transforms.columns import Kind
 from transforms.customer_rules import LineRules
-from transforms.integers import Integers, Mask, decimals_of_words
+from transforms.integers import Integers, Mask, decimals_of_words, owned
 from transforms.line_numbers import Coins, LineNumbers
 from transforms.money import Fixed
 from transforms.wide import Wide
@@ -131,7 +131,7 @@ class UsageResult:
 
 
 def _rule_column(places: Integers, names: list[str]) -> pa.DictionaryArray:
-    codes = pa.array(places.astype(np.int32), mask=places < 0)
+    codes = owned(pa.array(places.astype(np.int32), mask=places < 0))
     return pa.DictionaryArray.from_arrays(codes, pa.array(names, pa.string()))
 
 

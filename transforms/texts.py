@@ -37,7 +37,7 @@ def encoded(column: Column) -> pa.DictionaryArray:
 
 def repeated(text: str | None, rows: int) -> pa.DictionaryArray:
     """A column of one text, or of none."""
-    indices = pa.nulls(rows, pa.int32()) if text is None else pa.array(np.zeros(rows, dtype=np.int32))
+    indices = pa.nulls(rows, pa.int32()) if text is None else pa.repeat(pa.scalar(0, pa.int32()), rows)
     return pa.DictionaryArray.from_arrays(indices, pa.array([] if text is None else [text], pa.string()))
 
 

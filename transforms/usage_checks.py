@@ -91,12 +91,14 @@ def check_usage(
     }
     suspects = sorted(key for key, amount in apart.items() if amount > _least(usage.get(key)))
     counts = _count_meter_days(suspects, meter_days) if suspects else {}
-    findings = []
-    for key in suspects:
-        tolerance = EXACT.multiply(_least(usage.get(key)), Decimal(counts.get(key, 0)))
-        if apart[key] > tolerance:
-            findings.append(_mismatch(key, lines.get(key, []), usage.get(key, []), tolerance, fetch))
-    return findings
+    tolerances = {key: EXACT.multiply(_least(usage.get(key)), Decimal(counts.get(key, 0))) for key in suspects}
+    found = [key for key in suspects if apart[key] > tolerances[key]]
+    single = _lines_of([key for key in found if key in lines], lines, "invoice_recon", fetch)
+    used_lines = _lines_of([key for key in found if key not in lines], usage, "daily_usage", fetch)
+    return [
+        _mismatch(key, single.get(key), used_lines.get(key), _total(usage, key), _total(lines, key), tolerances[key])
+        for key in found
+    ]
 
 
 def without_earned_credit(usage: pa.Table) -> tuple[Mask, Mask]:
@@ -211,22 +213,31 @@ def _per_day_and_meter(currency: str | None, rate: Decimal | None) -> Decimal:
     return max(coin, EXACT.multiply(PER_DAY_AND_METER, rate or Decimal(1)))
 
 
+def _lines_of(
+    keys: Sequence[Key], groups: Mapping[Key, list[dict[str, Any]]], kind: str, fetch: Fetch
+) -> dict[Key, pa.Table]:
+    """The stored lines of some groups."""
+    wanted = [{name: row[name] for name in GROUP} for key in keys for row in groups[key]]
+    own = fetch(kind, pa.Table.from_pylist(wanted, pa.schema([CHARGES.field(name) for name in GROUP])))
+    if kind == "invoice_recon":
+        own = _azure_lines(own, categorise(own))
+    rows: dict[Key, list[int]] = {}
+    for row, case in enumerate(own.select(list(GROUP)).to_pylist()):
+        rows.setdefault(_key(case), []).append(row)
+    return {key: own.take(pa.array(places)) for key, places in rows.items()}
+
+
 def _mismatch(
-    key: Key, lines: list[dict[str, Any]], usage: list[dict[str, Any]], tolerance: Decimal, fetch: Fetch
+    key: Key, lines: pa.Table | None, usage: pa.Table | None, expected: Decimal, actual: Decimal, tolerance: Decimal
 ) -> Finding:
-    expected, actual = _total({key: usage}, key), _total({key: lines}, key)
     message = (
         f"The daily usage adds up to {money_text(expected)}, the invoice's Azure-plan lines to {money_text(actual)}: "
         f"more apart than the {money_text(tolerance)} that cutting each day and meter to coins explains."
     )
-    kind, currency, charges = ("invoice_recon", "currency", lines) if lines else (
-        "daily_usage", "billing_currency", usage)  # fmt: skip
-    own = fetch(kind, pa.Table.from_pylist([{name: row[name] for name in GROUP} for row in charges],
-                                           pa.schema([CHARGES.field(name) for name in GROUP])))  # fmt: skip
-    if kind == "invoice_recon":
-        own = _azure_lines(own, categorise(own))
-        if own.num_rows == 1:
-            return LineReader(own).finding(0, "USAGE_MISMATCH", message, expected=expected, actual=actual)
+    if lines is not None and lines.num_rows == 1:
+        return LineReader(lines).finding(0, "USAGE_MISMATCH", message, expected=expected, actual=actual)
+    own, currency = (lines, "currency") if lines is not None else (usage, "billing_currency")
+    assert own is not None, f"the lines of {key} are not stored"
     names = [*GROUP, "customer_id", "customer_name", currency, "line_id"]
     # The same one whatever the order of the rows.
     first = min(own.select(names).to_pylist(), key=lambda row: row.pop("line_id"))

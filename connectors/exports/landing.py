@@ -8,12 +8,13 @@ import os
 import tempfile
 from pathlib import Path
 
+from connectors.exports.containers import Content
 from connectors.exports.delivery import SourceFile
 from connectors.exports.gzip_members import CHUNK_BYTES
 from transforms.errors import InputError
 
 
-def land(file: SourceFile, home: Path) -> str:
+def land(file: Content | SourceFile, home: Path) -> str:
     """Copy the delivered file, for a member of an archive the whole archive, below the working folder.
 
     The copy is complete or absent, never partial, and is made once however often the file is delivered.

@@ -18,6 +18,7 @@ from transforms.columns import Column, Table
 from transforms.dates import DayOrder
 from transforms.errors import InputError
 from transforms.headers import match_headers
+from transforms.integers import owned
 from transforms.normalise import Normalised, needs_value, normalise, uses_decimal_comma
 from transforms.tables import EXPORT_TABLES
 from transforms.tables.sources import QUARANTINE
@@ -171,7 +172,7 @@ class ExportReader:
         provenance = {
             "file_sha256": repeated(self._content.file_sha256, rows.num_rows),
             "source_file": repeated(self._content.source_file, rows.num_rows),
-            "source_row": pa.array(source_rows),
+            "source_row": owned(pa.array(source_rows)),
         }
         names = export_schema(self._kind).names
         columns = [provenance[name] if name in provenance else rows.column(name) for name in names]

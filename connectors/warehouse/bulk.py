@@ -17,11 +17,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv
 import sqlalchemy as sa
-from duckdb_sqlalchemy import insert_from_arrow
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from connectors.warehouse import pgcopy
-from connectors.warehouse.schema import sql_table
 from transforms.columns import Table
 from transforms.errors import WarehouseError
 
@@ -76,7 +74,7 @@ def insert_prepared(connection: sa.Connection, prepared: Prepared) -> int:
     if not prepared.count:
         return 0
     if prepared.rows is not None:
-        insert_from_arrow(connection, sql_table(prepared.table), prepared.rows)
+        _insert_duckdb(connection, prepared.table, prepared.rows)
     else:
         _copy_in(connection, prepared.table, prepared.pieces)
     return prepared.count
@@ -126,6 +124,20 @@ def _duckdb_batches(connection: sa.Connection, statement: sa.Executable, schema:
         _check_names(reader.schema.names, schema)
         for batch in reader:
             yield from pa.Table.from_batches([batch]).cast(schema).to_batches()
+
+
+def _insert_duckdb(connection: sa.Connection, table: Table, delivered_rows: pa.Table) -> None:
+    """Let DuckDB find the rows by the name of this function's argument.
+
+    A view of them, which `duckdb_sqlalchemy.insert_from_arrow` makes, would keep them in memory until the transaction
+    ends, dropped or not.
+    """
+    quote = connection.dialect.identifier_preparer.quote
+    columns = ", ".join(quote(name) for name in delivered_rows.column_names)
+    # Between this frame and DuckDB are SQLAlchemy's. No other SQL is to see variables of this program.
+    connection.exec_driver_sql("set python_scan_all_frames = true")
+    connection.exec_driver_sql(f"insert into {quote(table.name)} ({columns}) select {columns} from delivered_rows")
+    connection.exec_driver_sql("set python_scan_all_frames = false")
 
 
 def _copy_in(connection: sa.Connection, table: Table, pieces: Iterable[memoryview]) -> None:

@@ -134,6 +134,15 @@ def test_loading_settings_end_with_the_transaction(duckdb_warehouse: Warehouse) 
         assert other.execute(settings).one() == usual
 
 
+def test_what_is_inserted_is_not_held_until_the_transaction_ends(duckdb_warehouse: Warehouse) -> None:
+    with duckdb_warehouse.begin() as connection:
+        insert_arrow(connection, QUARANTINE, rows(QUARANTINE, _row(0)))
+        held = pa.total_allocated_bytes()
+        for start in range(1, 5):
+            insert_arrow(connection, QUARANTINE, rows(QUARANTINE, *(_row(start, reason="r" * 5000),) * 2000))
+        assert pa.total_allocated_bytes() - held < 5_000_000
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is counted in KiB on Linux alone")
 def test_memory_does_not_grow_with_the_rows(duckdb_warehouse: Warehouse) -> None:
     """Without its limit DuckDB would keep several row groups of this as they came, most of 1 GB."""
