@@ -17,7 +17,7 @@ class LineRules:
     def __init__(self, policy: Policy, customers: pa.Array | pa.ChunkedArray) -> None:
         """Look the customers up; `customers` is the lines' column of customer ids."""
         names, self._codes = values_and_codes(customers)
-        self._rules = [policy.of(name) for name in [*names.to_pylist(), None]]
+        self._rules = policy.of_each([*names.to_pylist(), None])
 
     def of(self, row: int) -> CustomerRules:
         """The rules of one line."""

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from transforms.columns import Kind
+from transforms.text_words import text_words
 from transforms.texts import values_and_codes
 
 Hashes = np.ndarray[Any, np.dtype[np.uint64]]
@@ -21,8 +22,6 @@ _DECIMALS = 22
 #: By what numbers and dates are spread, whose own bits are no digest.
 _SPREAD = np.uint64(0xD6E8FEB86659FD93)
 _TURN = np.uint64(32)
-#: Length of a `line_id`.
-_ID_BYTES = 24
 
 
 def hash_rows(columns: Sequence[pa.Array | pa.ChunkedArray]) -> tuple[Hashes, Hashes]:
@@ -68,23 +67,11 @@ def combined_digest(*digests: str) -> str:
     return hashlib.sha256(":".join(digests).encode()).hexdigest()
 
 
-#: Digests of texts, because the same ones come again in every part of a file.
-_known: dict[str, bytes] = {}
-_MOST_KNOWN = 1 << 17
-
-
 def text_hashes(texts: pa.Array) -> np.ndarray[Any, np.dtype[np.uint64]]:
-    """A digest of each text in two words, one row a text."""
-    wanted = texts.to_pylist()
-    digests = [_known.get(text) or _digest(text) for text in wanted]
+    """A digest of each text in two words, one row a text; the same in every version."""
+    digest = hashlib.blake2b
+    digests = [digest(text, digest_size=16).digest() for text in texts.cast(pa.binary()).to_pylist()]
     return np.frombuffer(b"".join(digests), dtype=np.uint64).reshape(-1, 2)
-
-
-def _digest(text: str) -> bytes:
-    if len(_known) >= _MOST_KNOWN:
-        _known.clear()
-    digest = _known[text] = hashlib.blake2b(text.encode(), digest_size=16).digest()
-    return digest
 
 
 def mix(columns: Sequence[tuple[Hashes, Hashes]]) -> tuple[Hashes, Hashes]:
@@ -98,33 +85,19 @@ def mix(columns: Sequence[tuple[Hashes, Hashes]]) -> tuple[Hashes, Hashes]:
 def words_of(column: pa.Array | pa.ChunkedArray) -> tuple[Hashes, Hashes]:
     """Two words that tell each value of a column from others; equal numbers have equal ones whatever their scale."""
     if pa.types.is_dictionary(column.type) or pa.types.is_string(column.type):
-        codes, digests = _digest_values(column)
-        return digests[:, 0][codes], digests[:, 1][codes]
+        values, codes = values_and_codes(column)
+        first, second = (np.append(words, np.uint64(0)) for words in text_words(values))
+        return first[codes], second[codes]
     return words_of_integers(*_integers(column))
 
 
 def _first_word(column: pa.ChunkedArray) -> Hashes:
     """The first of the words of `words_of`."""
-    if pa.types.is_string(column.type) and len(column):
-        words = _id_words(column.combine_chunks())
-        if words is not None:
-            mixed = words[:, 0] ^ (words[:, 1] * _ODD[0]) ^ (words[:, 2] * _ODD[1])
-            return _spread(mixed, np.ones(len(words), dtype=np.bool_))
+    if pa.types.is_string(column.type) and not column.null_count:
+        return text_words(column.combine_chunks())[0]
     if pa.types.is_dictionary(column.type) or pa.types.is_string(column.type):
-        codes, digests = _digest_values(column)
-        words_of_texts: Hashes = digests[:, 0][codes]
-        return words_of_texts
+        return words_of(column)[0]
     return _spread(*_integers(column))
-
-
-def _id_words(column: pa.Array) -> np.ndarray[Any, np.dtype[np.uint64]] | None:
-    """Three words of each text where all are as long as a `line_id`, which hardly repeats; None for other texts."""
-    _, offsets, data = column.buffers()
-    ends = np.frombuffer(offsets, dtype=np.int32)[column.offset : column.offset + len(column) + 1]
-    if column.null_count or not (np.diff(ends) == _ID_BYTES).all():
-        return None
-    own = np.frombuffer(data, dtype=np.uint8)[ends[0] : ends[-1]]
-    return np.ascontiguousarray(own).view(np.uint64).reshape(-1, 3)
 
 
 def _integers(column: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
@@ -117,6 +118,14 @@ class Policy(_Frozen):
         values = {name: getattr(own, name) for name in CustomerRules._fields}
         common = {name: getattr(self, name) for name in CustomerRules._fields if name != "segment"}
         return CustomerRules(**{**values, **{name: value for name, value in common.items() if values[name] is None}})
+
+    def of_each(self, customer_ids: Sequence[str | None]) -> list[CustomerRules]:
+        """What the lines of each of these customers are judged by."""
+        common = self.of(None)
+        return [
+            self.of(customer_id) if (customer_id or "").lower() in self.customers else common
+            for customer_id in customer_ids
+        ]
 
     def to_json(self) -> str:
         """The policy as JSON with sorted keys, what the digest is taken of."""

@@ -60,12 +60,12 @@ class PriceAnswers:
         """One answer by its number."""
         return self._answer(number) if number < self._given else self._learnt[number - self._given]
 
-    def numbers(self, cases: tuple[Hashes, Hashes], ask: Callable[[int], PriceAnswer]) -> Integers:
+    def numbers(self, cases: tuple[Hashes, Hashes], ask: Callable[[Integers], list[PriceAnswer]]) -> Integers:
         """The number of each row's answer.
 
         Args:
             cases: digests of the rows' cases, in two halves.
-            ask: asks the price lists for the row at a position; called once for each case that is new.
+            ask: asks the price lists for the rows at some positions; called once for all cases that are new.
         """
         first, second = cases
         codes, distinct = pd.factorize(first)
@@ -84,10 +84,11 @@ class PriceAnswers:
         return self._columns
 
     def _learn(
-        self, distinct: Hashes, rows: Integers, second: Hashes, known: list[int], ask: Callable[[int], PriceAnswer]
-    ) -> list[int]:
+        self, distinct: Hashes, rows: Integers, second: Hashes, known: list[int],
+        ask: Callable[[Integers], list[PriceAnswer]],
+    ) -> list[int]:  # fmt: skip
         new = [place for place, number in enumerate(known) if number < 0]
-        found = [ask(int(rows[place])) for place in new]
+        found = ask(rows[new])
         with self._lock:
             added: list[PriceAnswer] = []
             seconds: list[int] = []

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from transforms.azure_prices import AzureQuestion
 from transforms.categories import Categories, metered_usage
-from transforms.digests import Hashes, mix, text_hashes, words_of, words_of_integers
+from transforms.digests import Hashes, mix, words_of, words_of_integers
 from transforms.grouping import distinct_cases
 from transforms.integers import Integers, Mask, owned
 from transforms.money import EXACT, Fixed
@@ -26,6 +26,7 @@ from transforms.price_lists import PriceLists
 from transforms.price_match import PriceAnswer, PriceQuestion
 from transforms.price_rows import PriceRow
 from transforms.terms import ChargeDates, Cycle, cycles_of
+from transforms.text_words import text_words
 from transforms.texts import lowered, values_and_codes, with_values
 
 Question = PriceQuestion | AzureQuestion
@@ -208,9 +209,10 @@ class Pricer:
         def question(place: int) -> PriceQuestion:
             return self._licence_question({name: lines.column(name)[place].as_py() for name in _LICENCE})
 
-        def ask(place: int) -> PriceAnswer:
-            asked = question(place)
-            return self._lists.licences(asked.product_id.upper()).answer(asked, self._policy.default_segment)
+        def ask(places: Integers) -> list[PriceAnswer]:
+            asked = [self._licence_question(case) for case in lines.take(pa.array(places)).to_pylist()]
+            books = (self._lists.licences(one.product_id.upper()) for one in asked)
+            return [book.answer(one, self._policy.default_segment) for book, one in zip(books, asked, strict=True)]
 
         numbers = self._answers.numbers(case, ask)
         which = self._answers.columns().place[numbers]
@@ -243,7 +245,7 @@ class Pricer:
     def _rules(self, customers: pa.ChunkedArray) -> tuple[Hashes, Hashes]:
         """Words that tell what the policy says of the lines' customers."""
         names, codes = values_and_codes(customers)
-        rules = [self._policy.of(name) for name in [*names.to_pylist(), None]]
+        rules = self._policy.of_each([*names.to_pylist(), None])
         return _taken(_words([f"{rule.segment} {rule.price_tolerance}" for rule in rules]), codes)
 
     def _quantities(self, lines: pa.Table) -> tuple[Hashes, Hashes]:
@@ -283,14 +285,16 @@ class Pricer:
                 product, sku, market, currency, meter, line["first"], line["last"], line["unit_price"]
             )
 
-        def ask(place: int) -> PriceAnswer:
-            asked = question(place)
-            return self._lists.metered(asked.product_id.upper()).answer(asked)
+        def ask(places: Integers) -> list[PriceAnswer]:
+            asked = [question(place) for place in places.tolist()]
+            return [self._lists.metered(one.product_id.upper()).answer(one) for one in asked]
 
         ones = np.ones(len(rows), dtype=np.int64)
         return _Asked(rows, self._numbers(lines, ask), self._answers, question, ones, ones)
 
-    def _numbers(self, lines: Mapping[str, pa.ChunkedArray], ask: Callable[[int], PriceAnswer]) -> Integers:
+    def _numbers(
+        self, lines: Mapping[str, pa.ChunkedArray], ask: Callable[[Integers], list[PriceAnswer]]
+    ) -> Integers:
         """The answers' numbers of metered lines: of the rows that their ids tell, and of the cases that are asked."""
         days = (_days(lines["first"]), _days(lines["last"]))
         numbers = self._lists.told.find(lines, days)
@@ -299,7 +303,7 @@ class Pricer:
             kept = pa.array(others)
             asked = [words_of(column.take(kept)) for field, column in lines.items() if field not in ("first", "last")]
             spans = [self._span(day[others]) for day in days]
-            numbers[others] = self._answers.numbers(mix([*asked, *spans]), lambda place: ask(int(others[place])))
+            numbers[others] = self._answers.numbers(mix([*asked, *spans]), lambda places: ask(others[places]))
         return numbers
 
     def _listed(self, table: pa.Table) -> Mask:
@@ -356,8 +360,7 @@ def _or_else(column: pa.ChunkedArray, other: pa.ChunkedArray) -> pa.Array:
 
 
 def _words(texts: Sequence[str]) -> tuple[Hashes, Hashes]:
-    hashes = text_hashes(pa.array(texts, pa.string()))
-    return hashes[:, 0], hashes[:, 1]
+    return text_words(pa.array(texts, pa.string()))
 
 
 def _taken(words: tuple[Hashes, Hashes], codes: Integers) -> tuple[Hashes, Hashes]:
