@@ -159,7 +159,12 @@ class _Run:
         """
         kinds = [export.kind for export in self._extraction.delivery.exports]
         changed: dict[tuple[str, int], str] = {}
+        given: dict[str, list[pa.Table]] = {}
         for numbered in renumbered(self._total, kinds, self._files, self._lines.fetch):
+            given.setdefault(numbered.kind, []).append(numbered.lines)
+        # All at once, because each change reads the lines of the whole period.
+        for kind, parts in given.items():
+            numbered = Numbered(kind, pa.concat_tables(parts))
             self._lines.renumber(numbered)
             changed |= _identities(numbered)
         conclusion = conclude(

@@ -46,15 +46,11 @@ def count_rates(lines: pa.Table, kind: str) -> Rates:
     return rates
 
 
-def check_exchange_rates(rates: Rates, fetch: Fetch) -> list[Finding]:
-    """EXCHANGE_RATE_MISMATCH for each line whose rate is not the usual one of its invoice, currency and rate date.
+def odd_rates(rates: Rates) -> dict[tuple[str, _Group, Decimal], Decimal]:
+    """The kinds, groups and rates whose lines do not carry the usual rate, each with the usual one.
 
     The usual rate is the one that most lines of the invoice carry, of equally common ones the one that is most common
     for that currency and day on all invoices, else the smallest.
-
-    Args:
-        rates: those of reconciliation and usage lines; usage has the same rates.
-        fetch: gives single lines, for the findings.
     """
     own: dict[_Group, Counter[Decimal]] = defaultdict(Counter)
     everywhere: dict[tuple[Any, ...], Counter[Decimal]] = defaultdict(Counter)
@@ -66,7 +62,17 @@ def check_exchange_rates(rates: Rates, fetch: Fetch) -> list[Finding]:
         for group, found in own.items()
         if len(found) > 1
     }
-    odd = [case for case in rates if case[2] != usual.get(case[1], case[2])]
+    return {case: usual[case[1]] for case in rates if case[2] != usual.get(case[1], case[2])}
+
+
+def check_exchange_rates(rates: Rates, fetch: Fetch) -> list[Finding]:
+    """EXCHANGE_RATE_MISMATCH for each line whose rate is not the usual one of its invoice, currency and rate date.
+
+    Args:
+        rates: those of reconciliation and usage lines; usage has the same rates.
+        fetch: gives single lines, for the findings.
+    """
+    odd = odd_rates(rates)
     findings = []
     for kind in sorted({kind for kind, _, _ in odd}):
         wanted = [dict(zip(_RATED, (*group, rate), strict=True)) for found, group, rate in odd if found == kind]
@@ -74,8 +80,9 @@ def check_exchange_rates(rates: Rates, fetch: Fetch) -> list[Finding]:
         lines = fetch(kind, pa.Table.from_pylist(wanted, schema))
         reader = LineReader(lines, BILLING_CURRENCY[kind])
         for row, case in enumerate(lines.select(_RATED).to_pylist()):
-            *group, rate = case.values()
-            findings.append(_rate_finding(reader, row, _Group(*group), rate, usual[_Group(*group)]))
+            *values, rate = case.values()
+            group = _Group(*values)
+            findings.append(_rate_finding(reader, row, group, rate, odd[kind, group, rate]))
     return findings
 
 

@@ -22,7 +22,7 @@ from transforms.records import repeated_keys
 from transforms.standing import Places, check_standing
 from transforms.tally import Total
 from transforms.tieout import tie_out
-from transforms.usage_checks import Fetch, check_partner_earned_credit, check_usage
+from transforms.usage_checks import Fetch, check_partner_earned_credit, check_usage, groups_apart
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,9 @@ def conclude(
     findings += check_standing(
         total.seats, files, previous_files, period, rejected.column("raw_text").to_pylist(), fetch
     )
-    findings += check_usage(total.billed, total.used, total.invoices, total.meter_days, fetch)
+    billed, used = total.billed, total.used
+    apart = groups_apart(billed, used, total.invoices, total.meter_days)
+    findings += check_usage(apart, billed, used, fetch)
     findings += _check_untold(total, files, fetch)
     findings += check_mapping(total.customers, mapped_customers)
     findings += _rejected(rejected)
@@ -87,13 +89,13 @@ def renumbered(
         files: SHA-256 and name of each file, in the same order.
         fetch: gives the stored lines that equal given rows in their columns.
     """
-    records = np.concatenate(list(repeated_keys(total.charges)))
     names = np.array(kinds, dtype=object)
-    for kind in sorted(set(kinds)):
-        own = records[names[records["file"]] == kind]
-        if len(own):
-            lines = fetch(kind, Places.of(own).table(files))
-            yield Numbered(kind, number_occurrences(lines, kind))
+    for records in repeated_keys(total.charges):
+        for kind in sorted(set(kinds)):
+            own = records[names[records["file"]] == kind]
+            if len(own):
+                lines = fetch(kind, Places.of(own).table(files))
+                yield Numbered(kind, number_occurrences(lines, kind))
 
 
 def _check_untold(total: Total, files: Sequence[tuple[str, str]], fetch: Fetch) -> list[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -68,19 +68,25 @@ def merged_charges(parts: Sequence[pa.Table]) -> pa.Table:
     return sums.rename_columns([*GROUP, "amount", "currency", "rate"]).cast(CHARGES)
 
 
-def check_usage(
-    billed: pa.Table, used: pa.Table, invoices: Collection[str], meter_days: Records, fetch: Fetch
-) -> list[Finding]:
-    """USAGE_MISMATCH for each invoice, subscription, product and SKU whose usage is not what its lines charge.
+class Apart(NamedTuple):
+    """A group whose usage is not what its lines charge, and by how much it may differ."""
 
-    Only invoices that both exports speak of are compared. A finding names the line where there is only one.
+    key: Key
+    used: Decimal
+    billed: Decimal
+    tolerance: Decimal
+
+
+def groups_apart(billed: pa.Table, used: pa.Table, invoices: Collection[str], meter_days: Records) -> list[Apart]:
+    """The invoices, subscriptions, products and SKUs whose usage is not what their lines charge, in their order.
+
+    Only invoices that both exports speak of are compared.
 
     Args:
         billed: what Azure-plan lines charge (CHARGES).
         used: what the daily usage adds up to (CHARGES).
         invoices: the invoices of reconciliation lines, not only of Azure-plan ones.
         meter_days: the days and meters of the usage.
-        fetch: gives single lines, for the findings.
     """
     lines, usage = _groups(billed), _groups(used)
     compared = {key[0] for key in usage} & set(invoices)
@@ -91,13 +97,27 @@ def check_usage(
     }
     suspects = sorted(key for key, amount in apart.items() if amount > _least(usage.get(key)))
     counts = _count_meter_days(suspects, meter_days) if suspects else {}
-    tolerances = {key: EXACT.multiply(_least(usage.get(key)), Decimal(counts.get(key, 0))) for key in suspects}
-    found = [key for key in suspects if apart[key] > tolerances[key]]
-    single = _lines_of([key for key in found if key in lines], lines, "invoice_recon", fetch)
-    used_lines = _lines_of([key for key in found if key not in lines], usage, "daily_usage", fetch)
+    found = []
+    for key in suspects:
+        tolerance = EXACT.multiply(_least(usage.get(key)), Decimal(counts.get(key, 0)))
+        if apart[key] > tolerance:
+            found.append(Apart(key, _total(usage, key), _total(lines, key), tolerance))
+    return found
+
+
+def check_usage(apart: Sequence[Apart], billed: pa.Table, used: pa.Table, fetch: Fetch) -> list[Finding]:
+    """USAGE_MISMATCH for each group that is apart; it names the line where there is only one.
+
+    Args:
+        apart: the groups (`groups_apart`).
+        billed, used: the charges of all groups (CHARGES).
+        fetch: gives single lines.
+    """
+    groups = {"invoice_recon": _groups(billed), "daily_usage": _groups(used)}
+    by_kind = {kind: _lines_of([one.key for one in apart if one.key in own], own, kind, fetch)
+               for kind, own in groups.items()}  # fmt: skip
     return [
-        _mismatch(key, single.get(key), used_lines.get(key), _total(usage, key), _total(lines, key), tolerances[key])
-        for key in found
+        _mismatch(one, by_kind["invoice_recon"].get(one.key), by_kind["daily_usage"].get(one.key)) for one in apart
     ]
 
 
@@ -227,21 +247,21 @@ def _lines_of(
     return {key: own.take(pa.array(places)) for key, places in rows.items()}
 
 
-def _mismatch(
-    key: Key, lines: pa.Table | None, usage: pa.Table | None, expected: Decimal, actual: Decimal, tolerance: Decimal
-) -> Finding:
+def _mismatch(apart: Apart, lines: pa.Table | None, usage: pa.Table | None) -> Finding:
     message = (
-        f"The daily usage adds up to {money_text(expected)}, the invoice's Azure-plan lines to {money_text(actual)}: "
-        f"more apart than the {money_text(tolerance)} that cutting each day and meter to coins explains."
+        f"The daily usage adds up to {money_text(apart.used)}, the invoice's Azure-plan lines to "
+        f"{money_text(apart.billed)}: more apart than the {money_text(apart.tolerance)} that cutting each day and "
+        "meter to coins explains."
     )
     if lines is not None and lines.num_rows == 1:
-        return LineReader(lines).finding(0, "USAGE_MISMATCH", message, expected=expected, actual=actual)
+        reader = LineReader(lines)
+        return reader.finding(0, "USAGE_MISMATCH", message, expected=apart.used, actual=apart.billed)
     own, currency = (lines, "currency") if lines is not None else (usage, "billing_currency")
-    assert own is not None, f"the lines of {key} are not stored"
+    assert own is not None, f"the lines of {apart.key} are not stored"
     names = [*GROUP, "customer_id", "customer_name", currency, "line_id"]
     # The same one whatever the order of the rows.
     first = min(own.select(names).to_pylist(), key=lambda row: row.pop("line_id"))
-    return Finding("USAGE_MISMATCH", message, expected_amount=expected, actual_amount=actual,
+    return Finding("USAGE_MISMATCH", message, expected_amount=apart.used, actual_amount=apart.billed,
                    currency=first.pop(currency), **first)  # fmt: skip
 
 

@@ -27,7 +27,7 @@ SETTING = "CSP_BILLING_WAREHOUSE_URL"
 LOCK_TIMEOUT_SECONDS = 30
 
 #: Of the whole DuckDB instance. What does not fit the memory is written to the file or beside it.
-_LOADING_SETTINGS = {"threads": 1, "memory_limit": "384MiB"}
+_LOADING_SETTINGS = {"threads": 1, "memory_limit": "256MiB"}
 
 _POSTGRESQL_DRIVERS = ("postgresql", "postgresql+psycopg", "postgres")
 _EXAMPLES = "duckdb:///folder/warehouse.duckdb or postgresql+psycopg://user:password@host/database"
@@ -58,7 +58,7 @@ class Warehouse:
         """One transaction: committed at the end, rolled back by an exception, the connection closed either way.
 
         Args:
-            loading: for inserting millions of rows batch by batch: DuckDB keeps to one thread and 384 MiB, since
+            loading: for inserting millions of rows batch by batch: DuckDB keeps to one thread and 256 MiB, since
                 it would otherwise hold what was inserted in up to 80 % of the machine's memory, and several threads
                 take longer for a batch than one. Where the file is already open in this process, its other
                 connections are kept to that too.
