@@ -104,6 +104,8 @@ def _canonical(table: pa.Table, name: str) -> pa.Array:
 
 
 def _references(texts: pa.Array) -> pa.Array:
+    if not pc.any(pc.starts_with(texts, "{")).as_py():
+        return texts
     return pa.array([reference_of(text) for text in texts.to_pylist()], pa.string())
 
 

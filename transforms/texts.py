@@ -51,7 +51,10 @@ def values_and_codes(column: Column) -> tuple[pa.Array, Codes]:
 def with_values(column: Column, change: Callable[[pa.Array], pa.Array]) -> pa.DictionaryArray:
     """The column with every text changed; `change` maps the distinct texts, a null in its answer is no text."""
     array = encoded(column)
-    changed = change(array.dictionary).dictionary_encode()
+    values = change(array.dictionary)
+    if values.equals(array.dictionary):
+        return array
+    changed = values.dictionary_encode()
     return pa.DictionaryArray.from_arrays(changed.indices.take(array.indices), changed.dictionary)
 
 
@@ -74,6 +77,8 @@ def lowered(table: pa.Table, name: str) -> pa.DictionaryArray:
     """A text column in lower case and without spaces around; where there is no text, the empty one."""
     array = encoded(table.column(name))
     values = pc.utf8_lower(pc.utf8_trim_whitespace(array.dictionary))
+    if not array.null_count and values.equals(array.dictionary):
+        return array
     changed = pa.concat_arrays([values, pa.array([""], pa.string())]).dictionary_encode()
     indices = changed.indices.take(array.indices.fill_null(len(values)))
     return pa.DictionaryArray.from_arrays(indices, changed.dictionary)
