@@ -78,7 +78,7 @@ def test_what_a_key_tells_is_what_the_price_book_answers(listed: list[Row], bill
                 continue
             expected = book.answer(AzureQuestion(
                 line["product_id"], line["sku_id"], line["customer_country"] or "", line["pricing_currency"],
-                (line["meter_id"] or "") if meters else "", *(line[day] for day in days), line["unit_price"],
+                (line["meter_id"] or "") if meters else "", line[days[0]], line[days[1]], line["unit_price"],
             ))  # fmt: skip
             answer = pricing.answer(place)
             assert (answer.outcome, answer.row, answer.nearest) == (expected.outcome, expected.row, expected.nearest)
