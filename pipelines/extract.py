@@ -21,12 +21,13 @@ from connectors.exports.reader import Part, read_whole, rejected_schema
 from connectors.warehouse.customers import read_clients
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.period_lines import LINE_KINDS
-from connectors.warehouse.sources import has_period, read_price_lists
+from connectors.warehouse.sources import has_period, read_priced_rows
 from pipelines.settings import Settings
 from pipelines.threads import in_order
 from transforms.errors import InputError
 from transforms.line_identity import KEY_COLUMNS, SIGN_COLUMN, charge_keys
 from transforms.periods import Months, invoice_keys, invoice_periods, month_before, periods_of
+from transforms.price_lists import compact
 from transforms.tables import EXPORT_TABLES, QUARANTINE, RUN_FILES, SOURCE_FILES
 from transforms.texts import is_one_of, values_and_codes
 from transforms.versions import SURVEYED, Selection, Survey, delivery_keys, latest_documents, select_lines
@@ -43,7 +44,7 @@ class Extraction:
         documents: every invoice document that counts, of all periods.
         invoices: the period's, columns of the invoices table.
         prices: rows of the price lists in this folder.
-        price_lists: every list ever loaded.
+        price_lists: what lines are priced by of every list ever loaded.
         mapped_customers: tenants (customer ids in lower case) that a HaloPSA client is known for.
         has_previous: whether the period before was reconciled.
         rejected: rows in quarantine, without period; those of lines join them when these are read.
@@ -233,17 +234,16 @@ def extract(settings: Settings, period: str) -> Extraction:
     delivered_at = {export.content.source_file: export.content.modified_at for export in delivery.exports}
     prices = _read(delivery, "price_list", files, rejected)
     with open_warehouse(settings.warehouse).read() as connection:
-        known = read_price_lists(connection)
+        shas = prices.column("file_sha256").unique().to_pylist()
+        known = read_priced_rows(connection, shas)
         has_previous = has_period(connection, "invoice_recon", month_before(period))
         mapped = frozenset(read_clients(connection))
-    shas = prices.column("file_sha256").unique().to_pylist()
-    older = known.filter(pa.array(~is_one_of(known.column("file_sha256"), shas)))
     return Extraction(
         period,
         delivery,
         latest_documents(documents, delivered_at),
         prices,
-        pa.concat_tables([older, EXPORT_TABLES["price_list"].conform(prices)]),
+        pa.concat_tables([known, compact(prices)]),
         mapped,
         has_previous,
         files,

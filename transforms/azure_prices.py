@@ -19,6 +19,7 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -26,7 +27,9 @@ from transforms.periods import last_day, month_of
 from transforms.price_match import PriceAnswer, precedence
 from transforms.price_rows import LONG_TERMS, PriceRow
 from transforms.terms import Cycle
+from transforms.texts import where
 
+_LONG = pa.array(LONG_TERMS)
 WHOLE = Cycle("", "", 1, 1, 1)
 _NUMBERED = re.compile(r"(?<!\d)(20\d\d)[-_]?(0[1-9]|1[0-2])(?:[-_]?[0-3]\d)?(?!\d)")
 _NAMED = re.compile(rf"(?<![a-z])(?:{'|'.join([*month_name[1:], *month_abbr[1:]])})(?![a-z])", re.IGNORECASE)
@@ -114,11 +117,12 @@ def azure_lists_of(period: str, price_lists: pa.Table, delivered: Collection[str
             as the lists of reservations do.
         delivered: SHA-256 of the lists that came with the month's exports.
     """
-    plans, terms = price_lists.column("billing_plan"), pc.utf8_upper(price_lists.column("term_duration"))
-    of_use = pc.and_(pc.is_null(plans), pc.invert(pc.is_in(terms, pa.array(LONG_TERMS))))
-    metered = pc.or_(pc.is_valid(price_lists.column("meter_ids")), pc.is_valid(price_lists.column("meter_type")))
-    azure_product = pc.starts_with(pc.utf8_upper(price_lists.column("product_id")), "DZH318Z0").fill_null(False)
-    azure = price_lists.filter(pc.and_(of_use, pc.or_(metered, azure_product)))
+    long_term = where(price_lists.column("term_duration"), lambda terms: pc.is_in(pc.utf8_upper(terms), _LONG))
+    told = {name: np.asarray(pc.is_valid(price_lists.column(name))) for name in (
+        "billing_plan", "meter_ids", "meter_type")}  # fmt: skip
+    metered = told["meter_ids"] | told["meter_type"]
+    product = where(price_lists.column("product_id"), lambda ids: pc.starts_with(pc.utf8_upper(ids), "DZH318Z0"))
+    azure = price_lists.filter(pa.array(~told["billing_plan"] & ~long_term & (metered | product)))
     newest = azure.group_by(["file_sha256", "source_file"]).aggregate([("effective_start_date", "max")]).to_pylist()
     files = {
         (row["file_sha256"], row["source_file"]) for row in newest

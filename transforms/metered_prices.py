@@ -22,7 +22,7 @@ from transforms.integers import Integers, Mask, powers
 from transforms.money import Fixed, currency_exponent
 from transforms.periods import last_day
 from transforms.price_rows import LONG_TERMS, METER
-from transforms.texts import Column, is_one_of, values_and_codes, with_values
+from transforms.texts import Column, is_one_of, values_and_codes, where, with_values
 
 _KEY = ("product_id", "sku_id", "market", "currency")
 _DAY_US = 86_400_000_000
@@ -101,7 +101,7 @@ def metered_prices(table: pa.Table, lists: AzureLists, period: str) -> MeteredPr
     by_meter = mix([*key, words_of(meters)])
     told_by_meter = all_month & _told_by_meter(group, meters, by_meter[0])
     by_price = mix([*key, words_of(listed.column("unit_price"))])
-    told_by_price = all_month & _told_by_price(group, listed)
+    told_by_price = all_month & _told_by_price(group, listed) & ~_mixed(group, meters)
     told = rows[told_by_meter | told_by_price]
     return MeteredPrices(
         told, first, last,
@@ -132,6 +132,13 @@ def _told_by_price(group: Hashes, listed: pa.Table) -> Mask:
     for side in (order[1:], order[:-1]):
         told[side[same & (apart < step[side])]] = False
     return told
+
+
+def _mixed(group: Hashes, meters: pa.DictionaryArray) -> Mask:
+    """Rows of groups where some name a meter and others none: a line without a meter is priced by the latter."""
+    named = where(meters, lambda texts: pc.match_substring_regex(texts, METER.pattern))
+    mixed: Mask = np.isin(group, np.intersect1d(group[named], group[~named]))
+    return mixed
 
 
 def _upper(column: Column) -> pa.DictionaryArray:

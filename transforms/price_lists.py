@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from transforms.azure_prices import WHOLE, AzureLists, AzurePriceBook, azure_lists_of
+from transforms.columns import Kind
 from transforms.dates import days_of
 from transforms.integers import Integers
 from transforms.metered_prices import metered_prices
@@ -18,7 +19,22 @@ from transforms.money import Fixed
 from transforms.price_answers import OUTCOMES, AnswerColumns
 from transforms.price_match import PriceAnswer, PriceBook
 from transforms.price_rows import READ, PriceRow, price_row, published_dates
-from transforms.texts import Column, repeated, values_and_codes, where, with_values
+from transforms.tables.sources import PRICE_LIST
+from transforms.texts import Column, encoded, repeated, values_and_codes, where, with_values
+
+#: The columns of price lists that lines are priced by.
+PRICED_BY = (*READ, "meter_type")
+
+
+def compact(table: pa.Table) -> pa.Table:
+    """The columns of price list rows that lines are priced by, texts dictionary-encoded, in one piece."""
+    columns = {name: table.column(name) for name in PRICED_BY}
+    return pa.table(
+        {
+            name: encoded(column) if PRICE_LIST[name].kind is Kind.TEXT else column.combine_chunks()
+            for name, column in columns.items()
+        }
+    )
 
 
 class PriceLists:
@@ -34,12 +50,13 @@ class PriceLists:
         """Index the rows of every list.
 
         Args:
-            table: columns of the price list table.
+            table: columns PRICED_BY of the price list table, or more.
             period: YYYY-MM.
             delivered: SHA-256 of the lists that came with the period's exports.
         """
+        table = compact(table)
         self.azure: AzureLists = azure_lists_of(period, table, delivered)
-        self._table = table.select(READ).combine_chunks()
+        self._table = table.select(READ)
         self._published = published_dates(table)
         products, codes = values_and_codes(with_values(table.column("product_id"), pc.utf8_upper))
         self._products = {product: number for number, product in enumerate(products.to_pylist())}

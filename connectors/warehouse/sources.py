@@ -5,11 +5,14 @@ A period is one partition: writing it again replaces it whole. Price lists have 
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pyarrow as pa
 import sqlalchemy as sa
 
-from connectors.warehouse.bulk import insert_arrow, read_arrow
+from connectors.warehouse.bulk import insert_arrow, read_arrow, stream_arrow
 from connectors.warehouse.schema import sql_table
+from transforms.price_lists import PRICED_BY, compact
 from transforms.tables import EXPORT_TABLES
 from transforms.tables.sources import INVOICES, PRICE_LIST, QUARANTINE, SOURCE_FILES
 from transforms.texts import is_one_of
@@ -78,6 +81,16 @@ def read_rejected(connection: sa.Connection, period: str) -> pa.Table:
 def read_price_lists(connection: sa.Connection) -> pa.Table:
     """Every price list ever loaded, columns of PRICE_LIST, in the order of their files and rows."""
     return _in_file_order(read_arrow(connection, sa.select(sql_table(PRICE_LIST)), PRICE_LIST.schema))
+
+
+def read_priced_rows(connection: sa.Connection, but: Collection[str]) -> pa.Table:
+    """What lines are priced by (PRICED_BY) of every price list ever loaded, but of the files with these SHA-256."""
+    table = sql_table(PRICE_LIST)
+    wanted = sa.select(*(table.c[name] for name in PRICED_BY)).where(table.c.file_sha256.not_in(list(but)))
+    schema = pa.schema([PRICE_LIST.schema.field(name) for name in PRICED_BY])
+    # Compacted batch by batch, because a year of lists takes several times the memory as plain texts.
+    batches = [compact(pa.Table.from_batches([batch])) for batch in stream_arrow(connection, wanted, schema)]
+    return pa.concat_tables([compact(schema.empty_table()), *batches])
 
 
 def _in_file_order(rows: pa.Table) -> pa.Table:

@@ -54,7 +54,7 @@ lines = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(listed=st.lists(list_rows, min_size=1, max_size=8), billed=st.lists(lines, min_size=1, max_size=6))
 def test_what_a_key_tells_is_what_the_price_book_answers(listed: list[Row], billed: list[Row]) -> None:
     table = price_rows(*({"billing_plan": None, "term_duration": None, **row} for row in listed))
