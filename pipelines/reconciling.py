@@ -60,7 +60,7 @@ def reconcile(
         open_run(connection)
         run = _Run(connection, run_id, extraction, policy, scope)
         run.judge_lines()
-        if not run.line_count and not extraction.invoices.num_rows and not run.rejected.num_rows:
+        if not run.delivered_count and not extraction.invoices.num_rows and not run.rejected.num_rows:
             raise nothing_found(settings.exports, extraction)
         if scope.is_full:
             write_documents(connection, extraction.invoices, extraction.prices, run.rejected)
@@ -116,6 +116,7 @@ class _Run:
     ) -> None:
         self.rejected = extraction.rejected_of_period()
         self.line_count = 0
+        self.delivered_count = 0
         self._run_id = run_id
         self._extraction = extraction
         self._policy = policy
@@ -142,6 +143,7 @@ class _Run:
             for done in in_order(self._tasks(reader, place)):
                 reader.count(done.part)
                 self._extraction.rejected.append(done.part.rejected)
+                self.delivered_count += done.lines.delivered
                 self.line_count += done.lines.judged
                 self._findings.append(done.findings)
                 self._total.add(done.tally)

@@ -27,6 +27,8 @@ from transforms.texts import Column, is_one_of, values_and_codes, where, with_va
 _KEY = ("product_id", "sku_id", "market", "currency")
 _DAY_US = 86_400_000_000
 _EPOCH = date(1970, 1, 1)
+#: Stands for no day among days since 1970.
+NO_DAY = -(2**31)
 
 
 @dataclass(frozen=True)
@@ -72,14 +74,17 @@ class MeteredPrices:
 
         Args:
             line: columns product_id, sku_id, market, currency and unit_price of the lines; meter_id where they have it.
-            days: first and last day that each line is for.
+            days: first and last day that each line is for, NO_DAY where there is none.
         """
         key = [words_of(_upper(line[name])) for name in _KEY]
         if "meter_id" in line:
             found = self._by_meter.find(mix([*key, words_of(_lower(line["meter_id"]))]))
         else:
             found = self._by_price.find(mix([*key, words_of(line["unit_price"])]))
-        found[(days[0] < self.first) | (days[1] > self.last)] = -1
+        for day in days:
+            found[((day < self.first) & (day != NO_DAY)) | (day > self.last)] = -1
+        # A line without a market may be priced in any.
+        found[(days[0] == NO_DAY) | ~where(line["market"], lambda texts: pc.not_equal(texts, ""))] = -1
         return found
 
 
@@ -101,7 +106,7 @@ def metered_prices(table: pa.Table, lists: AzureLists, period: str) -> MeteredPr
     by_meter = mix([*key, words_of(meters)])
     told_by_meter = all_month & _told_by_meter(group, meters, by_meter[0])
     by_price = mix([*key, words_of(listed.column("unit_price"))])
-    told_by_price = all_month & _told_by_price(group, listed) & ~_mixed(group, meters)
+    told_by_price = all_month & _told_by_price(group, meters, listed)
     told = rows[told_by_meter | told_by_price]
     return MeteredPrices(
         told, first, last,
@@ -117,8 +122,11 @@ def _told_by_meter(group: Hashes, meters: pa.DictionaryArray, keys: Hashes) -> M
     return told
 
 
-def _told_by_price(group: Hashes, listed: pa.Table) -> Mask:
-    """Rows whose price no other row of their group comes near: printed as it stands, it can be nobody else's."""
+def _told_by_price(group: Hashes, meters: pa.DictionaryArray, listed: pa.Table) -> Mask:
+    """Rows whose price no other row of their group comes near: printed as it stands, it can be nobody else's.
+
+    Where some rows of a group name no meter, a line that names none either is priced by these.
+    """
     prices = Fixed.from_arrow(listed.column("unit_price"))
     if prices.units.dtype == object:
         return np.zeros(len(group), dtype=np.bool_)
@@ -131,14 +139,9 @@ def _told_by_price(group: Hashes, listed: pa.Table) -> Mask:
     told = np.ones(len(group), dtype=np.bool_)
     for side in (order[1:], order[:-1]):
         told[side[same & (apart < step[side])]] = False
-    return told
-
-
-def _mixed(group: Hashes, meters: pa.DictionaryArray) -> Mask:
-    """Rows of groups where some name a meter and others none: a line without a meter is priced by the latter."""
-    named = where(meters, lambda texts: pc.match_substring_regex(texts, METER.pattern))
-    mixed: Mask = np.isin(group, np.intersect1d(group[named], group[~named]))
-    return mixed
+    unnamed = ~where(meters, lambda texts: pc.match_substring_regex(texts, METER.pattern))
+    free: Mask = told & (unnamed | ~np.isin(group, np.unique(group[unnamed])))
+    return free
 
 
 def _upper(column: Column) -> pa.DictionaryArray:

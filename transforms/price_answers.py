@@ -90,18 +90,20 @@ class PriceAnswers:
         new = [place for place, number in enumerate(known) if number < 0]
         found = ask(rows[new])
         with self._lock:
-            added: list[PriceAnswer] = []
-            seconds: list[int] = []
+            added: dict[int, tuple[PriceAnswer, int]] = {}
             for place, answer in zip(new, found, strict=True):
                 case = int(distinct[place])
                 if case not in self._numbers:
-                    self._numbers[case] = self._given + len(self._learnt) + len(added)
-                    added.append(answer)
-                    seconds.append(int(second[rows[place]]))
-                known[place] = self._numbers[case]
-            self._learnt.extend(added)
-            self._seconds = np.concatenate([self._seconds, np.array(seconds, dtype=np.uint64)])
-            self._columns = _joined(self._columns, _columns(added))
+                    added[case] = answer, int(second[rows[place]])
+            numbers = {case: self._given + len(self._learnt) + place for place, case in enumerate(added)}
+            self._learnt.extend(answer for answer, _ in added.values())
+            seconds = np.array([its for _, its in added.values()], dtype=np.uint64)
+            self._seconds = np.concatenate([self._seconds, seconds])
+            self._columns = _joined(self._columns, _columns([answer for answer, _ in added.values()]))
+            # Last, because other threads take a number that they find here to what stands above.
+            self._numbers.update(numbers)
+        for place in new:
+            known[place] = self._numbers[int(distinct[place])]
         return known
 
 

@@ -19,6 +19,7 @@ from transforms.categories import Categories, metered_usage
 from transforms.digests import Hashes, mix, words_of, words_of_integers
 from transforms.grouping import distinct_cases
 from transforms.integers import Integers, Mask, owned
+from transforms.metered_prices import NO_DAY
 from transforms.money import EXACT, Fixed
 from transforms.policy import Policy
 from transforms.price_answers import OUTCOMES, AnswerColumns, PriceAnswers
@@ -43,8 +44,7 @@ _AZURE_USAGE = ("product_id", "sku_id", "customer_country", "pricing_currency", 
                 "unit_price")  # fmt: skip
 _EXTENDED = re.compile(r"extended service terms? *[:-]? *([0-9]+(?:\.[0-9]+)?) *%")
 #: The year 9999 stands for no end.
-_NO_DAY = (date(9999, 1, 1) - date(1970, 1, 1)).days
-_NONE = -(2**31)
+_NO_END = (date(9999, 1, 1) - date(1970, 1, 1)).days
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ class Pricer:
             lines = lines.set_column(_LICENCE.index(name), name, lowered(lines, name))
         dates, cycles = self._cycles_of(lines)
         on, charged = _term_days(lines)
-        later = (charged > on) & (on != _NONE) & (charged != _NONE)
+        later = (charged > on) & (on != NO_DAY) & (charged != NO_DAY)
         named = np.ones(len(rows), dtype=np.bool_)
         case = mix(
             [
@@ -240,7 +240,7 @@ class Pricer:
     def _span(self, days: Integers) -> tuple[Hashes, Hashes]:
         """Words that tell between which two changes of the lists each day is."""
         spans: Integers = np.searchsorted(self._lists.turning_days, days, "right")
-        return words_of_integers(spans, days != _NONE)
+        return words_of_integers(spans, days != NO_DAY)
 
     def _rules(self, customers: pa.ChunkedArray) -> tuple[Hashes, Hashes]:
         """Words that tell what the policy says of the lines' customers."""
@@ -342,13 +342,13 @@ def _line_cycles(case: Mapping[str, Any]) -> tuple[Cycle, ...]:
 def _term_days(lines: pa.Table) -> tuple[Integers, Integers]:
     """The day each line's price was fixed, start or renewal of the term, and the first day charged."""
     charged, term = (_days(lines.column(name)) for name in ("charge_start_date", "subscription_start_date"))
-    return np.where(term == _NONE, charged, term), charged
+    return np.where(term == NO_DAY, charged, term), charged
 
 
 def _days(column: pa.ChunkedArray) -> Integers:
-    """Days since 1970, _NONE where there is none."""
-    days: Integers = np.asarray(pc.fill_null(column.cast(pa.int32()), _NONE)).astype(np.int64)
-    return np.where(days >= _NO_DAY, _NONE, days)
+    """Days since 1970, NO_DAY where there is none."""
+    days: Integers = np.asarray(pc.fill_null(column.cast(pa.int32()), NO_DAY)).astype(np.int64)
+    return np.where(days >= _NO_END, NO_DAY, days)
 
 
 def _or_else(column: pa.ChunkedArray, other: pa.ChunkedArray) -> pa.Array:

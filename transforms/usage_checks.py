@@ -18,7 +18,7 @@ from transforms.integers import Integers, Mask
 from transforms.line_reader import LineReader, rows_of
 from transforms.money import EXACT, currency_exponent
 from transforms.records import METER_DAY, Array, Records
-from transforms.texts import lowered, where
+from transforms.texts import lowered, values_and_codes, where
 
 #: What usage and line may differ by for each day and meter: Microsoft cuts each to the cent (documented), in a currency
 #: of larger coins to those, and before the exchange to the pricing currency's cent.
@@ -167,18 +167,21 @@ def _charges(table: pa.Table, numbers: Integers, cases: list[dict[str, Any]], am
     values = {name: table.column(name).combine_chunks() for name in (amount, "pc_to_bc_exchange_rate")}
     numbered = pa.table({"case": numbers, "amount": values[amount], "rate": values["pc_to_bc_exchange_rate"]})
     sums = numbered.group_by("case", use_threads=False).aggregate([("amount", "sum"), ("rate", "max")]).sort_by("case")
-    first = _first_rows(numbers, len(cases))
     keys = [pa.array([case[name] or "" for case in cases], pa.string()) for name in GROUP]
-    currencies = table.column(currency).take(pa.array(first)).cast(pa.string())
-    columns = [*keys, sums.column("amount_sum").cast(CHARGES.field("amount").type), currencies,
+    columns = [*keys, sums.column("amount_sum").cast(CHARGES.field("amount").type),
+               _smallest(table.column(currency), numbers, len(cases)),
                sums.column("rate_max").cast(CHARGES.field("rate").type)]  # fmt: skip
     return pa.Table.from_arrays(columns, schema=CHARGES)
 
 
-def _first_rows(numbers: Integers, cases: int) -> Integers:
-    first = np.full(cases, len(numbers), dtype=np.int64)
-    np.minimum.at(first, numbers, np.arange(len(numbers)))
-    return first
+def _smallest(texts: pa.ChunkedArray, numbers: Integers, cases: int) -> pa.Array:
+    """The first of each case's texts in their order, so that it is the same one whatever the order of the rows."""
+    values, codes = values_and_codes(texts)
+    ordered = [*sorted(values.to_pylist()), None]
+    ranks = np.array([ordered.index(value) for value in [*values.to_pylist(), None]], dtype=np.int64)
+    found = np.full(cases, len(values), dtype=np.int64)
+    np.minimum.at(found, numbers, ranks[codes])
+    return pa.array(ordered, pa.string()).take(pa.array(found))
 
 
 def _key(case: Mapping[str, Any]) -> Key:

@@ -27,8 +27,9 @@ LINE_KINDS = ("invoice_recon", "daily_usage")
 
 
 class PreparedLines(NamedTuple):
-    """Lines ready to be written: how many are judged, and the rows of the tables."""
+    """Lines ready to be written: how many are delivered, and in scope of them, and the rows of the tables."""
 
+    delivered: int
     judged: int
     prepared: tuple[Prepared, ...]
 
@@ -60,9 +61,8 @@ class PeriodLines:
         own = rows.append_column("period", repeated(self._period, rows.num_rows))
         judged = lines.append_column("run_id", repeated(self._run_id, lines.num_rows))
         judged = judged.append_column("period", repeated(self._period, lines.num_rows))
-        return PreparedLines(
-            lines.num_rows, (prepare(dialect, self._tables[kind], own), prepare(dialect, LINES, judged))
-        )
+        prepared = prepare(dialect, self._tables[kind], own), prepare(dialect, LINES, judged)
+        return PreparedLines(rows.num_rows, lines.num_rows, prepared)
 
     def write(self, lines: PreparedLines) -> None:
         """Write lines that are made ready."""

@@ -377,6 +377,12 @@ def test_usage_may_differ_by_what_cutting_to_coins_takes(
     assert [code for code in codes(result) if code == "USAGE_MISMATCH"] == expected
 
 
+@pytest.mark.parametrize("currencies", [("JPY", "USD"), ("USD", "JPY")])
+def test_usage_in_two_currencies_is_compared_alike_in_any_order(currencies: tuple[str, str]) -> None:
+    usage = usage_rows(*({**EARNED, "billing_currency": currency} for currency in currencies))
+    assert "USAGE_MISMATCH" not in codes(month(recon_rows({}, {**AZURE, "subtotal": "2"}), usage=usage))
+
+
 def test_rates_of_unknown_days_may_differ() -> None:
     lines = [{**GBP, "subscription_id": f"s{n}", "pc_to_bc_exchange_rate_date": None} for n in range(3)]
     assert found(*lines, {**lines[0], "pc_to_bc_exchange_rate": "0.81", "subtotal": "142.50", "total": "142.50",
