@@ -89,18 +89,23 @@ class PriceAnswers:
         new = [place for place, number in enumerate(known) if number < 0]
         found = [ask(int(rows[place])) for place in new]
         with self._lock:
-            added: list[PriceAnswer] = []
+            added: dict[int, PriceAnswer] = {}
             seconds: list[int] = []
             for place, answer in zip(new, found, strict=True):
                 case = int(distinct[place])
                 if case not in self._numbers:
-                    self._numbers[case] = self._given + len(self._learnt) + len(added)
-                    added.append(answer)
+                    known[place] = self._given + len(self._learnt) + len(added)
+                    added[case] = answer
                     seconds.append(int(second[rows[place]]))
-                known[place] = self._numbers[case]
-            self._learnt.extend(added)
+                else:
+                    known[place] = self._numbers[case]
+            first = self._given + len(self._learnt)
+            self._learnt.extend(added.values())
             self._seconds = np.concatenate([self._seconds, np.array(seconds, dtype=np.uint64)])
-            self._columns = _joined(self._columns, _columns(added))
+            self._columns = _joined(self._columns, _columns(list(added.values())))
+            # Last, because other threads look numbers up without the lock and then take the columns: a number that
+            # these do not have yet would be the row of a line without a price.
+            self._numbers.update(zip(added, range(first, first + len(added)), strict=True))
         return known
 
 
