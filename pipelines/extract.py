@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from connectors.exports.delivery import Delivery, Export, SourceFile, open_delivery
 from connectors.exports.landing import land
-from connectors.exports.reader import Part, read_whole, rejected_schema
+from connectors.exports.reader import read_whole, rejected_schema
 from connectors.warehouse.customers import read_clients
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.period_lines import LINE_KINDS
@@ -26,10 +26,11 @@ from pipelines.settings import Settings
 from pipelines.threads import in_order
 from transforms.errors import InputError
 from transforms.line_identity import KEY_COLUMNS, SIGN_COLUMN, charge_keys
-from transforms.periods import Months, invoice_keys, invoice_periods, month_before, periods_of
+from transforms.membership import Membership, UnknownInvoicesError
+from transforms.periods import Months, invoice_periods, month_before
 from transforms.price_lists import compact
 from transforms.tables import EXPORT_TABLES, QUARANTINE, RUN_FILES, SOURCE_FILES
-from transforms.texts import is_one_of, values_and_codes
+from transforms.texts import is_one_of
 from transforms.versions import SURVEYED, Selection, Survey, delivery_keys, latest_documents, select_lines
 
 
@@ -87,20 +88,28 @@ class Extraction:
         """SHA-256 and name of each export, by its place."""
         return [(export.content.file_sha256, export.content.source_file) for export in self.delivery.exports]
 
-    def own_lines(self, part: Part, kind: str, place: int) -> pa.Table:
-        """The lines of a part that are of the period and count.
+    def own_lines(self, rows: pa.Table, kind: str, place: int) -> tuple[pa.Table, Counter[str | None]]:
+        """The lines of a file that are of the period and count, and how many are of which period."""
+        try:
+            return self.membership(kind).own_lines(rows, kind, place)
+        except UnknownInvoicesError as error:
+            return self.membership(kind, error.keys).own_lines(rows, kind, place)
+
+    def membership(self, kind: str, keys: Sequence[str | None] = ()) -> Membership:
+        """What tells which lines of a kind are of the period and count, once these invoice keys are known.
 
         Where several files of a kind are delivered, or lines have no invoice document, all files of that kind are
         looked through before, once: which of several versions counts, and which month is most common, no part tells.
         """
-        keys = invoice_keys(part.rows)
-        values, _ = values_and_codes(keys)
-        periods = self._known_periods(values.to_pylist(), kind)
-        self._count_rows(part, periods_of(keys, periods))
-        selection = self._selection(kind)
-        own = selection.counts(part.rows, kind, place, periods, self.period)
-        kept = np.asarray(own)
-        return part.rows if kept.all() else part.rows.filter(pa.array(kept))
+        with self._lock:
+            self._known_periods(keys, kind)
+            selection = self._selection(kind)
+            return Membership(self.period, self._periods, selection, kind in self._surveys)
+
+    def count_rows(self, source_file: str, months: Counter[str | None]) -> None:
+        """Take note of how many rows of a file are of which period, for the rows of it that cannot be read."""
+        if months:
+            self._rows.setdefault(source_file, Counter()).update(months)
 
     def rejected_of_period(self) -> pa.Table:
         """The period's rows in quarantine: by their invoice, else by their file's other rows, else this run's."""
@@ -155,16 +164,6 @@ class Extraction:
             for _, file in sorted(self.files.items())
         ]
         return pa.Table.from_pylist(rows, RUN_FILES.schema)
-
-    def _count_rows(self, part: Part, periods: pa.Array) -> None:
-        """How many rows of a file are of which period, for the rows of it that cannot be read."""
-        if not part.rows.num_rows:
-            return
-        name = part.rows.column("source_file")[0].as_py()
-        with self._lock:
-            counts = self._rows.setdefault(name, Counter())
-            for one in periods.value_counts().to_pylist():
-                counts[one["values"]] += one["counts"]
 
     def _known_periods(self, keys: Sequence[str | None], kind: str = LINE_KINDS[0]) -> Mapping[str, str]:
         """Period by invoice key; surveys the lines when one of the keys is not known."""

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import functools
 import secrets
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import deque
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import sqlalchemy as sa
 
-from connectors.exports.reader import ExportReader, LoadPart, Part
+from connectors.exports.delivery import Export
+from connectors.exports.reader import ExportReader
 from connectors.spill import FileRecords
 from connectors.warehouse.changes import count_changes, first_changes
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.period_lines import PeriodLines, PreparedLines, stream_period
 from connectors.warehouse.runs import open_run, read_lines, write_run
 from connectors.warehouse.sources import read_source, write_documents
+from pipelines.engines import Engine, GivePart, open_engine
 from pipelines.extract import Extraction, line_exports, nothing_found
+from pipelines.parts import PartJudge, PartReport
 from pipelines.run_summary import RunSummary
 from pipelines.scope import Scope
 from pipelines.settings import Settings
@@ -39,7 +40,7 @@ from transforms.price_lists import PriceLists
 from transforms.pricing import Pricer
 from transforms.reconcile import conclude, renumbered
 from transforms.standing import PREVIOUS, SEAT_COLUMNS, seat_records
-from transforms.tally import Tally, Total
+from transforms.tally import Total
 from transforms.texts import values_and_codes
 
 #: How many changes a summary names; the view has them all.
@@ -56,9 +57,13 @@ def reconcile(
     """
     warehouse = open_warehouse(settings.warehouse)
     run_id = new_run_id(extraction.period, started_at)
-    with extraction.landing(settings.home) as landed, warehouse.begin(loading=True) as connection:
+    with (
+        open_engine(settings, run_id) as engine,
+        extraction.landing(settings.home) as landed,
+        warehouse.begin(loading=True) as connection,
+    ):
         open_run(connection)
-        run = _Run(connection, run_id, extraction, policy, scope)
+        run = _Run(connection, run_id, extraction, policy, scope, engine)
         run.judge_lines()
         if not run.delivered_count and not extraction.invoices.num_rows and not run.rejected.num_rows:
             raise nothing_found(settings.exports, extraction)
@@ -96,24 +101,13 @@ def new_run_id(period: str, started_at: datetime) -> str:
     return f"{period}-{started_at:%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
 
 
-@dataclass(frozen=True)
-class _Done:
-    """A part whose lines are judged and made ready for the warehouse."""
-
-    place: int
-    part: Part
-    lines: PreparedLines
-    findings: pa.Table
-    tally: Tally
-    digest: TableDigest
-
-
 class _Run:
     """One run while its lines are judged and written."""
 
     def __init__(
-        self, connection: sa.Connection, run_id: str, extraction: Extraction, policy: Policy, scope: Scope
-    ) -> None:
+        self, connection: sa.Connection, run_id: str, extraction: Extraction, policy: Policy, scope: Scope,
+        engine: Engine,
+    ) -> None:  # fmt: skip
         self.rejected = extraction.rejected_of_period()
         self.line_count = 0
         self.delivered_count = 0
@@ -122,6 +116,7 @@ class _Run:
         self._policy = policy
         self._scope = scope
         self._connection = connection
+        self._engine = engine
         self._lines = PeriodLines(connection, run_id, extraction.period, keeps_sources=scope.is_full)
         self._total = Total(FileRecords)
         self._findings: list[pa.Table] = []
@@ -130,27 +125,34 @@ class _Run:
         self._previous_files: list[tuple[str, str]] = []
         shas = frozenset(extraction.prices.column("file_sha256").unique().to_pylist())
         lists = PriceLists(extraction.price_lists, extraction.period, shas)
-        self._judge = Judge(
-            extraction.period, policy, extraction.invoices, Pricer(lists, policy), extraction.has_previous
+        pricer = Pricer(lists, policy)
+        self._judge = PartJudge(
+            Judge(extraction.period, policy, extraction.invoices, pricer, extraction.has_previous), scope
         )
 
     def judge_lines(self) -> None:
         """Judge and write all lines of the period."""
         if self._extraction.has_previous:
             self._add_previous()
-        for place, export in line_exports(self._extraction.delivery):
-            reader = export.reader()
-            for done in in_order(self._tasks(reader, place)):
-                reader.count(done.part)
-                self._extraction.rejected.append(done.part.rejected)
-                self.delivered_count += done.lines.delivered
-                self.line_count += done.lines.judged
-                self._findings.append(done.findings)
-                self._total.add(done.tally)
-                self._digest.merge(done.digest)
-                self._lines.write(done.lines)
-            self._extraction.rejected.append(reader.finish())
-            self._extraction.files[place] = export.file(reader)
+        exports = line_exports(self._extraction.delivery)
+        waiting = deque((place, export, export.reader()) for place, export in exports)
+        parts = self._engine.parts(exports, self._extraction, self._judge)
+        prepared = (functools.partial(self._prepared, give) for give in parts)
+        for report, lines in in_order(prepared, self._engine.threads):
+            while waiting[0][0] != report.place:
+                self._finish(*waiting.popleft())
+            _, export, reader = waiting[0]
+            reader.count(report.note)
+            self._extraction.count_rows(export.content.source_file, report.months)
+            self._extraction.rejected.append(report.note.rejected)
+            self.delivered_count += lines.delivered
+            self.line_count += lines.judged
+            self._findings.append(report.findings)
+            self._total.add(report.tally)
+            self._digest.merge(report.digest)
+            self._lines.write(lines)
+        while waiting:
+            self._finish(*waiting.popleft())
         self.rejected = self._extraction.rejected_of_period()
 
     def conclude(self) -> tuple[pa.Table, pa.Table]:
@@ -214,18 +216,14 @@ class _Run:
         with_run = rows.append_column("run_id", pa.repeat(pa.scalar(self._run_id), rows.num_rows))
         return with_run.append_column("period", pa.repeat(pa.scalar(self._extraction.period), rows.num_rows))
 
-    def _tasks(self, reader: ExportReader, place: int) -> Iterator[Any]:
-        for load in reader.parts():
-            yield functools.partial(self._done, load, reader.kind, place)
+    def _prepared(self, give: GivePart) -> tuple[PartReport, PreparedLines]:
+        part = give()
+        return part.report, self._lines.prepare(part.report.kind, part.rows, part.lines)
 
-    def _done(self, load: LoadPart, kind: str, place: int) -> _Done:
-        part = load()
-        judged = self._judge.judge(self._extraction.own_lines(part, kind, place), kind, place)
-        lines = self._scope.limit_lines(judged.lines)
-        digest = TableDigest()
-        digest.add(lines.drop_columns(list(PROVENANCE)))
-        prepared = self._lines.prepare(kind, judged.rows, lines)
-        return _Done(place, part, prepared, judged.findings, judged.tally, digest)
+    def _finish(self, place: int, export: Export, reader: ExportReader) -> None:
+        """Conclude what only a whole file tells."""
+        self._extraction.rejected.append(reader.finish())
+        self._extraction.files[place] = export.file(reader)
 
     def _add_previous(self) -> None:
         """The records of the previous period's lines that stand."""

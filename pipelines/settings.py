@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     )
     halo_line_type: int = Field(default=0, description="Integer written to type of reconciliation lines.")
     halo_usage_type: int = Field(default=1, description="Integer written to type of usage lines.")
+    engine: Literal["local", "dask"] = Field(default="local", description="Who reads and judges lines.")
+    dask_address: str = Field(default="", description="Address of a Dask scheduler; default: workers of this run.")
+    parts: str = Field(default="", description="Folder or URL for parts of a Dask run; default: in the working folder.")
     policy: Path | None = Field(default=None, description="Policy file, JSON or TOML; default: built in.")
 
     @field_validator("halo_rate")
@@ -69,6 +72,11 @@ class Settings(BaseSettings):
     def warehouse(self) -> str:
         """The warehouse's URL, with the default filled in."""
         return self.warehouse_url or f"duckdb:///{self.home / 'warehouse.duckdb'}"
+
+    @property
+    def parts_location(self) -> str:
+        """Where parts of a Dask run lie, with the default filled in."""
+        return self.parts or str(self.home / "parts")
 
     def read_policy(self) -> Policy:
         """The policy that runs are judged by.

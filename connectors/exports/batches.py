@@ -58,6 +58,8 @@ class Source:
         names_may_grow: whether later rows may have columns that are not in `names` (JSON Lines).
         absent_is_null: whether a row may leave out a column in which it has no value (JSON), so that one that no row
             has says nothing against the file.
+        ranges: as `read` of all columns, but what parses a batch reads its bytes from the file itself, so that it can
+            be sent to another process; None where the file cannot be cut.
     """
 
     names: tuple[str, ...]
@@ -65,6 +67,7 @@ class Source:
     may_have_decimal_comma: bool = False
     names_may_grow: bool = False
     absent_is_null: bool = False
+    ranges: Callable[[], Iterator[Load]] | None = None
 
 
 def is_utf8(data: bytes) -> bool:

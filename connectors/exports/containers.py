@@ -8,6 +8,7 @@ exports ever do is refused before it fills memory or disk.
 from __future__ import annotations
 
 import codecs
+import functools
 import hashlib
 import io
 import lzma
@@ -61,7 +62,7 @@ class Form(Enum):
 
 @dataclass(frozen=True)
 class Content:
-    """One delivered file, or one member of a delivered archive.
+    """One delivered file, or one member of a delivered archive; another process can unpickle and read it.
 
     Attributes:
         path: the file on disk.
@@ -72,6 +73,7 @@ class Content:
         form: how its records are written.
         label: what the file is called where its name alone is ambiguous.
         remark: for `Form.OTHER` what it is instead, for `Form.BROKEN` (members of archives only) the whole message.
+        is_plain: whether it is the file on disk itself, neither packed nor a member.
     """
 
     path: Path
@@ -83,6 +85,7 @@ class Content:
     remark: str
     open_raw: Callable[[], Iterator[bytes]]
     label: str = ""
+    is_plain: bool = False
 
     @property
     def source_file(self) -> str:
@@ -98,6 +101,15 @@ class Content:
         """
         raw = self.open_raw()
         return raw if self.form is Form.PARQUET else _as_utf8(raw, self.source_file)
+
+    def text_offset(self) -> int | None:
+        """Where in the file on disk the bytes of `chunks` begin; None where these are not bytes of the file."""
+        if not self.is_plain:
+            return None
+        head = _head(self.open_raw())
+        if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return None
+        return len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
 
     def whole(self) -> bytes:
         """The unpacked content at once.
@@ -135,11 +147,16 @@ def open_contents(path: Path) -> list[Content]:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
 
+    # Another process that reads it may have another current folder.
+    unpacked = functools.partial(_file_chunks, path.absolute())
+
     def make(member: str, form: Form, remark: str, open_raw: Callable[[], Iterator[bytes]]) -> Content:
         modified = datetime.fromtimestamp(stat.st_mtime, UTC)
-        return Content(path, member, sha256, stat.st_size, modified, form, remark, open_raw)
+        return Content(
+            path, member, sha256, stat.st_size, modified, form, remark, open_raw, is_plain=open_raw is unpacked
+        )
 
-    return _explore(lambda: _file_chunks(path), path.name, "", make, depth=0, opener=lambda: path.open("rb"))
+    return _explore(unpacked, path.name, "", make, depth=0, opener=functools.partial(_opened, path.absolute()))
 
 
 _Make = Callable[[str, Form, str, Callable[[], Iterator[bytes]]], Content]
@@ -161,10 +178,7 @@ def _explore(
             return [make(member, Form.OTHER, "an archive inside an archive inside an archive: unpack it", open_raw)]
         return _explore_zip(opener, name, member, make, depth)
     if head.startswith(b"\x1f\x8b"):
-
-        def unpacked() -> Iterator[bytes]:
-            return gunzip(open_raw(), name)
-
+        unpacked = functools.partial(_unpacked, open_raw, name)
         form, remark = _form(_head(unpacked()))
         return [make(member, form, remark, unpacked)]
     form, remark = _form(head)
@@ -182,25 +196,20 @@ def _explore_zip(
             continue
         if label == "xl/workbook.xml":
             remark = "an Excel workbook: save its sheet as CSV UTF-8"
-            return [make(prefix, Form.OTHER, remark, lambda: iter(()))]
+            return [make(prefix, Form.OTHER, remark, _nothing)]
         labels[label] = labels.get(label, 0) + 1
         if labels[label] > 1:
             label = f"{label}#{labels[label]}"
         member = f"{prefix}!{label}" if prefix else label
-
-        def open_member(info: zipfile.ZipInfo = info, member: str = member) -> Iterator[bytes]:
-            return _member_chunks(opener, info, f"{name}!{member}")
-
-        def open_nested(open_member: Callable[[], Iterator[bytes]] = open_member, member: str = member) -> BinaryIO:
-            return _held(open_member(), f"{name}!{member}")
-
+        open_member = functools.partial(_member_chunks, opener, info, f"{name}!{member}")
+        open_nested = functools.partial(_held, open_member, f"{name}!{member}")
         try:
             found = _explore(open_member, f"{name}!{member}", member, make, depth=depth + 1, opener=open_nested)
         except InputError as error:
             found = [make(member, Form.BROKEN, str(error), open_member)]
         contents.extend(found)
     if not contents:
-        contents.append(make(prefix, Form.OTHER, "an archive without files", lambda: iter(())))
+        contents.append(make(prefix, Form.OTHER, "an archive without files", _nothing))
     return contents
 
 
@@ -235,14 +244,26 @@ def _member_chunks(opener: Callable[[], BinaryIO], info: zipfile.ZipInfo, name: 
         raise InputError(f"{name}: this member of the ZIP archive is damaged: deliver it again") from error
 
 
-def _held(chunks: Iterator[bytes], name: str) -> BinaryIO:
+def _held(open_member: Callable[[], Iterator[bytes]], name: str) -> BinaryIO:
     held = io.BytesIO()
-    for chunk in chunks:
+    for chunk in open_member():
         if held.tell() + len(chunk) > MAX_NESTED_BYTES:
             raise InputError(f"{name}: too large for an archive inside an archive: unpack the outer one first")
         held.write(chunk)
     held.seek(0)
     return held
+
+
+def _unpacked(open_raw: Callable[[], Iterator[bytes]], name: str) -> Iterator[bytes]:
+    return gunzip(open_raw(), name)
+
+
+def _nothing() -> Iterator[bytes]:
+    return iter(())
+
+
+def _opened(path: Path) -> BinaryIO:
+    return path.open("rb")
 
 
 def _file_chunks(path: Path) -> Iterator[bytes]:

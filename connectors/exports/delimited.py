@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,13 @@ def open_delimited(content: Content) -> Source:
     def read(only: Sequence[str] | None) -> Iterator[Load]:
         return _read(content, header, only)
 
-    return Source(header.names, read, may_have_decimal_comma=header.delimiter != ",")
+    def ranges() -> Iterator[Load]:
+        return _cut(content, header, offset or 0)
+
+    offset = content.text_offset()
+    return Source(
+        header.names, read, may_have_decimal_comma=header.delimiter != ",", ranges=None if offset is None else ranges
+    )
 
 
 def _read_header(head: bytes, name: str) -> Header:
@@ -80,21 +87,86 @@ def _unique(names: Sequence[str], known: set[str], file_name: str) -> tuple[str,
 
 def _read(content: Content, header: Header, only: Sequence[str] | None) -> Iterator[Load]:
     """Cut the stream into blocks of whole rows to parse; the header is row 1 of the file."""
-    delimiter = ord(header.delimiter)
-    row = 1
-    seen_header = False
-    for block, index in _blocks(content, delimiter):
-        numbers = row + np.arange(len(index.starts), dtype=np.int64)
-        row += len(index.starts)
-        blank = _blank(block, index, header)
+    for block in _blocks(content, header):
+        yield functools.partial(_parse, block, header, content.source_file, only)
+
+
+def _cut(content: Content, header: Header, offset: int) -> Iterator[Load]:
+    """The same blocks as ranges of the file on disk, where the text begins at the offset."""
+    for block in _blocks(content, header):
+        yield _Range(
+            content.path.absolute(), offset + block.offset, len(block.data), block.is_last, block.row,
+            block.after_header, header, content.source_file,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Some bytes of the text with the rows that end in them.
+
+    Attributes:
+        data, index: the bytes and their rows; a row that does not end belongs to the next block.
+        is_last: whether the text ends with it.
+        offset: where it begins in the text.
+        row: number of its first row.
+        after_header: whether the header stands before it.
+        has_begun: whether the header stands before the next one.
+        keep: the rows that are to be parsed.
+    """
+
+    data: bytes
+    index: RowIndex
+    is_last: bool
+    offset: int
+    row: int
+    after_header: bool
+    has_begun: bool
+    keep: Mask
+
+    @classmethod
+    def of(cls, data: bytes, header: Header, *, is_last: bool, offset: int, row: int, after_header: bool) -> _Block:
+        """Find the rows of a block, the header not among those that are kept."""
+        index = index_rows(data, ord(header.delimiter), is_last=is_last)
+        blank = _blank(data, index, header)
         keep = ~index.broken & ~blank
-        if not seen_header:
-            positions = np.flatnonzero(~blank)
-            if len(positions):
-                keep[: positions[0] + 1] = False
-                index.broken[positions[0]] = False
-                seen_header = True
-        yield functools.partial(_parse, block, index, keep, numbers, header, content.source_file, only)
+        if not after_header and not blank.all():
+            first = int(np.flatnonzero(~blank)[0])
+            keep[: first + 1] = False
+            index.broken[first] = False
+        has_begun = after_header or not bool(blank.all())
+        return cls(data, index, is_last, offset, row, after_header, has_begun, keep)
+
+
+@dataclass(frozen=True)
+class _Range:
+    """A block that is read from the file on disk when it is asked for, in whatever process."""
+
+    path: Path
+    offset: int
+    size: int
+    is_last: bool
+    row: int
+    after_header: bool
+    header: Header
+    name: str
+
+    def __call__(self) -> TextBatch:
+        """Read and parse its rows.
+
+        Raises:
+            InputError: the file is gone or shorter by now, or its rows cannot be told apart.
+        """
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self.offset)
+                data = file.read(self.size)
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be read: {error.strerror or error}") from error
+        if len(data) != self.size:
+            raise InputError(f"{self.name}: the file changed while it was read: run again when it is complete")
+        block = _Block.of(data, self.header, is_last=self.is_last, offset=self.offset, row=self.row,
+                          after_header=self.after_header)  # fmt: skip
+        return _parse(block, self.header, self.name, None)
 
 
 def _blank(block: bytes, index: RowIndex, header: Header) -> Mask:
@@ -107,32 +179,31 @@ def _blank(block: bytes, index: RowIndex, header: Header) -> Mask:
     return blank
 
 
-def _blocks(content: Content, delimiter: int) -> Iterator[tuple[bytes, RowIndex]]:
+def _blocks(content: Content, header: Header) -> Iterator[_Block]:
     pending: list[bytes] = []
-    size = 0
+    size, offset, row, after_header = 0, 0, 1, False
     for chunk in content.chunks():
         pending.append(chunk)
         size += len(chunk)
         if size >= BLOCK_BYTES:
-            block = b"".join(pending)
-            index = index_rows(block, delimiter, is_last=False)
-            yield block, index
-            pending = [block[index.consumed :]]
+            block = _Block.of(
+                b"".join(pending), header, is_last=False, offset=offset, row=row, after_header=after_header
+            )
+            yield block
+            pending = [block.data[block.index.consumed :]]
             size = len(pending[0])
-    block = b"".join(pending)
-    if block:
-        yield block, index_rows(block, delimiter, is_last=True)
+            offset += block.index.consumed
+            row += len(block.index.starts)
+            after_header = block.has_begun
+    data = b"".join(pending)
+    if data:
+        yield _Block.of(data, header, is_last=True, offset=offset, row=row, after_header=after_header)
 
 
-def _parse(
-    block: bytes,
-    index: RowIndex,
-    keep: Mask,
-    numbers: Rows,
-    header: Header,
-    name: str,
-    only: Sequence[str] | None,
-) -> TextBatch:
+def _parse(found: _Block, header: Header, name: str, only: Sequence[str] | None) -> TextBatch:
+    """Parse the rows of a block; may be called again."""
+    block, index, keep = found.data, found.index, found.keep.copy()
+    numbers: Rows = found.row + np.arange(len(index.starts), dtype=np.int64)
     unreadable = [
         Unreadable(int(numbers[at]), _raw(block, index, at), "a quotation mark is opened and not closed before a "
                    "delimiter, or a closing one is followed by text: double the quotation marks inside the field")

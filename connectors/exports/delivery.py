@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from connectors.exports.batches import Source
 from connectors.exports.containers import Content, Form, open_contents
@@ -44,11 +45,17 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Export:
-    """One export of a folder: a file, or a member of an archive, of a known kind."""
+    """One export of a folder: a file, or a member of an archive, of a known kind.
+
+    Another process that unpickles it opens the file anew: by its head, and without a digest of the whole.
+    """
 
     content: Content
     source: Source
     kind: str
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopened, (replace(self.content, path=self.content.path.absolute()), self.kind)
 
     def reader(self) -> ExportReader:
         """Reads its rows; it can be read repeatedly."""
@@ -115,6 +122,10 @@ def open_delivery(location: str | Path) -> Delivery:
             else:
                 exports.append(found)
     return Delivery(_without_repeats(exports, skipped), skipped)
+
+
+def _reopened(content: Content, kind: str) -> Export:
+    return Export(content, open_source(content), kind)
 
 
 def _delivered_paths(location: Path) -> list[Path]:

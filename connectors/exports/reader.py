@@ -55,6 +55,31 @@ class Part:
     day_order: DayOrder
     unreadable: tuple[Unreadable, ...]
 
+    def told(self) -> PartNote:
+        """What the file's reader has to know of it."""
+        invoices: frozenset[str] = frozenset()
+        if "invoice_number" in self.rows.column_names:
+            invoices = frozenset(values_and_codes(self.rows.column("invoice_number"))[0].to_pylist())
+        return PartNote(self.rows.num_rows, self.rejected, self.names, self.day_order, self.unreadable, invoices)
+
+
+@dataclass(frozen=True)
+class PartNote:
+    """A part without its rows.
+
+    Attributes:
+        row_count: how many good rows it has.
+        rejected, names, day_order, unreadable: as those of `Part`.
+        invoices: the numbers that its rows name.
+    """
+
+    row_count: int
+    rejected: pa.Table
+    names: tuple[str, ...]
+    day_order: DayOrder
+    unreadable: tuple[Unreadable, ...]
+    invoices: frozenset[str]
+
 
 #: Parses and types some rows; whoever calls it may be another thread.
 LoadPart = Callable[[], Part]
@@ -84,6 +109,7 @@ class ExportReader:
         self._source = source
         self._kind = kind
         self._table = EXPORT_TABLES[kind]
+        self._typing = _Typing(content.file_sha256, content.source_file, kind)
         self._names: dict[str, None] = {}
         self._day_order = DayOrder()
         self._unreadable: list[Unreadable] = []
@@ -107,18 +133,23 @@ class ExportReader:
                 batch = load()
                 decimal_comma = uses_decimal_comma(batch.texts, self._table)
                 load = loaded(batch)
-            yield functools.partial(self._part, load, bool(decimal_comma))
+            yield functools.partial(self._typing.part, load, bool(decimal_comma))
 
-    def count(self, part: Part) -> None:
+    def ranges(self) -> Iterator[LoadPart] | None:
+        """As `parts`, but what loads one reads its bytes itself and can be sent to another process.
+
+        None where the file cannot be cut: it is packed, or no delimited text.
+        """
+        return None if self._source.ranges is None else self._ranges(self._source.ranges())
+
+    def count(self, part: PartNote) -> None:
         """Take note of a part, in whatever order."""
         self._names.update(dict.fromkeys(part.names))
         self._day_order += part.day_order
         self._unreadable.extend(part.unreadable)
-        self.row_count += part.rows.num_rows
+        self.row_count += part.row_count
         self.rejected_count += part.rejected.num_rows + len(part.unreadable)
-        if "invoice_number" in part.rows.column_names:
-            values, _ = values_and_codes(part.rows.column("invoice_number"))
-            self._invoices.update(values.to_pylist())
+        self._invoices |= part.invoices
 
     def finish(self) -> pa.Table:
         """Check what only the whole file tells, when all parts are counted.
@@ -140,7 +171,7 @@ class ExportReader:
             )
         rows = sorted(self._unreadable, key=lambda row: row.source_row)
         nothing = pa.nulls(len(rows), pa.string())
-        return self._quarantine(
+        return self._typing.quarantine(
             rows=np.array([row.source_row for row in rows], dtype=np.int64),
             reasons=[row.reason for row in rows],
             raw_texts=[row.raw_text for row in rows],
@@ -157,9 +188,26 @@ class ExportReader:
         found = match_headers(self._source.names, self._table).found
         return [name for column in columns for name in found.get(column, ())]
 
-    def _part(self, load: Load, decimal_comma: bool) -> Part:
+    def _ranges(self, loads: Iterator[Load]) -> Iterator[LoadPart]:
+        decimal_comma: bool | None = None
+        for load in loads:
+            if self._source.may_have_decimal_comma and decimal_comma is None:
+                decimal_comma = uses_decimal_comma(load().texts, self._table)
+            yield functools.partial(self._typing.part, load, bool(decimal_comma))
+
+
+@dataclass(frozen=True)
+class _Typing:
+    """Types the rows of one export and says where they come from."""
+
+    file_sha256: str
+    source_file: str
+    kind: str
+
+    def part(self, load: Load, decimal_comma: bool) -> Part:
+        """Load and type some rows."""
         batch = load()
-        normalised = normalise(batch.texts, self._table, decimal_comma=decimal_comma)
+        normalised = normalise(batch.texts, EXPORT_TABLES[self.kind], decimal_comma=decimal_comma)
         return Part(
             rows=self._with_provenance(normalised.rows, batch.source_rows[normalised.positions]),
             rejected=self._refused(normalised, batch) if normalised.reasons else rejected_schema().empty_table(),
@@ -170,21 +218,21 @@ class ExportReader:
 
     def _with_provenance(self, rows: pa.Table, source_rows: Any) -> pa.Table:
         provenance = {
-            "file_sha256": repeated(self._content.file_sha256, rows.num_rows),
-            "source_file": repeated(self._content.source_file, rows.num_rows),
+            "file_sha256": repeated(self.file_sha256, rows.num_rows),
+            "source_file": repeated(self.source_file, rows.num_rows),
             "source_row": owned(pa.array(source_rows)),
         }
-        names = export_schema(self._kind).names
+        names = export_schema(self.kind).names
         columns = [provenance[name] if name in provenance else rows.column(name) for name in names]
         return pa.Table.from_arrays(columns, names=names)
 
     def _refused(self, normalised: Normalised, batch: TextBatch) -> pa.Table:
         invoice, subtotal, total, currency = (
             normalised.refused.column(name) if name else pa.nulls(len(normalised.reasons), pa.string())
-            for name in _FIGURES[self._kind]
+            for name in _FIGURES[self.kind]
         )
         positions = normalised.refused_positions.tolist()
-        return self._quarantine(
+        return self.quarantine(
             rows=batch.source_rows[normalised.refused_positions],
             reasons=normalised.reasons,
             raw_texts=[batch.raw_text(position) for position in positions],
@@ -194,14 +242,15 @@ class ExportReader:
             currency=currency,
         )
 
-    def _quarantine(self, rows: Any, reasons: list[str], raw_texts: list[str], **figures: Any) -> pa.Table:
+    def quarantine(self, rows: Any, reasons: list[str], raw_texts: list[str], **figures: Any) -> pa.Table:
+        """Rows that cannot be read, by their number, as `rejected_schema()`."""
         schema = rejected_schema()
         count = len(reasons)
         given = {
-            "file_sha256": pa.repeat(self._content.file_sha256, count),
-            "source_file": pa.repeat(self._content.source_file, count),
+            "file_sha256": pa.repeat(self.file_sha256, count),
+            "source_file": pa.repeat(self.source_file, count),
             "source_row": pa.array(rows, pa.int64()),
-            "kind": pa.repeat(self._kind, count),
+            "kind": pa.repeat(self.kind, count),
             "reason": pa.array(reasons, pa.string()),
             "raw_text": pa.array(raw_texts, pa.string()),
             **figures,
@@ -219,7 +268,7 @@ def read_whole(reader: ExportReader) -> tuple[pa.Table, pa.Table]:
     rows, rejected = [schema.empty_table()], []
     for load in reader.parts():
         part = load()
-        reader.count(part)
+        reader.count(part.told())
         rows.append(part.rows.cast(schema))
         rejected.append(part.rejected)
     return pa.concat_tables(rows), pa.concat_tables([*rejected, reader.finish()]).sort_by("source_row")

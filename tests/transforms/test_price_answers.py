@@ -21,7 +21,7 @@ def test_a_case_is_known_to_other_threads_only_with_its_answer(monkeypatch: pyte
     seen: list[list[str]] = []
 
     def ask() -> None:
-        numbers = answers.numbers((cases, cases), lambda place: PriceAnswer("not_found"))
+        numbers = answers.numbers((cases, cases), lambda places: [PriceAnswer("not_found")] * len(places))
         seen.append([OUTCOMES[outcome] for outcome in answers.columns().outcome[numbers]])
 
     other = threading.Thread(target=ask)
