@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -32,6 +33,7 @@ from transforms.membership import Membership, UnknownInvoicesError
 #: How many worker processes are started where no cluster is named.
 WORKERS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 _CONNECT_SECONDS = 10
+_KEEP_ATTEMPTS = 5
 #: What Dask raises when workers or scheduler are lost.
 _LOST = (distributed.KilledWorker, CommClosedError, FutureCancelledError, TimeoutError)
 
@@ -162,8 +164,16 @@ class DaskEngine:
 
     def _keep(self, what: str, value: Any) -> str:
         name = f"{self._run_id}-{what}"
-        self._client.register_plugin(_Kept(name, value), name=name)
         self._plugins.append(name)
+        for attempt in range(_KEEP_ATTEMPTS):
+            try:
+                self._client.register_plugin(_Kept(name, value), name=name)
+                break
+            except CommClosedError:
+                # A worker went away while it was told; those that are left, and its successor, are told again.
+                if attempt == _KEEP_ATTEMPTS - 1:
+                    raise
+                time.sleep(1)
         return name
 
 
