@@ -77,7 +77,8 @@ def _tasks(extraction: Extraction, judge: Judge) -> Iterator[Callable[[], _Part]
 
 
 def _judged(extraction: Extraction, judge: Judge, load: LoadPart, kind: str, place: int) -> _Part:
-    done = judge.judge(extraction.own_lines(load(), kind, place), kind, place)
+    own, _ = extraction.own_lines(load().rows, kind, place)
+    done = judge.judge(own, kind, place)
     rules = done.lines.column("rounding_rule")
     unexplained = rules.null_count if kind == "daily_usage" else 0
     return _Part(done.lines.num_rows, Counter(done.findings.column("code").to_pylist()), unexplained, done.tally)
