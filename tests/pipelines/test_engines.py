@@ -156,6 +156,7 @@ def test_a_cluster_that_goes_away_leaves_nothing_written(
     reconcile: Reconcile, cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     generate_month(Path("exports"), period="2025-11")
+    monkeypatch.setattr("pipelines.dask_engine._CONNECT_SECONDS", 1)
     at_the_first_part(monkeypatch, cluster.close)
     outcome = reconcile("dask", cluster.scheduler_address)
     assert (outcome.code, "workers were lost" in outcome.err) == (3, True), outcome.err
