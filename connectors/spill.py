@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
+import weakref
 from collections.abc import Iterator
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
+
+from transforms.errors import InputError
 
 Array = np.ndarray[Any, Any]
 
@@ -21,12 +25,23 @@ class FileRecords:
     def __init__(self, dtype: np.dtype[Any]) -> None:
         self._dtype = dtype
         self._size = 0
-        self._file = tempfile.TemporaryFile(prefix="csp-billing-")  # noqa: SIM115
+        try:
+            self._file = tempfile.TemporaryFile(prefix="csp-billing-")  # noqa: SIM115
+        except OSError as error:
+            raise _unkept(error) from error
+        weakref.finalize(self, _close, self._file)
 
     def add(self, records: Array) -> None:
-        """Keep more records."""
+        """Keep more records.
+
+        Raises:
+            InputError: they cannot be written.
+        """
         data = records.tobytes()
-        self._file.write(data)
+        try:
+            self._file.write(data)
+        except OSError as error:
+            raise _unkept(error) from error
         self._size += len(data)
 
     def by_key(self) -> Iterator[Array]:
@@ -37,8 +52,24 @@ class FileRecords:
             yield np.concatenate([np.zeros(0, dtype=self._dtype), *own])
 
     def _chunks(self) -> Iterator[Array]:
-        self._file.flush()
+        try:
+            self._file.flush()
+        except OSError as error:
+            raise _unkept(error) from error
         self._file.seek(0)
         size = _READ_BYTES // self._dtype.itemsize * self._dtype.itemsize
         while data := self._file.read(size):
             yield np.frombuffer(data, dtype=self._dtype)
+
+
+def _close(file: IO[bytes]) -> None:
+    # What is still to be written is wanted by nobody.
+    with contextlib.suppress(OSError):
+        file.close()
+
+
+def _unkept(error: OSError) -> InputError:
+    return InputError(
+        f"what is noted of every line cannot be kept in {tempfile.gettempdir()}: {error.strerror or error}; "
+        "check space and permissions, or name another folder by TMPDIR"
+    )

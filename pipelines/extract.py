@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from connectors.exports.delivery import Delivery, Export, SourceFile, open_delivery
-from connectors.exports.landing import land
+from connectors.exports.landing import check_unchanged, land
 from connectors.exports.reader import read_whole, rejected_schema
 from connectors.warehouse.customers import read_clients
 from connectors.warehouse.engine import open_warehouse
@@ -142,7 +142,9 @@ class Extraction:
                 pool.shutdown(wait=False, cancel_futures=True)
 
     def _landed(self, paths: Sequence[str]) -> pa.Table:
-        """The files as rows of the source files table."""
+        """The files, which are read by now, as rows of the source files table."""
+        for export in self.delivery.exports:
+            check_unchanged(export.content)
         now = datetime.now(UTC)
         rows = [
             dict(

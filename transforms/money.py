@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 
 import numpy as np
 import pyarrow as pa
@@ -162,8 +162,9 @@ def _parse_text(text: str, kind: Kind) -> Decimal | None:
         # A quotient that is printed longer than any currency needs; what it is charged at was rounded to coins anyway.
         number = number.quantize(Decimal(1).scaleb(-kind.arrow_type.scale), ROUND_HALF_EVEN, EXACT)
     try:
-        pa.scalar(number).cast(kind.arrow_type)
-    except pa.ArrowInvalid:
+        number = tidy(number)
+        pa.array([number], kind.arrow_type)
+    except (pa.ArrowInvalid, InvalidOperation):
         return None
     return number
 

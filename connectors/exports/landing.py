@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 from connectors.exports.containers import Content
@@ -42,7 +43,7 @@ def land(file: Content | SourceFile, home: Path) -> str:
                 copy.flush()
                 os.fsync(copy.fileno())
             if digest.hexdigest() != file.file_sha256:
-                raise InputError(f"{file.path}: the file changed while it was read: run again when it is complete")
+                raise _changed(file)
             part.replace(target)
         finally:
             with contextlib.suppress(FileNotFoundError):
@@ -52,3 +53,28 @@ def land(file: Content | SourceFile, home: Path) -> str:
             f"{file.path}: its copy cannot be kept below {home}: {error.strerror or error}; check space and permissions"
         ) from error
     return relative.as_posix()
+
+
+def check_unchanged(file: Content) -> None:
+    """Check that the delivered file is still the one that its SHA-256 was taken of, once it is read.
+
+    Its copy may be an earlier run's, or have been made before the file changed.
+
+    Raises:
+        InputError: the file changed since it was found.
+    """
+    try:
+        stat = file.path.stat()
+        seen = (file.byte_count, file.modified_at)
+        if (stat.st_size, datetime.fromtimestamp(stat.st_mtime, UTC)) == seen:
+            return
+        with file.path.open("rb") as original:
+            same = hashlib.file_digest(original, "sha256").hexdigest() == file.file_sha256
+    except FileNotFoundError:
+        return
+    if not same:
+        raise _changed(file)
+
+
+def _changed(file: Content | SourceFile) -> InputError:
+    return InputError(f"{file.path}: the file changed while it was read: run again when it is complete")

@@ -9,9 +9,10 @@ import pytest
 import sqlalchemy as sa
 
 from connectors import spill
-from connectors.exports import delimited, json_lines, parquet_text
+from connectors.exports import containers, delimited, gzip_members, json_lines, parquet_text
 from connectors.warehouse.engine import open_warehouse
 from examples.month import generate_month
+from pipelines import reconciling
 from pipelines.billing import reconcile_month
 from pipelines.settings import load_settings
 from tests.pipelines.conftest import Command
@@ -20,6 +21,8 @@ _TABLES = ("src_invoice_recon", "src_daily_usage", "quarantine", "lines", "findi
 
 
 def cut_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (containers, gzip_members):
+        monkeypatch.setattr(module, "CHUNK_BYTES", 10_000)
     monkeypatch.setattr(delimited, "BLOCK_BYTES", 20_000)
     monkeypatch.setattr(json_lines, "BLOCK_BYTES", 20_000)
     monkeypatch.setattr(parquet_text, "BATCH_ROWS", 50)
@@ -58,3 +61,33 @@ def test_a_scope_with_nothing_in_it_is_told_so_where_no_invoice_is_delivered(com
     next(Path("exports").glob("invoices*")).unlink()
     refused = command("reconcile", "--period", "2025-11", "--customer", "nobody")
     assert (refused.code, "check --customer" in refused.err) == (2, True)
+
+
+def test_a_file_that_changes_after_it_was_copied_is_refused_as_a_whole(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generate_month(Path("exports"), period="2025-11", customers=6)
+    assert command("reconcile", "--period", "2025-11").code == 1
+    file = next(Path("exports").glob("*Reconciliation*"))
+    judge_lines = reconciling._Run.judge_lines
+
+    def changed_before(run: reconciling._Run) -> None:
+        file.write_bytes(file.read_bytes().replace(b"cycleCharge", b"cycleCHARGE"))
+        judge_lines(run)
+
+    monkeypatch.setattr(reconciling._Run, "judge_lines", changed_before)
+    refused = command("reconcile", "--period", "2025-11")
+    assert (refused.code, "changed while it was read" in refused.err) == (2, True)
+    with open_warehouse(load_settings().warehouse).read() as connection:
+        kept = "select count(*) from runs", "select count(*) from lines where charge_type = 'cycleCHARGE'"
+        assert [connection.execute(sa.text(sql)).scalar_one() for sql in kept] == [1, 0]
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    generate_month(Path("exports"), period="2025-11", customers=6)
+    with Path("/dev/full").open("wb", buffering=0) as full:
+        monkeypatch.setattr("connectors.spill.tempfile.TemporaryFile", lambda **options: full)
+        refused = command("reconcile", "--period", "2025-11")
+    assert (refused.code, refused.err.count("\n"), "TMPDIR" in refused.err) == (2, 1, True)
+    with open_warehouse(load_settings().warehouse).read() as connection:
+        assert connection.execute(sa.text("select count(*) from lines")).scalar_one() == 0

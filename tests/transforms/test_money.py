@@ -84,6 +84,19 @@ def test_number_texts_of_real_exports(text: str, value: str) -> None:
     assert not bad.any()
 
 
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind.is_decimal])
+@pytest.mark.parametrize(
+    "text", ["9223372036854775807", "0E+30", "-1e999", "1e-400", f"1.{'0' * 40}", f"5{'0' * 45}e-40", "9" * 250]
+)
+def test_beside_a_bad_text_every_number_is_taken_exactly_or_is_bad(text: str, kind: Kind) -> None:
+    parsed, bad = parse_decimals(pa.array([text, "bad"]), kind)
+    value, limit = Decimal(text), Decimal(10) ** (kind.arrow_type.precision - kind.arrow_type.scale)
+    tiny = 0 < abs(value) < 1
+    fits = abs(value) < limit and (kind is Kind.PRICE or not tiny)
+    assert bad.tolist() == [not fits, True]
+    assert parsed[0].as_py() == (None if not fits else 0 if tiny else value)
+
+
 @pytest.mark.parametrize(
     "text",
     ["1,234.50", "1 234", "12.3.4", "abc", "NaN", "inf", "--1", "1e999", "1_000", "٣", "0x10", "12345678901234567"],
