@@ -70,7 +70,8 @@ def stored(home: str) -> dict[str, list[tuple[Any, ...]]]:
         for table in _TABLES:
             names = [column["name"] for column in sa.inspect(connection).get_columns(table)]
             columns = ", ".join(name for name in names if name != "run_id")
-            found[table] = [tuple(row) for row in connection.execute(sa.text(f"select {columns} from {table} order by all"))]
+            rows = connection.execute(sa.text(f"select {columns} from {table} order by all"))
+            found[table] = [tuple(row) for row in rows]
         found["digest"] = [tuple(row) for row in connection.execute(sa.text("select content_digest from runs"))]
     return found
 
