@@ -138,8 +138,10 @@ def test_what_is_inserted_is_not_held_until_the_transaction_ends(duckdb_warehous
     with duckdb_warehouse.begin() as connection:
         insert_arrow(connection, QUARANTINE, rows(QUARANTINE, _row(0)))
         held = pa.total_allocated_bytes()
-        for start in range(1, 5):
-            insert_arrow(connection, QUARANTINE, rows(QUARANTINE, *(_row(start, reason="r" * 5000),) * 2000))
+        for start in range(1, 8001, 2000):
+            many = rows(QUARANTINE, *(_row(start + number, reason="r" * 5000) for number in range(2000)))
+            insert_arrow(connection, QUARANTINE, many)
+            del many
         assert pa.total_allocated_bytes() - held < 5_000_000
 
 
