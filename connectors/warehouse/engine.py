@@ -163,6 +163,7 @@ def _open_duckdb(url: sa.URL, lock_timeout_seconds: int) -> Warehouse:
     reader = sa.create_engine(url, poolclass=NullPool, connect_args={"read_only": True})
     for each in (engine, reader):
         sa.event.listen(each, "connect", _use_utc)
+        sa.event.listen(each, "connect", _print_nothing)
     return Warehouse(engine, "duckdb", _masked(url), path, lock_timeout_seconds, reader)
 
 
@@ -183,6 +184,14 @@ def _use_utc(dbapi_connection: Any, _record: object) -> None:
     dbapi_connection.autocommit = True
     with closing(dbapi_connection.cursor()) as cursor:
         cursor.execute("set timezone = 'UTC'")
+    dbapi_connection.autocommit = False
+
+
+def _print_nothing(dbapi_connection: Any, _record: object) -> None:
+    """Standard output is for results; where Python looks interactive, DuckDB prints its progress there."""
+    dbapi_connection.autocommit = True
+    with closing(dbapi_connection.cursor()) as cursor:
+        cursor.execute("set enable_progress_bar = false")
     dbapi_connection.autocommit = False
 
 
