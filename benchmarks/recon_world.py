@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.documents import LICENCE_HEADER, OPEN, cents
-from benchmarks.texts import ALPHABET, Ints, guids, joined, plain
+from benchmarks.texts import ALPHABET, Ints, guids, joined, letters, plain
 
 CUSTOMERS, SKUS = 800, 1_150
 #: SKUs for planted discrepancies alone: that no list has, and whose prices ended in June.
@@ -109,11 +109,11 @@ def build(seed: int) -> World:
     grown = np.stack([monthly, np.where(changes, monthly // 100 * 108 // 20 * 20 + 20, monthly)], axis=1)
     base = grown[:, None, None, :] * levels[:, None, None] // 100 * pays[:, None] // 100 // 20 * 20 + 20
     shares = np.array(_SHARES)[number % len(_SHARES)][:, None, None, None]
-    product_ids = [f"CFQ7TTC0{_letters(int(product))}" for product in number // 3]
+    product_ids = [f"CFQ7TTC0{letters(int(product))}" for product in number // 3]
     sku_ids = [str(place + 1) if place < 2 else f"000{ALPHABET[10 + place]}" for place in number % 3]
     names = [f"{_TITLES[product % len(_TITLES)]} {product}" for product in number // 3]
     skus = [f"{name}{_EDITIONS[place]}" for name, place in zip(names, number % 3, strict=True)]
-    availabilities = [f"CFQ7TTC0{_letters(400_000 + int(sku))}" for sku in number]
+    availabilities = [f"CFQ7TTC0{letters(400_000 + int(sku))}" for sku in number]
     markets = np.array([0, 0, 0, 0, 0, 1, 1, 2, 2, 3])[np.arange(CUSTOMERS) % 10]
     return World(
         _per_cycle(base * shares // 100), _per_cycle(base), changes, has_school, np.arange(CUSTOMERS) % 11 == 4,
@@ -175,11 +175,3 @@ _TITLES = (
     "Windows 365 Enterprise",
 )  # fmt: skip
 _EDITIONS = ("", " (no Teams)", " Add-on")
-
-
-def _letters(number: int) -> str:
-    text = ""
-    for _ in range(4):
-        number, digit = divmod(number, len(ALPHABET))
-        text = ALPHABET[digit] + text
-    return text

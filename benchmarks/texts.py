@@ -96,3 +96,12 @@ def exchanged(units: Ints, places: int, rates: Ints, rate_places: int, kept: int
 def _decimals(units: Ints, places: int) -> pa.Array:
     words = np.stack([units, np.where(units < 0, -1, 0)], axis=1).astype(np.int64)
     return pa.Array.from_buffers(pa.decimal128(18, places), len(units), [None, pa.py_buffer(words)])
+
+
+def letters(number: int) -> str:
+    """A number as four characters of product ids."""
+    text = ""
+    for _ in range(4):
+        number, digit = divmod(number, len(ALPHABET))
+        text = ALPHABET[digit] + text
+    return text

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.texts import ALPHABET, Ints, codes, guids, joined, mixed, plain, taken
+from benchmarks.texts import Ints, codes, guids, joined, letters, mixed, plain, taken
 
 CUSTOMERS, RESOURCES, METERS = 400, 60_000, 48_000
 #: Meters of a customer, and those of them that are for planted discrepancies alone: without a price, and with one that
@@ -146,8 +146,8 @@ def build(seed: int) -> World:
 def _meters(random: np.random.Generator) -> Meters:
     count = np.arange(ALL_METERS)
     products, places = count // 20, count // 2 % 10
-    product_ids = [f"DZH318Z0{_letters(int(product))}" for product in products]
-    sku_ids = [str(place + 1) if place % 2 == 0 else f"00{_letters(int(place) * 29 + 11)[2:]}" for place in places]
+    product_ids = [f"DZH318Z0{letters(int(product))}" for product in products]
+    sku_ids = [str(place + 1) if place % 2 == 0 else f"00{letters(int(place) * 29 + 11)[2:]}" for place in places]
     kinds = [_CATEGORIES[product % len(_CATEGORIES)] for product in products]
     regions = [_REGIONS[number % len(_REGIONS)] for number in count]
     first = random.integers(1, 100, ALL_METERS) * 10 ** random.integers(0, 4, ALL_METERS)
@@ -220,11 +220,3 @@ def _resources(owners: Ints, slots: Ints, pools: Ints) -> tuple[pa.Array, pa.Arr
 def pc_case(choose: np.ndarray[Any, np.dtype[np.bool_]], yes: str, no: str) -> pa.Array:
     """One of two texts for each row."""
     return taken(pa.array([no, yes]), choose.astype(np.int64))
-
-
-def _letters(number: int) -> str:
-    text = ""
-    for _ in range(4):
-        number, digit = divmod(number, len(ALPHABET))
-        text = ALPHABET[digit] + text
-    return text

@@ -170,11 +170,20 @@ class Extraction:
     def _known_periods(self, keys: Sequence[str | None], kind: str = LINE_KINDS[0]) -> Mapping[str, str]:
         """Period by invoice key; surveys the lines when one of the keys is not known."""
         with self._lock:
-            if not self._periods or any(key not in self._periods for key in keys):
-                for each in LINE_KINDS[: LINE_KINDS.index(kind) + 1] if keys else ():
-                    self._survey(each)
-                self._periods = invoice_periods(self.documents, *(self._months(each) for each in LINE_KINDS))
+            if any(key not in self._periods for key in keys):
+                self._survey_up_to(kind)
+            elif not self._periods:
+                self._find_periods()
             return self._periods
+
+    def _survey_up_to(self, kind: str) -> None:
+        """Look through the lines of a kind, and first through those that decide before them which month is whose."""
+        for each in LINE_KINDS[: LINE_KINDS.index(kind) + 1]:
+            self._survey(each)
+        self._find_periods()
+
+    def _find_periods(self) -> None:
+        self._periods = invoice_periods(self.documents, *(self._months(each) for each in LINE_KINDS))
 
     def _months(self, kind: str) -> Months:
         months: dict[str, Counter[str]] = {}
@@ -189,9 +198,7 @@ class Extraction:
                 # One file without unbilled lines has no versions.
                 exports = self.delivery.of_kind(kind)
                 if len(exports) > 1 and kind not in self._surveys:
-                    for each in LINE_KINDS[: LINE_KINDS.index(kind) + 1]:
-                        self._survey(each)
-                    self._periods = invoice_periods(self.documents, *(self._months(each) for each in LINE_KINDS))
+                    self._survey_up_to(kind)
                 self._selections[kind] = self._select(kind) if kind in self._surveys else Selection()
             return self._selections[kind]
 
@@ -254,19 +261,14 @@ def extract(settings: Settings, period: str) -> Extraction:
 
 def _read(delivery: Delivery, kind: str, files: dict[int, SourceFile], rejected: list[pa.Table]) -> pa.Table:
     """Read all exports of a kind as a whole."""
-    tables = [EXPORT_TABLES[kind].conform(_empty(kind))]
+    tables = [EXPORT_TABLES[kind].schema.empty_table()]
     for place, export in delivery.of_kind(kind).items():
         reader = export.reader()
         rows, refused = read_whole(reader)
         files[place] = export.file(reader)
         rejected.append(refused)
         tables.append(_conformed(rows, kind))
-    names = tables[0].column_names
-    return pa.concat_tables([table.select(names) for table in tables])
-
-
-def _empty(kind: str) -> pa.Table:
-    return EXPORT_TABLES[kind].schema.empty_table()
+    return pa.concat_tables(tables)
 
 
 def _conformed(rows: pa.Table, kind: str) -> pa.Table:

@@ -10,7 +10,6 @@ from decimal import Decimal
 from typing import NamedTuple
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from transforms.grouping import distinct_cases
 from transforms.money import EXACT
@@ -22,7 +21,6 @@ _AMOUNTS: dict[str, dict[str, str]] = {
     "invoice_recon": {"subtotal_amount": "subtotal", "tax_amount": "tax_total", "total_amount": "total"},
     "daily_usage": {"subtotal_amount": "billing_pre_tax_total", "total_amount": "billing_pre_tax_total"},
 }
-_QUARANTINED = {"subtotal_amount": "subtotal", "total_amount": "total"}
 
 
 class Account(NamedTuple):
@@ -47,14 +45,6 @@ def sums_of_source(table: pa.Table, kind: str) -> Sums:
     return _sums(table, kind, _AMOUNTS[kind], BILLING_CURRENCY[kind])
 
 
-def sums_of_quarantine(rejected: pa.Table) -> Sums:
-    """The sums of rows in quarantine, as far as their amounts could be read (columns of the quarantine table)."""
-    return added(*(
-        _sums(rejected.filter(pc.equal(rejected.column("kind"), kind)), kind, _QUARANTINED, "currency")
-        for kind in _AMOUNTS
-    ))  # fmt: skip
-
-
 def sums_of_lines(lines: pa.Table) -> Sums:
     """The sums of concluded lines (columns of the lines table)."""
     return added(*(
@@ -73,18 +63,17 @@ def added(*parts: Sums) -> Sums:
     return total
 
 
-def check_conservation(delivered: Sums, accounted: Sums, lines: pa.Table) -> None:
+def check_conservation(delivered: Sums, lines: pa.Table) -> None:
     """Check that lines carry exactly what was delivered, and that expected and difference add up to it.
 
     Args:
-        delivered: sums of the period's rows as they were delivered, readable or not.
-        accounted: sums of what of them is no line: left out as an older version, or in quarantine.
-        lines: the run's lines, both sources.
+        delivered: sums of the rows that the lines are of.
+        lines: concluded lines, of one export or both.
 
     Raises:
         ConservationError: names invoice, currency and both sums.
     """
-    _same("delivered", delivered, added(sums_of_lines(lines), accounted))
+    _same("delivered", delivered, sums_of_lines(lines))
     parts = [
         _sums(lines, "all", {"subtotal_amount": name}, "currency")
         for name in ("expected_subtotal_amount", "difference_amount", "subtotal_amount")

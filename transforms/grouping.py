@@ -39,9 +39,14 @@ def case_numbers(codes: Sequence[tuple[Integers, int]]) -> tuple[Integers, Integ
             size = len(distinct)
         mixed, size = mixed * count + more, size * count
     numbers, distinct = pd.factorize(mixed)
-    first = np.full(len(distinct), len(numbers), dtype=np.int64)
+    return numbers, first_rows(numbers, len(distinct))
+
+
+def first_rows(numbers: Integers, cases: int) -> Integers:
+    """The first row of each case; `numbers` are the rows' cases."""
+    first = np.full(cases, len(numbers), dtype=np.int64)
     np.minimum.at(first, numbers, np.arange(len(numbers)))
-    return numbers, first
+    return first
 
 
 def column_codes(column: pa.Array | pa.ChunkedArray) -> tuple[Integers, int]:

@@ -79,7 +79,7 @@ class Judge:
         tally.rates = count_rates(rows, kind)
         tally.customers = customers_of(rows)
         lines, findings = self._recon(rows, tally, file) if kind == "invoice_recon" else self._usage(rows, tally, file)
-        check_conservation(tally.sums, {}, lines)
+        check_conservation(tally.sums, lines)
         return Judged(kind, rows, lines, findings_table(findings, self.policy), tally)
 
     def _recon(self, recon: pa.Table, tally: Tally, file: int) -> tuple[pa.Table, list[Finding]]:

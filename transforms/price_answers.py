@@ -17,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 
 from transforms.digests import Hashes
+from transforms.grouping import first_rows
 from transforms.integers import Integers
 from transforms.money import Fixed
 from transforms.price_match import PriceAnswer, with_fee
@@ -69,8 +70,7 @@ class PriceAnswers:
         """
         first, second = cases
         codes, distinct = pd.factorize(first)
-        rows = np.full(len(distinct), len(first), dtype=np.int64)
-        np.minimum.at(rows, codes, np.arange(len(first)))
+        rows = first_rows(codes, len(distinct))
         known = [self._numbers.get(case, -1) for case in distinct.tolist()]
         if -1 in known:
             known = self._learn(distinct, rows, second, known, ask)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -147,7 +146,6 @@ class Pricer:
         self._policy = policy
         self._answers = PriceAnswers(lists.told_columns(), lists.told_answer)
         self._cycles: dict[tuple[Any, ...], _Cycles] = {}
-        self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Pricer, (self._lists, self._policy)
