@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 PACKAGES := benchmarks connectors examples pipelines sql transforms tests
 
-.PHONY: help demo test lint types contracts unit chaos format dictionary constraints clean
+.PHONY: help demo test lint types contracts unit focus chaos format dictionary constraints clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
@@ -37,6 +37,20 @@ contracts: $(READY) ## Check which package may import which
 unit: $(READY) ## Run the tests
 	@$(BIN)/python -m pytest -q --numprocesses 2 --dist loadscope
 
+FOCUS_VENV := .venv-focus
+FOCUS_PYTHON ?= python3.12
+FOCUS_READY := $(FOCUS_VENV)/ready
+
+# The validator takes NumPy 1, and pyarrow 22 is the last one that does.
+$(FOCUS_READY): Makefile
+	@echo "Setting up $(FOCUS_VENV) with $(FOCUS_PYTHON) …"
+	@rm -rf $(FOCUS_VENV) && "$(FOCUS_PYTHON)" -m venv $(FOCUS_VENV)
+	@$(FOCUS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check 'focus-validator==2.2.1' 'pyarrow==22.0.0'
+	@touch $(FOCUS_READY)
+
+focus: $(READY) $(FOCUS_READY) ## Validate out_focus by the FinOps Foundation's validator (FOCUS_PYTHON: Python 3.12 or newer)
+	@$(BIN)/python -m pytest -q tests/focus/test_validator.py
+
 chaos: $(READY) ## Fail on purpose, at length: fault plans by seed (SEED=17: that one), and kill -9 at every boundary
 	@$(BIN)/python -m tests.halopsa.chaos $(SEED)
 
@@ -55,5 +69,5 @@ constraints: ## Resolve all dependencies anew and pin them in constraints.txt
 	@rm -rf $(VENV)-new
 
 clean: ## Remove what was set up or made here, but no warehouse
-	rm -rf $(VENV) $(VENV)-new demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-new $(FOCUS_VENV) demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -17,16 +17,16 @@ from transforms.errors import WarehouseError
 from transforms.tables.views import VIEWS
 
 #: Views that only other views read.
-_INNER_VIEWS = ("latest_runs",)
+_INNER_VIEWS = ("latest_runs", "focus_recon", "focus_usage", "focus_services", "azure_regions")
 VIEW_NAMES = (*_INNER_VIEWS, *(view.name for view in VIEWS))
 
 
 def create_views(connection: sa.Connection) -> None:
     """Create the functions and then the views, in the order in which they need each other, and note their digests."""
-    for statement in _functions(connection.dialect.name):
-        connection.exec_driver_sql(statement)
-    for name in VIEW_NAMES:
-        connection.exec_driver_sql(f"create view {name} as\n{view_sql(name)}")
+    views = [f"create view {name} as\n{view_sql(name)}" for name in VIEW_NAMES]
+    for statement in (*_functions(connection.dialect.name), *views):
+        # A percent sign in them is no place for a parameter.
+        connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
     table = sql_table(VIEW_VERSIONS)
     connection.execute(table.delete())
     connection.execute(table.insert(), [{"name": name, "sql_sha256": _digest(name)} for name in VIEW_NAMES])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from transforms.columns import Column, Kind, Table
 from transforms.tables.commerce import ECOMMERCE_ORDERS
+from transforms.tables.focus import OUT_FOCUS
 from transforms.tables.invoice_recon import INVOICE_RECON
 from transforms.tables.loading import HALO_POSTINGS
 from transforms.tables.results import FINDINGS, INVOICE_TIEOUT, LINES, RUNS
@@ -174,4 +175,5 @@ VIEWS: tuple[Table, ...] = (
     OUT_HALO_LOAD,
     OUT_PERIOD_CHANGES,
     OUT_ORDERS,
+    OUT_FOCUS,
 )
