@@ -26,8 +26,9 @@ from transforms.errors import SettingsError, WarehouseError
 SETTING = "CSP_BILLING_WAREHOUSE_URL"
 LOCK_TIMEOUT_SECONDS = 30
 
-#: Of the whole DuckDB instance. What does not fit the memory is written to the file or beside it.
-_LOADING_SETTINGS = {"threads": 1, "memory_limit": "256MiB"}
+#: Of the whole DuckDB instance, where what does not fit the memory is written to the file or beside it; of the
+#: PostgreSQL session, which sorts on disk what does not fit.
+_LOADING_SETTINGS = {"duckdb": {"threads": "1", "memory_limit": "256MiB"}, "postgresql": {"work_mem": "64MB"}}
 
 _POSTGRESQL_DRIVERS = ("postgresql", "postgresql+psycopg", "postgres")
 _EXAMPLES = "duckdb:///folder/warehouse.duckdb or postgresql+psycopg://user:password@host/database"
@@ -61,7 +62,7 @@ class Warehouse:
             loading: for inserting millions of rows batch by batch: DuckDB keeps to one thread and 256 MiB, since
                 it would otherwise hold what was inserted in up to 80 % of the machine's memory, and several threads
                 take longer for a batch than one. Where the file is already open in this process, its other
-                connections are kept to that too.
+                connections are kept to that too. PostgreSQL may take 64 MB for a sort.
 
         Raises:
             WarehouseError: the database cannot be reached, or another process keeps the DuckDB file.
@@ -69,7 +70,7 @@ class Warehouse:
         if self.path is not None:
             _make_folder(self.path.parent)
         with self._connect(self.engine) as connection:
-            settings = _LOADING_SETTINGS if loading and self.path is not None else {}
+            settings = _LOADING_SETTINGS[self.dialect] if loading else {}
             for name, value in settings.items():
                 connection.exec_driver_sql(f"set {name} = '{value}'")
             connection.commit()
