@@ -62,7 +62,7 @@ def run(
     prefect: Recorded = False,
     as_json: AsJson = False,
 ) -> None:
-    """Bill a month: extract, reconcile, store, load to HaloPSA, mark as billed if nothing blocks or it is approved."""
+    """Bill a month: extract, reconcile, store, load to HaloPSA, mark as billed if nothing blocks."""
 
     def steps() -> RunSummary:
         from pipelines.billing import bill_month
@@ -116,7 +116,7 @@ def load(run_id: RunId, all_prices: AllPrices = False, prefect: Recorded = False
 
 @app.command("mark-billed")
 def mark_billed(run_id: RunId, approve: Approve = False, by: By = None, as_json: AsJson = False) -> None:
-    """Mark a loaded run's lines and invoices as billed in HaloPSA, if nothing blocks or the results are approved."""
+    """Mark a loaded run that is approved, or that nothing blocks, as billed in HaloPSA."""
 
     def steps() -> RunSummary:
         from pipelines.billing import mark_stored_run

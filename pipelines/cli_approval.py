@@ -23,7 +23,10 @@ def approve(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Approve the results of a run, so that it can be marked as billed; also for a rerun with the same results."""
+    """Approve the results of a run, so that it can be marked as billed.
+
+    The approval holds for every run of the month with the same results, and for none with others.
+    """
     from connectors.warehouse.approvals import APPROVED, REJECTED
     from pipelines.approval import decide, told
     from pipelines.output import print_json
@@ -47,9 +50,12 @@ def status(
     period: Annotated[str | None, typer.Option("--period", help="Only this period, YYYY-MM.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say where each period stands: its latest run, what blocks, who approved, what is in HaloPSA, what to do next."""
+    """Say where each period stands, and what to do next.
+
+    By its latest run: what blocks, who approved it, what of it is in HaloPSA. HaloPSA is not asked.
+    """
     from pipelines.output import print_json, print_table
-    from pipelines.period_status import STATUS_COLUMNS, period_status, status_row
+    from pipelines.period_status import STATUS_COLUMNS, period_status, status_row, status_sentences
     from pipelines.settings import load_settings
 
     found = period_status(load_settings(), period)
@@ -59,10 +65,10 @@ def status(
     if not found:
         print("no month was reconciled yet: begin with `csp-billing run --period YYYY-MM --dry-run`")
         return
-    print_table([name.replace("_", " ") for name in STATUS_COLUMNS], [status_row(one) for one in found])
+    print_table(STATUS_COLUMNS, [status_row(one) for one in found])
     print()
     for one in found:
-        print(f"{one['period']}: {one['next']}")
+        print("\n".join(status_sentences(one)))
 
 
 @waivers_app.command("add")

@@ -16,8 +16,10 @@ from pipelines.settings import PREFIX, Settings
 from transforms.errors import InputError
 from transforms.periods import parse_period
 
-STATUS_COLUMNS = ["period", "run_id", "status", "lines", "invoices", "findings", "blocking", "waived", "decision",
-                  "in_halopsa", "billed"]  # fmt: skip
+#: The overview, which fits on 80 columns; `--json` has everything.
+STATUS_COLUMNS = ["period", "status", "blocking", "waived", "loaded", "billed"]
+
+_DONE = "nothing: the month is billed"
 
 
 def period_status(settings: Settings, period: str | None = None) -> list[dict[str, Any]]:
@@ -40,11 +42,23 @@ def period_status(settings: Settings, period: str | None = None) -> list[dict[st
 
 
 def status_row(document: Mapping[str, Any]) -> list[Any]:
-    """A period's status in the columns of STATUS_COLUMNS."""
-    decision, halo = document["decision"], document["halopsa"]
-    told_by = f"{decision['decision']} by {decision['decided_by']}" if decision else ""
-    counts = [f"{halo['lines'][name]} of {halo['lines']['wanted']} lines" for name in ("loaded", "billed")]
-    return [*(document[name] for name in STATUS_COLUMNS[:8]), told_by, *counts]
+    """A period's status in the columns of STATUS_COLUMNS; `loaded` and `billed` are lines."""
+    lines = document["halopsa"]["lines"]
+    counts = [f"{lines[name]} of {lines['wanted']}" for name in ("loaded", "billed")]
+    return [*(document[name] for name in STATUS_COLUMNS[:4]), *counts]
+
+
+def status_sentences(document: Mapping[str, Any]) -> list[str]:
+    """A period's latest run in sentences, the last of which says what to do; one for a month that is done."""
+    if document["next"] == _DONE:
+        return [f"{document['period']}: {_DONE}"]
+    decision = document["decision"]
+    decided = told(decision) if decision else "nobody has decided upon it" if document["blocking"] else "nothing blocks"
+    return [
+        f"{document['period']}: run {document['run_id']}, {document['lines']} lines, {document['invoices']} invoices, "
+        f"{document['findings']} findings; {decided}",
+        f"  next: {document['next']}",
+    ]
 
 
 def _status(
@@ -52,7 +66,7 @@ def _status(
 ) -> dict[str, Any]:
     found = standing(connection, run)
     progress = count_progress(connection, run, halo_url, settings.halo_usage)
-    decided = ("decision", "decided_by", "decided_at", "note")
+    decided = ("decision", "decided_by", "decided_at", "note", "run_id")
     return {
         "period": run["period"],
         "run_id": run["run_id"],
@@ -79,7 +93,7 @@ def _next_step(
         load = f"{PREFIX}HALO_URL and its credentials first (`csp-billing doctor`), then {load}"
     look = f"look at the {found.blocking.open} findings that block with `csp-billing findings --run {run_id}`"
     if run["status"] == "billed" and lines.billed >= lines.wanted:
-        return "nothing: the month is billed"
+        return _DONE
     if run["status"] == "reconciled":
         return f"{look}, then load it with {load}" if found.blocking.open else f"load it with {load}"
     if lines.loaded < lines.wanted:
@@ -88,7 +102,7 @@ def _next_step(
     if found.is_cleared:
         return f"mark it as billed with `csp-billing mark-billed {run_id}`"
     if found.decision is not None:
-        return f"{told(found.decision)}: mend the exports, then `csp-billing run --period {run['period']}`"
+        return f"mend the exports, then `csp-billing run --period {run['period']}`"
     return f"{look}, then approve them with `csp-billing approve {run_id} --by NAME`"
 
 
