@@ -10,6 +10,7 @@ from typing import Any
 class RunSummary:
     """What a run did, as the contract prints it.
 
+    `blocking` counts the findings of severity block that are open, `waived` those that a waiver is in force for.
     `changes` counts lines and findings that are new, gone or changed since the period's last run, `changed` has the
     first of them; `notices` and `error` are sentences for the user.
     """
@@ -21,6 +22,7 @@ class RunSummary:
     invoices: int
     findings: dict[str, int]
     blocking: int
+    waived: int = 0
     loaded: dict[str, int] = field(default_factory=lambda: {"prices": 0, "invoices": 0, "lines": 0})
     marked: dict[str, int] = field(default_factory=lambda: {"invoices": 0, "lines": 0})
     warehouse: str = ""
