@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
+from pipelines.cli_options import AsJson, RunId
+from pipelines.completion import complete_periods, complete_waivers
+
 waivers_app = typer.Typer(help="Single findings that are accepted until a day, with a reason; they do not block.",
                           no_args_is_help=True)  # fmt: skip
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who decides.")]
-RunId = Annotated[str, typer.Argument(help="Id of the run, as `run` and `reconcile` print it.")]
 
 
 def approve(
@@ -29,15 +30,15 @@ def approve(
     """
     from connectors.warehouse.approvals import APPROVED, REJECTED
     from pipelines.approval import decide, told
-    from pipelines.output import print_json
+    from pipelines.output import print_json, say
     from pipelines.settings import load_settings
 
     decided = decide(load_settings(), run_id, REJECTED if reject else APPROVED, by=by, note=note)
     if as_json:
         print_json(decided)
         return
-    print(told(decided))
-    print(f"{decided['blocking']} findings block, {decided['waived']} are waived")
+    say(told(decided))
+    say(f"{decided['blocking']} findings block, {decided['waived']} are waived")
     if reject:
         print("it is not marked as billed until somebody approves it")
     elif decided["status"] == "reconciled":
@@ -47,14 +48,16 @@ def approve(
 
 
 def status(
-    period: Annotated[str | None, typer.Option("--period", help="Only this period, YYYY-MM.")] = None,
+    period: Annotated[
+        str | None, typer.Option("--period", help="Only this period, YYYY-MM.", autocompletion=complete_periods)
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say where each period stands, and what to do next.
 
     By its latest run: what blocks, who approved it, what of it is in HaloPSA. HaloPSA is not asked.
     """
-    from pipelines.output import print_json, print_table
+    from pipelines.output import print_json, print_table, say
     from pipelines.period_status import STATUS_COLUMNS, period_status, status_row, status_sentences
     from pipelines.settings import load_settings
 
@@ -63,12 +66,13 @@ def status(
         print_json(found)
         return
     if not found:
-        print("no month was reconciled yet: begin with `csp-billing run --period YYYY-MM --dry-run`")
+        say("no month was reconciled yet: begin with `csp-billing run --period YYYY-MM --dry-run`")
         return
     print_table(STATUS_COLUMNS, [status_row(one) for one in found])
     print()
     for one in found:
-        print("\n".join(status_sentences(one)))
+        for sentence in status_sentences(one):
+            say(sentence)
 
 
 @waivers_app.command("add")
@@ -90,7 +94,9 @@ def waivers_add(
 
 @waivers_app.command("list")
 def waivers_list(
-    period: Annotated[str | None, typer.Option("--period", help="Only of this period, YYYY-MM.")] = None,
+    period: Annotated[
+        str | None, typer.Option("--period", help="Only of this period, YYYY-MM.", autocompletion=complete_periods)
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="Also those that are expired or ended.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -103,7 +109,12 @@ def waivers_list(
 
 @waivers_app.command("end")
 def waivers_end(
-    waiver_id: Annotated[str, typer.Argument(help="Id of the waiver, as `csp-billing waivers list` prints it.")],
+    waiver_id: Annotated[
+        str,
+        typer.Argument(
+            help="Id of the waiver, as `csp-billing waivers list` prints it.", autocompletion=complete_waivers
+        ),
+    ],
     by: By,
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why.")],
     as_json: AsJson = False,
@@ -116,10 +127,7 @@ def waivers_end(
 
 
 def _print(waivers: list[dict[str, object]], as_json: bool) -> None:
-    from pipelines.output import print_json, print_table
+    from pipelines.output import print_records
     from pipelines.waiving import WAIVER_COLUMNS
 
-    if as_json:
-        print_json(waivers)
-    else:
-        print_table(WAIVER_COLUMNS, [[waiver[name] for name in WAIVER_COLUMNS] for waiver in waivers])
+    print_records(WAIVER_COLUMNS, waivers, as_json)

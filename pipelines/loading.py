@@ -21,6 +21,7 @@ from connectors.warehouse.migrations import ensure_current
 from connectors.warehouse.runs import get_run, latest_run, read_run_files, record_load, set_status
 from connectors.warehouse.sources import read_price_lists, read_source
 from pipelines.approval import hindrance, standing
+from pipelines.progress import tell_progress
 from pipelines.settings import PREFIX, Settings
 from transforms.categories import categorise
 from transforms.customer_checks import clients_of_invoices
@@ -82,9 +83,11 @@ def load_run(settings: Settings, run_id: str, *, all_prices: bool = False) -> St
     """
     warehouse = open_warehouse(settings.warehouse)
     ensure_current(warehouse)
+    tell_progress("reading the run")
     plan = build_plan(warehouse, settings, run_id)
     client = open_halo(settings)
-    counts = load(client, Ledger(warehouse, client.base_url), plan, _load_settings(settings, all_prices))
+    ledger = Ledger(warehouse, client.base_url)
+    counts = load(client, ledger, plan, _load_settings(settings, all_prices), tell_progress)
     _record_load(warehouse, settings, plan, counts.billed_changed)
     loaded = {"prices": counts.prices, "invoices": counts.invoices, "lines": counts.lines}
     return StepCounts(loaded, tuple(_load_notices(counts)))
@@ -104,11 +107,13 @@ def mark_run(settings: Settings, run_id: str) -> StepCounts:
         found = standing(connection, run)
     if not found.is_cleared:
         raise InputError(hindrance(run_id, found))
+    tell_progress("reading the run")
     plan = build_plan(warehouse, settings, run_id)
     if run["status"] == "reconciled":
         raise InputError(f"run {run_id} is not loaded yet: load it with `csp-billing load {run_id}`")
     client = open_halo(settings)
-    counts = mark_billed(client, Ledger(warehouse, client.base_url), plan, _load_settings(settings, all_prices=False))
+    ledger = Ledger(warehouse, client.base_url)
+    counts = mark_billed(client, ledger, plan, _load_settings(settings, all_prices=False), tell_progress)
     with warehouse.begin() as connection:
         set_status(connection, run_id, "billed", datetime.now(UTC))
     return StepCounts({"invoices": counts.invoices, "lines": counts.lines})

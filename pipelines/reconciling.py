@@ -19,8 +19,9 @@ from connectors.warehouse.period_lines import PeriodLines, stream_period
 from connectors.warehouse.runs import open_run, read_lines, write_run
 from connectors.warehouse.sources import read_source, write_documents
 from pipelines.engines import Engine, open_engine
-from pipelines.extract import Extraction, line_exports, nothing_found
+from pipelines.extract import Extraction, about_rows, line_exports, nothing_found
 from pipelines.parts import PartJudge
+from pipelines.progress import tell_progress
 from pipelines.run_summary import RunSummary
 from pipelines.scope import Scope
 from pipelines.settings import Settings
@@ -69,6 +70,7 @@ def reconcile(
         if scope.is_full:
             write_documents(connection, extraction.invoices, extraction.prices, run.rejected)
         findings, tieout = run.conclude()
+        tell_progress("writing the run")
         blocking = findings.column("severity").to_pylist().count("block")
         row = {
             "run_id": run_id,
@@ -134,6 +136,8 @@ class _Run:
         if self._extraction.has_previous:
             self._add_previous()
         exports = line_exports(self._extraction.delivery)
+        read, total = 0, about_rows(exports)
+        tell_progress("judging lines", read, total)
         waiting = deque((place, export, export.reader()) for place, export in exports)
         parts = self._engine.parts(exports, self._extraction, self._judge, self._lines.prepare)
         for report, lines in in_order(parts, self._engine.threads):
@@ -149,6 +153,8 @@ class _Run:
             self._total.add(report.tally)
             self._digest.merge(report.digest)
             self._lines.write(lines)
+            read += report.note.row_count
+            tell_progress("judging lines", read, total)
         while waiting:
             self._finish(*waiting.popleft())
         self._lines.end()
@@ -160,6 +166,7 @@ class _Run:
         Raises:
             InputError: nothing is in scope.
         """
+        tell_progress("concluding")
         kinds = [export.kind for export in self._extraction.delivery.exports]
         changed: dict[tuple[str, int], str] = {}
         given: dict[str, list[pa.Table]] = {}

@@ -61,6 +61,16 @@ class Export:
         """Reads its rows; it can be read repeatedly."""
         return ExportReader(self.content, self.source, self.kind)
 
+    def about_rows(self) -> int:
+        """About how many rows it has, by the length of the first ones; 0 where it is packed or no delimited text."""
+        if self.source.ranges is None:
+            return 0
+        head = self.content.head()
+        lines = max(head.count(b"\n"), 1)
+        if len(head) >= self.content.byte_count:
+            return max(lines - 1, 1)
+        return lines * self.content.byte_count // len(head)
+
     def file(self, reader: ExportReader) -> SourceFile:
         """The export as a source file, when the reader has read it."""
         content = self.content

@@ -15,6 +15,7 @@ import duckdb
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
+from connectors.progress import Progress, silent
 from connectors.warehouse.bulk import stream_arrow
 from connectors.warehouse.engine import Warehouse
 from connectors.warehouse.migrations import ensure_current
@@ -27,12 +28,13 @@ FOLDERS = "snapshots"
 DUCKDB_FILE = "warehouse.duckdb"
 
 
-def publish_snapshot(warehouse: Warehouse, home: Path) -> Path:
+def publish_snapshot(warehouse: Warehouse, home: Path, progress: Progress = silent) -> Path:
     """Copy all views, as of one moment, and publish them.
 
     Args:
         warehouse: DuckDB or PostgreSQL.
         home: the working folder.
+        progress: is told the rows that are copied.
 
     Returns:
         `<home>/snapshot`, which leads to the new copy: `out_….parquet` for each view, and `warehouse.duckdb` with
@@ -47,7 +49,7 @@ def publish_snapshot(warehouse: Warehouse, home: Path) -> Path:
     try:
         folder.mkdir(parents=True)
         try:
-            _copy_views(warehouse, folder)
+            _copy_views(warehouse, folder, progress)
             _turn_link(home / LINK, folder)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
@@ -59,10 +61,11 @@ def publish_snapshot(warehouse: Warehouse, home: Path) -> Path:
     return home / LINK
 
 
-def _copy_views(warehouse: Warehouse, folder: Path) -> None:
+def _copy_views(warehouse: Warehouse, folder: Path, progress: Progress) -> None:
     with warehouse.read() as connection:
         for view in VIEWS:
-            _write_parquet(connection, view, _parquet(folder, view))
+            _write_parquet(connection, view, _parquet(folder, view), progress)
+    progress("writing the DuckDB file", 0, 0)
     with duckdb.connect(str(folder / DUCKDB_FILE)) as copy:
         for view in VIEWS:
             copy.execute(f"create table {view.name} as select * from read_parquet(?)", [str(_parquet(folder, view))])
@@ -70,12 +73,16 @@ def _copy_views(warehouse: Warehouse, folder: Path) -> None:
         file.chmod(0o444)
 
 
-def _write_parquet(connection: sa.Connection, view: Table, path: Path) -> None:
+def _write_parquet(connection: sa.Connection, view: Table, path: Path, progress: Progress) -> None:
     columns: list[sa.ColumnClause[object]] = [sa.column(name) for name in view.names]
     statement = sa.select(*columns).select_from(sa.table(view.name))
+    done = 0
+    progress(f"copying {view.name}", done, 0)
     with pq.ParquetWriter(path, view.schema, compression="zstd") as writer:
         for batch in stream_arrow(connection, statement, view.schema):
             writer.write_batch(batch)
+            done += batch.num_rows
+            progress(f"copying {view.name}", done, 0)
 
 
 def _parquet(folder: Path, view: Table) -> Path:
