@@ -84,6 +84,7 @@ def bill_month(
         step: how a step is run.
     """
     began = time.monotonic()
+    parse_period(period)
     if dry_run:
         return reconcile_month(settings, period, step=step)
     open_halo(settings).log_in()

@@ -141,7 +141,7 @@ def findings(
     from pipelines.output import print_records
     from pipelines.settings import load_settings
 
-    print_records(FINDING_COLUMNS, list_findings(load_settings(), run, period, code or []), as_json)
+    print_records(FINDING_COLUMNS, list_findings(load_settings(), run, period, code or []), as_json, "no findings")
 
 
 @app.command()
@@ -198,7 +198,9 @@ def doctor(as_json: AsJson = False) -> None:
 
 @app.command()
 def sandbox(
-    port: Annotated[int, typer.Option("--port", help="Port on this machine; 0 for any free one.")] = 8765,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Port on this machine; 0 for any free one.")
+    ] = 8765,
     store: Annotated[
         Path | None, typer.Option("--store", help="File that keeps the records; without it they are forgotten.")
     ] = None,
@@ -264,8 +266,21 @@ def main() -> None:
     except Exception as error:
         if not hasattr(error, "exit_code") or not hasattr(error, "format_message"):
             raise
-        code = _fail(error.format_message(), 2, as_json)
+        code = _misused(error, as_json)
     exit_with(code if isinstance(code, int) else 0)
+
+
+def _misused(error: Any, as_json: bool) -> int:
+    """Say what is wrong with what was typed, and where to read on."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        # Its message is the help, in lines.
+        print(error.format_message(), file=sys.stderr)
+        return 2
+    message = error.format_message().rstrip()
+    context = getattr(error, "ctx", None)
+    if context is not None and "Did you mean" not in message:
+        message = f"{message.rstrip('.')}; `{context.command_path} --help` says what it takes"
+    return _fail(message, 2, as_json)
 
 
 def _fail(message: str, code: int, as_json: bool) -> int:

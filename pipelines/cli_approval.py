@@ -130,4 +130,4 @@ def _print(waivers: list[dict[str, object]], as_json: bool) -> None:
     from pipelines.output import print_records
     from pipelines.waiving import WAIVER_COLUMNS
 
-    print_records(WAIVER_COLUMNS, waivers, as_json)
+    print_records(WAIVER_COLUMNS, waivers, as_json, "no such waiver: `csp-billing waivers add` makes one")

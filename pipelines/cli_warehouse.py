@@ -45,7 +45,12 @@ def customers_list(
     from pipelines.output import print_records
     from pipelines.settings import load_settings
 
-    print_records(CUSTOMER_COLUMNS, list_customers(load_settings(), unmapped=unmapped), as_json)
+    none = (
+        "no tenant is without a client"
+        if unmapped
+        else "no tenant is mapped or billed yet: `csp-billing customers import FILE` maps them to HaloPSA clients"
+    )
+    print_records(CUSTOMER_COLUMNS, list_customers(load_settings(), unmapped=unmapped), as_json, none)
 
 
 @warehouse_app.command("upgrade")

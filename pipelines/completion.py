@@ -13,6 +13,9 @@ _RUN_STATEMENT = f"select run_id, period || ', ' || status from out_runs order b
 _PERIOD_STATEMENT = "select period, count(*) || ' runs' from out_runs group by period order by period desc"
 _WAIVER_STATEMENT = "select waiver_id, code || ': ' || reason from out_waivers where state = 'in_force'"
 
+#: How long a PostgreSQL server may take to answer at all, the least that it can be told.
+_SECONDS = 2
+
 #: A value and what it is, which some shells show beside it.
 Offer = tuple[str, str]
 
@@ -51,9 +54,14 @@ def _codes() -> list[Offer]:
 
 
 def _stored(statement: str) -> list[Offer]:
+    import sqlalchemy as sa
+
     from connectors.warehouse.engine import open_warehouse
     from connectors.warehouse.query import run_query
     from pipelines.settings import load_settings
 
-    warehouse = open_warehouse(load_settings().warehouse, lock_timeout_seconds=0)
+    url = sa.make_url(load_settings().warehouse)
+    if url.drivername.startswith("postgres"):
+        url = url.update_query_dict({"connect_timeout": str(_SECONDS)})
+    warehouse = open_warehouse(url.render_as_string(hide_password=False), lock_timeout_seconds=0)
     return [(str(value), str(about)) for value, about in run_query(warehouse, statement).rows]

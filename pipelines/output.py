@@ -53,11 +53,17 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         print("  ".join(cells).rstrip())
 
 
-def print_records(columns: Sequence[str], records: Sequence[Mapping[str, Any]], as_json: bool) -> None:
-    """Print records: as JSON all of them, as a table these columns."""
+def print_records(
+    columns: Sequence[str], records: Sequence[Mapping[str, Any]], as_json: bool, none: str = ""
+) -> None:
+    """Print records: as JSON all of them, as a table these columns; `none` tells beside it that there are none."""
     if as_json:
         print_json(records)
+    elif not records and sys.stdout.isatty():
+        say(none)
     else:
+        if not records and none:
+            note(none)
         print_table(columns, [[_listed(record.get(name)) for name in columns] for record in records])
 
 

@@ -142,14 +142,19 @@ def _delivered_paths(location: Path) -> list[Path]:
     if location.is_file():
         return [location]
     if not location.is_dir():
-        raise InputError(f"{location}: there is no such folder of exports: create it or name another one")
+        raise InputError(
+            f"{location}: there is no such folder of exports: create it, or name another one with --exports"
+        )
     paths = sorted(
         path
         for path in location.rglob("*")
         if path.is_file() and not any(part.startswith(".") for part in path.relative_to(location).parts)
     )
     if not paths:
-        raise InputError(f"{location}: the folder of exports is empty: put the partner exports there")
+        raise InputError(
+            f"{location}: the folder of exports is empty: put the partner exports there, or name another one with "
+            "--exports"
+        )
     return paths
 
 
