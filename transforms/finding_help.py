@@ -23,7 +23,7 @@ FINDING_HELP: dict[str, FindingHelp] = {
     ),
     "TOTAL_MISMATCH": FindingHelp(
         "Total is not Subtotal + TaxTotal",
-        "as above",
+        "raise it with Microsoft, naming line and invoice",
     ),
     "PRICE_NOT_FOUND": FindingHelp(
         "no price list has the product, SKU, term, plan, market and currency; for metered charges "
