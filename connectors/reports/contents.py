@@ -134,11 +134,22 @@ def read_contents(warehouse: Warehouse, run_id: str) -> ReportContents:
         return _Reader(connection, run).contents(latest is not None and latest["run_id"] == run_id)
 
 
+@dataclass(frozen=True)
+class StoredLines:
+    """Lines of one source of a run, to be read once.
+
+    Attributes:
+        count: how many there are.
+        batches: they, in columns of REPORT_LINES, by invoice, customer, file and row.
+    """
+
+    count: int
+    batches: Iterator[pa.RecordBatch]
+
+
 @contextmanager
-def open_lines(
-    warehouse: Warehouse, run_id: str, source: str, limit: int | None = None
-) -> Iterator[Iterator[pa.RecordBatch]]:
-    """The lines of a run, batch by batch: columns of REPORT_LINES, by invoice, customer, file and row.
+def open_lines(warehouse: Warehouse, run_id: str, source: str, *, found: bool = False) -> Iterator[StoredLines]:
+    """The lines of a run, in memory that does not grow with them.
 
     They are copied to a temporary file first, so that a report that takes its time keeps nobody from the warehouse.
 
@@ -146,24 +157,24 @@ def open_lines(
         warehouse: the warehouse.
         run_id: the run.
         source: `invoice_recon` or `daily_usage`.
-        limit: at most so many lines.
+        found: only the lines that findings name.
     """
-    order = "where source = :source order by invoice_number, customer_name, customer_id, source_file, source_row"
+    where = "where source = :source"
+    if found:
+        where += " and line_id in (select line_id from findings where run_id = :run_id)"
+    order = f"{where} order by invoice_number, customer_name, customer_id, source_file, source_row"
+    parameters = {"run_id": run_id, "source": source}
+    asked = query_of(REPORT_LINES, "out_lines", parameters, THIS_RUN | shown_by("out_lines"), order)
+    count = 0
     with tempfile.TemporaryFile() as file:
         options = pa.ipc.IpcWriteOptions(compression="lz4")
-        with (
-            warehouse.read() as connection,
-            pa.ipc.new_stream(file, REPORT_LINES.schema, options=options) as writer,
-        ):
-            parameters = {"run_id": run_id, "source": source, "limit": limit}
-            if limit is not None:
-                order += " limit :limit"
-            asked = query_of(REPORT_LINES, "out_lines", parameters, THIS_RUN | shown_by("out_lines"), order)
+        with warehouse.read() as connection, pa.ipc.new_stream(file, REPORT_LINES.schema, options=options) as writer:
             for batch in stream_arrow(connection, asked, REPORT_LINES.schema):
+                count += batch.num_rows
                 writer.write_batch(batch)
         file.seek(0)
         with pa.ipc.open_stream(file) as reader:
-            yield iter(reader)
+            yield StoredLines(count, iter(reader))
 
 
 class _Reader:
