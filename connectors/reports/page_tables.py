@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from connectors.reports.amounts import amount_text, coin_text, money_texts, percent, percent_text, sums_by_currency
 from connectors.reports.contents import ReportContents
 from connectors.reports.page_parts import Cell, Column, PageTable, Tone, cells
-from connectors.reports.page_texts import amount_text, coin_text, money_texts, percent, percent_text, sums_by_currency
 from transforms.finding_help import FINDING_HELP
 from transforms.money import EXACT
 

@@ -19,9 +19,9 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors.reports.amounts import amount_text, coin_text
 from connectors.reports.contents import ReportContents, read_contents
 from connectors.reports.page import render_page, write_page
-from connectors.reports.page_texts import amount_text, coin_text
 from connectors.warehouse.engine import Warehouse, open_warehouse
 from tests.reports.hostile import HOSTILE, renamed
 from tests.reports.page_reader import PageReader

@@ -17,9 +17,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
+from connectors.reports.amounts import amount_text
 from connectors.reports.contents import ReportContents, read_contents
 from connectors.reports.page import write_page
-from connectors.reports.page_texts import amount_text
 from connectors.warehouse.engine import open_warehouse
 from examples.month import generate_month
 from pipelines.billing import reconcile_month
