@@ -63,7 +63,7 @@ def bar_chart(bars: Sequence[Bar], colours: dict[str, str], title: str) -> str:
     extent = _LETTER_WIDTH * max(map(len, labels.values()), default=0)
     values = [
         {"name": labels[bar.name], "series": bar.series, "value": str(bar.value), "text": bar.text,
-         "end": max(bar.value, Decimal(0)).to_eng_string(), "about": f"{bar.name}, {bar.series}: {bar.text}"}
+         "end": str(max(bar.value, Decimal(0))), "about": _printable(f"{bar.name}, {bar.series}: {bar.text}")}
         for bar in bars
     ]  # fmt: skip
     colour = _colour(colours)
@@ -143,7 +143,13 @@ def _labels(names: Sequence[str]) -> dict[str, str]:
     """Names short enough to stand beside a bar, still told apart; isolated, so that none turns the text about it."""
     labels: dict[str, str] = {}
     for name in dict.fromkeys(names):
-        short = name if len(name) <= _NAME_LENGTH else f"{name[: _NAME_LENGTH - 1].rstrip()}…"
+        printable = _printable(name)
+        short = printable if len(printable) <= _NAME_LENGTH else f"{printable[: _NAME_LENGTH - 1].rstrip()}…"
         again = sum(label.startswith(short, 1) for label in labels.values())
         labels[name] = f"{_ISOLATE}{short}{f' ({again + 1})' * bool(again)}{_POP}"
     return labels
+
+
+def _printable(text: str) -> str:
+    """A text without control characters: measuring one ends the whole process, whoever called it a name."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)

@@ -8,15 +8,13 @@ text of partner data could not become a script even where it became markup, whic
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
-import os
 import re
-import tempfile
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from connectors.reports.atomic import replacing
 from connectors.reports.contents import ReportContents
 from connectors.reports.headline import headline
 from connectors.reports.page_charts import codes_chart, customer_charts, prices_chart, trend_charts
@@ -29,7 +27,6 @@ from connectors.reports.page_tables import (
     loading_table,
     tieout_table,
 )
-from transforms.errors import InputError
 
 FILE = "reconciliation.html"
 _CODE = re.compile(r"`([^`]+)`")
@@ -40,26 +37,14 @@ def write_page(contents: ReportContents, path: Path) -> None:
 
     Args:
         contents: the run.
-        path: the file; its folder exists.
+        path: the file; its folder is made where there is none.
 
     Raises:
         InputError: the file cannot be written.
     """
     page = render_page(contents)
-    try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".page-")
-        part = Path(name)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(page)
-            part.chmod(0o644)
-            part.replace(path)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                part.unlink()
-    except OSError as error:
-        reason = error.strerror or error
-        raise InputError(f"{path} cannot be written: {reason}; check folder, space and permissions") from None
+    with replacing(path) as new:
+        new.write_text(page, encoding="utf-8", newline="\n")
 
 
 def render_page(contents: ReportContents) -> str:

@@ -6,11 +6,7 @@ from collections import Counter, defaultdict
 from decimal import Decimal
 from typing import Any
 
-from connectors.reports.charts import Bar, Point, bar_chart, line_chart
-from connectors.reports.contents import ReportContents
-from connectors.reports.page_parts import Column, PageChart, PageTable, cells
-from connectors.reports.page_tables import SHOWN_ROWS, margins_table
-from connectors.reports.page_texts import (
+from connectors.reports.amounts import (
     amount_text,
     counted,
     number_text,
@@ -18,6 +14,10 @@ from connectors.reports.page_texts import (
     percent_text,
     sums_by_currency,
 )
+from connectors.reports.charts import Bar, Point, bar_chart, line_chart
+from connectors.reports.contents import ReportContents
+from connectors.reports.page_parts import Column, PageChart, PageTable, cells
+from connectors.reports.page_tables import SHOWN_ROWS, margins_table
 
 #: Bars of a chart; what is smaller is added up to one bar, or left to the table.
 _CUSTOMERS, _PRICES = 10, 15

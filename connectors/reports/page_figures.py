@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from connectors.reports.amounts import counted, money_texts, percent, percent_text, sums_by_currency
 from connectors.reports.contents import ReportContents
 from connectors.reports.headline import Headline
 from connectors.reports.page_parts import Figure, Tone
-from connectors.reports.page_texts import counted, money_texts, percent, percent_text, sums_by_currency
 
 
 def figures(contents: ReportContents, headline: Headline) -> list[Figure]:

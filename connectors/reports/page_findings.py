@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
+from connectors.reports.amounts import amount_text
 from connectors.reports.contents import ReportContents
-from connectors.reports.page_texts import amount_text
 
 #: Findings that the page holds, the blocking ones first; the workbook has all of them.
 HELD_FINDINGS = 50_000

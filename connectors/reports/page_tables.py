@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from connectors.reports.amounts import amount_text, coin_text, money_texts, percent, percent_text, sums_by_currency
 from connectors.reports.contents import ReportContents
 from connectors.reports.page_parts import Cell, Column, PageTable, Tone, cells
-from connectors.reports.page_texts import amount_text, coin_text, money_texts, percent, percent_text, sums_by_currency
 from transforms.finding_help import FINDING_HELP
 from transforms.money import EXACT
 
@@ -38,8 +38,8 @@ _SOURCE = {"invoice_recon": "reconciliation lines", "daily_usage": "daily usage 
 
 def tieout_table(contents: ReportContents) -> PageTable:
     """Every invoice, laid out like the invoice, and the sums of those that count by currency."""
-    columns = [Column("Invoice"), Column("Date", "date"), Column("Currency"), *_numbers("Lines", "Charges", "Credits", "Tax",
-               "Lines, total", "Invoice, total", "Difference"), Column("Status")]  # fmt: skip
+    columns = [Column("Invoice"), Column("Date", "date"), Column("Currency"), *_numbers("Lines", "Charges", "Credits",
+               "Tax", "Lines, total", "Invoice, total", "Difference"), Column("Status")]  # fmt: skip
     rows = contents.tieout.to_pylist()
     counting = [row for row in rows if row["status"] != "voided"]
     added = sums_by_currency((row["currency"], row["lines_amount"]) for row in counting)
@@ -156,7 +156,7 @@ def changes_table(contents: ReportContents, labels: dict[str | None, str]) -> Pa
         for row in contents.changes.slice(0, SHOWN_ROWS).to_pylist()
     ]  # fmt: skip
     left_out = sum(contents.change_counts.values()) - len(rows)
-    return PageTable("What changed since the last run", columns, rows, left_out=left_out)
+    return PageTable("Each change since the last run", columns, rows, left_out=left_out)
 
 
 def _leaks_by(contents: ReportContents, name: str) -> dict[str | None, list[tuple[str | None, Decimal]]]:

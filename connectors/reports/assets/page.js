@@ -7,7 +7,8 @@
   const kept = (() => {
     try { return localStorage.getItem("csp-billing-theme"); } catch { return null; }
   })();
-  const isDark = () => (root.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+  const preferred = matchMedia("(prefers-color-scheme: dark)");
+  const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : preferred.matches);
   const show = () => button.setAttribute("aria-pressed", String(isDark()));
   if (kept === "dark" || kept === "light") root.dataset.theme = kept;
   button.addEventListener("click", () => {
@@ -15,7 +16,7 @@
     try { localStorage.setItem("csp-billing-theme", root.dataset.theme); } catch { /* it holds for this visit */ }
     show();
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);
+  preferred.addEventListener("change", show);
   show();
   document.getElementById("print").addEventListener("click", () => print());
   for (const one of document.querySelectorAll("#theme, #print, #filters, #findings-list, .pages")) one.hidden = false;
@@ -100,7 +101,7 @@ for (const mark of document.querySelectorAll("figure svg [role='graphics-symbol'
     show();
   };
 
-  // One row of the table from its template, and below it, where it is opened, what its code means and where it comes from.
+  // One row of the table, and below it, where it is opened, what its code means and where it comes from.
   const fill = (node, row) => {
     for (const place of node.querySelectorAll("[data-text]")) {
       place.textContent = text(place.dataset.text, row);
@@ -133,8 +134,10 @@ for (const mark of document.querySelectorAll("figure svg [role='graphics-symbol'
     const from = page * size();
     const to = Math.min(from + size(), matching.length);
     list(from, to);
-    const of = matching.length === count ? `${number(count)} findings` : `${number(matching.length)} of ${number(count)} findings`;
-    byId("shown").textContent = matching.length ? `${of}, ${number(from + 1)} to ${number(to)} shown` : `None of ${number(count)} findings matches`;
+    const part = matching.length === count ? "" : `${number(matching.length)} of `;
+    byId("shown").textContent = matching.length
+      ? `${part}${number(count)} findings, ${number(from + 1)} to ${number(to)} shown`
+      : `None of ${number(count)} findings matches`;
     byId("page").textContent = `Page ${number(page + 1)} of ${number(pages())}`;
     for (const button of document.querySelectorAll("[data-step]")) {
       button.disabled = Number(button.dataset.step) < 0 ? page === 0 : page + 1 >= pages();
@@ -197,8 +200,10 @@ for (const mark of document.querySelectorAll("figure svg [role='graphics-symbol'
   addEventListener("beforeprint", () => {
     list(0, PRINTED);
     const printed = Math.min(PRINTED, matching.length);
-    byId("printed").textContent = printed === count ? `All ${number(count)} findings`
-      : `${number(printed)} of the ${number(matching.length)} findings that match, of ${number(count)} in all; reconciliation.xlsx has every one`;
+    byId("printed").textContent = printed === count
+      ? `All ${number(count)} findings`
+      : `${number(printed)} of the ${number(matching.length)} findings that match, of ${number(count)} in all; `
+        + "reconciliation.xlsx has every one";
   });
   addEventListener("afterprint", show);
 

@@ -1,4 +1,4 @@
-"""How the page writes figures: exact, with the currency's decimals, and never added up across currencies."""
+"""How reports write figures: exact, with the currency's decimals, and never added up across currencies."""
 
 from __future__ import annotations
 
