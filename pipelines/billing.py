@@ -20,6 +20,7 @@ from pipelines.approval import approve_where_needed, hindrance, latest_alike, re
 from pipelines.extract import extract
 from pipelines.loading import load_run, mark_run, open_halo
 from pipelines.reconciling import reconcile
+from pipelines.reporting import with_reports
 from pipelines.run_summary import RunSummary as RunSummary
 from pipelines.scope import Scope
 from pipelines.settings import Settings
@@ -65,6 +66,7 @@ def bill_month(
     dry_run: bool = False,
     approved_by: str | None = None,
     all_prices: bool = False,
+    report: bool = False,
     decide: Decide | None = None,
     step: Step = call,
 ) -> RunSummary:
@@ -80,23 +82,26 @@ def bill_month(
         dry_run: stop before HaloPSA.
         approved_by: who approves the results in advance, whatever they are.
         all_prices: post the whole price list.
+        report: write the reports at the end.
         decide: asks a person to decide upon a run that waits for approval.
         step: how a step is run.
     """
     began = time.monotonic()
-    if dry_run:
-        return reconcile_month(settings, period, step=step)
-    open_halo(settings).log_in()
+    if not dry_run:
+        open_halo(settings).log_in()
     summary = _reconcile(settings, period, Scope(), step)
     try:
-        summary = _load(settings, summary, step, all_prices)
-        summary = _mark_if_cleared(settings, summary, approved_by, decide, step)
+        if not dry_run:
+            summary = _load(settings, summary, step, all_prices)
+            summary = _mark_if_cleared(settings, summary, approved_by, decide, step)
     except RemoteError as error:
         summary = replace(summary, status="failed", error=str(error))
-    return _finished(summary, began)
+    return _finished(with_reports(settings, summary, step) if report else summary, began)
 
 
-def resume_month(settings: Settings, run_id: str, decide: Decide, step: Step = call) -> RunSummary:
+def resume_month(
+    settings: Settings, run_id: str, decide: Decide, *, report: bool = False, step: Step = call
+) -> RunSummary:
     """Go on with a month that was loaded and waited for a decision, without reading the exports again.
 
     The decision is about the run that was looked at. Where another one has replaced it meanwhile and came to the same
@@ -115,7 +120,7 @@ def resume_month(settings: Settings, run_id: str, decide: Decide, step: Step = c
         summary = _mark_if_cleared(settings, summary, None, None, step)
     except RemoteError as error:
         summary = replace(summary, status="failed", error=str(error))
-    return _finished(summary, began)
+    return _finished(with_reports(settings, summary, step) if report else summary, began)
 
 
 def load_stored_run(settings: Settings, run_id: str, *, all_prices: bool = False, step: Step = call) -> RunSummary:

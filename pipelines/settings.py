@@ -74,6 +74,10 @@ class Settings(BaseSettings):
         """The warehouse's URL, with the default filled in."""
         return self.warehouse_url or f"duckdb:///{self.home / 'warehouse.duckdb'}"
 
+    def reports_of(self, run_id: str) -> Path:
+        """The folder of a run's reports, where no other is named."""
+        return self.home / "reports" / run_id
+
     @property
     def parts_location(self) -> str:
         """Where parts of a Dask run lie, with the default filled in."""
