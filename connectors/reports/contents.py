@@ -17,12 +17,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
+from connectors.warehouse.approvals import APPROVED, last_decision
 from connectors.warehouse.bulk import read_arrow, stream_arrow
 from connectors.warehouse.engine import Warehouse
 from connectors.warehouse.of_run import THIS_RUN, query_of, read_of, report_sql, shown_by
 from connectors.warehouse.runs import get_run, latest_run, read_tieout
 from connectors.warehouse.schema import sql_table
 from connectors.warehouse.sources import read_source
+from connectors.warehouse.waivers import Blocking, count_blocking
 from transforms.columns import Column, Kind, Table
 from transforms.documents import amended_invoices, voided_invoices
 from transforms.money import EXACT
@@ -60,7 +62,10 @@ class ReportContents:
 
     Attributes:
         run: its row of RUNS by column name: period, status, scope (empty for a full run), policy and its digest,
-            content_digest, line_count, invoice_count, blocking_count, started_at, who approved it …
+            content_digest, line_count, invoice_count, blocking_count, started_at …
+        decision: the last decision about its content by column name of APPROVALS: approved or rejected, by whom, when
+            and why; None where nobody has decided.
+        blocking: how many findings of severity block are open, and how many are waived today.
         is_latest: whether it is its period's latest full run, the one that is billed.
         previous_run_id: the full run of the period before it, which `changes` compare with; None where there is none,
             or the run is not a full one.
@@ -83,6 +88,8 @@ class ReportContents:
     """
 
     run: Mapping[str, Any]
+    decision: Mapping[str, Any] | None
+    blocking: Blocking
     is_latest: bool
     previous_run_id: str | None
     totals: pa.Table
@@ -111,9 +118,19 @@ class ReportContents:
         return str(self.run["period"])
 
     @property
+    def is_approved(self) -> bool:
+        """Whether the last decision about its content approves it."""
+        return self.decision is not None and self.decision["decision"] == APPROVED
+
+    @property
+    def is_rejected(self) -> bool:
+        """Whether the last decision about its content rejects it."""
+        return self.decision is not None and not self.is_approved
+
+    @property
     def open_blocking(self) -> int:
-        """How many blocking findings nobody has accepted."""
-        return 0 if self.run["approved_by"] else int(self.run["blocking_count"])
+        """How many blocking findings nobody has accepted, by a waiver or an approval."""
+        return 0 if self.is_approved else self.blocking.open
 
     def line_count(self, source: str) -> int:
         """How many lines of a source, `invoice_recon` or `daily_usage`, the run has."""
@@ -206,6 +223,8 @@ class _Reader:
         trend = self._trend_runs() | shown_by("out_customer_margin")
         return ReportContents(
             run=self._run,
+            decision=last_decision(self._connection, self._run),
+            blocking=count_blocking(self._connection, self._run),
             is_latest=is_latest,
             previous_run_id=self._previous,
             totals=_sorted(self._read(REPORT_TOTALS, report_sql("totals")), "-source", "currency", "is_voided"),

@@ -49,7 +49,7 @@ class Headline:
     """What a report says first.
 
     Attributes:
-        is_right: no finding blocks that nobody accepted, and every invoice ties out.
+        is_right: nobody has rejected it, and no finding blocks that nobody has accepted.
         title: that, in one sentence.
         notes: what limits what the report says, in sentences: an ad hoc run, say, or an older one.
         invoices: how many invoices tie out and how many do not, in sentences.
@@ -68,11 +68,9 @@ class Headline:
 def headline(contents: ReportContents) -> Headline:
     """The headline of a run."""
     states = Counter(contents.tieout["status"].to_pylist())
-    wrong = sum(states[state] for state in _WRONG)
-    is_right = not contents.open_blocking and not wrong
     return Headline(
-        is_right,
-        _title(contents, is_right, wrong),
+        not contents.open_blocking and not contents.is_rejected,
+        _title(contents, sum(states[state] for state in _WRONG)),
         tuple(_notes(contents)),
         tuple(f"{_counted(states[state], 'invoice')} {_verb(words, states[state])}."
               for state, words in _TIED_OUT.items() if states[state]),
@@ -81,19 +79,24 @@ def headline(contents: ReportContents) -> Headline:
     )  # fmt: skip
 
 
-def _title(contents: ReportContents, is_right: bool, wrong: int) -> str:
-    if not is_right:
-        reasons = []
-        if contents.open_blocking:
-            reasons.append(_verb(f"{_counted(contents.open_blocking, 'finding')} block", contents.open_blocking))
-        if wrong:
-            reasons.append(_verb(f"{_counted(wrong, 'invoice')} do not tie out", wrong))
-        return f"{contents.period} is not right yet: {' and '.join(reasons)}."
-    if contents.run["blocking_count"]:
-        return f"{contents.period} is accepted by {contents.run['approved_by']}."
+def _title(contents: ReportContents, wrong: int) -> str:
+    period, decision = contents.period, contents.decision
+    untied = _verb(f"{_counted(wrong, 'invoice')} do not tie out", wrong)
+    if contents.is_rejected and decision is not None:
+        return f"{period} is rejected: {decision['decided_by']} did so on {decision['decided_at']:%Y-%m-%d}."
+    if contents.open_blocking:
+        blocked = _verb(f"{_counted(contents.open_blocking, 'finding')} block", contents.open_blocking)
+        return f"{period} is not right yet: {blocked}{f' and {untied}' if wrong else ''}."
+    if decision is not None and contents.blocking.open:
+        return f"{period} is accepted: {decision['decided_by']} approved it on {decision['decided_at']:%Y-%m-%d}."
+    if contents.blocking.waived:
+        waived = contents.blocking.waived
+        return f"Nothing blocks {period}: {_verb(_counted(waived, 'finding') + ' are waived', waived)}."
+    if wrong:
+        return f"Nothing blocks {period}, but {untied}."
     if warnings := _warnings(contents):
-        return f"{contents.period} is right to the cent; {_counted(warnings, 'warning')} to look at."
-    return f"{contents.period} is right to the cent."
+        return f"{period} is right to the cent; {_counted(warnings, 'warning')} to look at."
+    return f"{period} is right to the cent."
 
 
 def _notes(contents: ReportContents) -> Iterable[str]:
@@ -120,7 +123,7 @@ def _awaits(contents: ReportContents) -> Iterable[str]:
     if contents.open_blocking:
         yield (
             f"{_verb(_counted(contents.open_blocking, 'finding') + ' block', contents.open_blocking)}: mend what they "
-            "say and run the month again, or accept them."
+            "say and run the month again, waive single ones, or approve the run."
         )
     if warnings := _warnings(contents):
         yield f"{_counted(warnings, 'warning')} to look at."

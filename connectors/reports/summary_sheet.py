@@ -54,6 +54,8 @@ class _Page:
         for at, name in enumerate(names):
             place = BESIDE if name in _TEXTS else {"align": "right"} if at else {}
             self.cells.text(self.sheet, self.row, at, name, **_HEAD, **place)
+        for at in range(len(names), _LAST_COLUMN + 1):
+            self.sheet.write_blank(self.row, at, None, self.cells.format(**_HEAD))
         self.row += 1
 
     def figure(
@@ -103,6 +105,7 @@ def write_summary(
     _write_margins(page, contents, margins)
     _write_run(page, contents)
     set_up_print(sheet)
+    sheet.set_portrait()
     sheet.activate()
 
 
@@ -116,9 +119,10 @@ def _write_run(page: _Page, contents: ReportContents) -> None:
         ("Content digest", run["content_digest"]),
         ("Policy digest", run["policy_digest"]),
     ]
-    if run["approved_by"]:
-        note = f": {run['approval_note']}" if run["approval_note"] else ""
-        told.append(("Approved", f"{run['approved_by']}, {run['approved_at']:%Y-%m-%d %H:%M} UTC{note}"))
+    if (decision := contents.decision) is not None:
+        note = f": {decision['note']}" if decision["note"] else ""
+        decided = f"{decision['decided_by']}, {decision['decided_at']:%Y-%m-%d %H:%M} UTC{note}"
+        told.append((decision["decision"].capitalize(), decided))
     page.heading("This report")
     for name, text in told:
         page.cells.text(page.sheet, page.row, 0, name, bold=True)

@@ -1,7 +1,17 @@
 -- The findings of the run with their lines, and what they cost: the difference where the figures of the code are sums
 -- of money that the partner is charged or not given, the negative margin of a line that costs more than it sells for.
--- What is told for information costs nothing.
-with costed as (
+-- What is told for information costs nothing. Of several waivers that are in force the one that holds longest is told.
+with waivers_in_force as (
+    select
+        finding_id,
+        waived_by,
+        valid_until,
+        reason,
+        row_number() over (partition by finding_id order by valid_until desc, waived_at desc, waiver_id) as place
+    from out_waivers
+    where state = 'in_force'
+),
+costed as (
     select
         findings.code,
         findings.severity,
@@ -19,6 +29,7 @@ with costed as (
         findings.message,
         findings.source_file,
         findings.source_row,
+        findings.finding_id,
         lines.sku_name,
         lines.total_amount as line_amount,
         lines.currency as line_currency,
@@ -54,9 +65,14 @@ select
     message,
     source_file,
     source_row,
+    costed.finding_id,
     sku_name,
     line_amount,
     line_currency,
     case when cost > 0 then cost end as leak_amount,
-    case when cost > 0 then cost_currency end as leak_currency
+    case when cost > 0 then cost_currency end as leak_currency,
+    waivers_in_force.waived_by,
+    waivers_in_force.valid_until as waived_until,
+    waivers_in_force.reason as waiver_reason
 from costed
+left join waivers_in_force on waivers_in_force.finding_id = costed.finding_id and waivers_in_force.place = 1

@@ -36,7 +36,7 @@ def amount(random: Random, decimals: int = 18) -> Decimal:
 
 def make_run(run_id: str, period: str, hour: int, **more: Any) -> Row:
     return {"run_id": run_id, "period": period, "status": "reconciled", "started_at": NOON + dt.timedelta(hours=hour),
-            "policy": "{}", "content_digest": "d", **more}  # fmt: skip
+            "policy": "{}", "content_digest": "d", "loaded_digest": None, **more}  # fmt: skip
 
 
 def make_lines(random: Random, run: Row, count: int) -> list[Row]:

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from connectors.reports import contents as module
 from connectors.reports.contents import ReportContents, open_lines, read_contents
 from connectors.reports.headline import headline
+from connectors.warehouse.approvals import record_decision
 from connectors.warehouse.bulk import read_arrow
 from connectors.warehouse.engine import Warehouse
 from tests.reports.stored import (
@@ -30,6 +31,7 @@ from tests.reports.stored import (
 from tests.warehouse.rows import NOON
 from transforms.columns import Table
 from transforms.errors import InputError
+from transforms.tables.approvals import WAIVERS
 from transforms.tables.loading import HALO_POSTINGS
 from transforms.tables.results import LINES
 from transforms.tables.sources import PRICE_LIST
@@ -157,6 +159,43 @@ def test_a_leak_is_what_somebody_loses(warehouse: Warehouse) -> None:
         ("ABOVE_ERP", "JPY", 7, 1), ("INVOICE_TOTAL_MISMATCH", "USD", 4, 1), ("TOTAL_MISMATCH", "USD", 3, 1),
         ("PEC_MISSING", "USD", 2, 1),
     ]  # fmt: skip
+
+
+def test_a_month_is_right_when_nothing_blocks_that_nobody_accepted(warehouse: Warehouse) -> None:
+    run = make_run("r", "2026-03", 0)
+    blocks = [{"run_id": "r", "period": "2026-03", "code": code, "severity": "block", "message": code,
+               "finding_id": f"id of {code}"} for code in ("ABOVE_ERP", "TOTAL_MISMATCH")]  # fmt: skip
+    store(warehouse, run, [], blocks, [{"period": "2026-03", "invoice_number": "G1", "status": "mismatch"}])
+
+    def said() -> tuple[bool, str]:
+        told = headline(read_contents(warehouse, "r"))
+        return told.is_right, told.title
+
+    def decide(decision: str, hour: int) -> None:
+        with warehouse.begin() as connection:
+            record_decision(connection, run, decision, by="Ada", note=None, blocking=2, recorded_by="test",
+                            at=NOON + dt.timedelta(hours=hour))  # fmt: skip
+
+    def waive(number: int) -> None:
+        insert(warehouse, WAIVERS, [
+            {"waiver_id": f"{number} {days}", "action": "granted", "decided_by": f"{days} days", "period": "2026-03",
+             "finding_id": blocks[number]["finding_id"], "valid_until": dt.date.today() + dt.timedelta(days=days)}
+            for days in (-2, 3, 30)
+        ])  # fmt: skip
+
+    assert said() == (False, "2026-03 is not right yet: 2 findings block and 1 invoice does not tie out.")
+    waive(0)
+    contents = read_contents(warehouse, "r")
+    assert (contents.blocking, contents.open_blocking) == ((1, 1), 1)
+    waived = {row["code"]: row["waived_by"] for row in contents.findings.to_pylist()}
+    assert waived == {"ABOVE_ERP": "30 days", "TOTAL_MISMATCH": None}
+    decide("approved", 1)
+    assert said() == (True, "2026-03 is accepted: Ada approved it on 2026-04-02.")
+    decide("rejected", 2)
+    assert said() == (False, "2026-03 is rejected: Ada did so on 2026-04-02.")
+    decide("approved", 3)
+    waive(1)
+    assert said() == (True, "Nothing blocks 2026-03: 2 findings are waived.")
 
 
 def test_the_trend_has_each_period_once_and_the_run_for_its_own(warehouse: Warehouse) -> None:

@@ -77,6 +77,9 @@ REPORT_FINDINGS = Table(
                unit="line_currency"),
         Column("line_currency", TEXT, "Billing currency of the line."),
         _LEAK, _LEAK_CURRENCY,
+        Column("waived_by", TEXT, "Who granted the waiver that is in force today."),
+        Column("waived_until", Kind.DATE, "Its last day, UTC."),
+        Column("waiver_reason", TEXT, "Why it was granted."),
     ),
 )  # fmt: skip
 
