@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
+from connectors.reports.amounts import counted, money_texts, sums_by_currency
 from connectors.reports.contents import ReportContents
-from transforms.findings import money_text
 from transforms.money import EXACT
 
 #: What is said of invoices in each state of the tie-out, in this order.
@@ -72,7 +72,7 @@ def headline(contents: ReportContents) -> Headline:
         not contents.open_blocking and not contents.is_rejected,
         _title(contents, sum(states[state] for state in _WRONG)),
         tuple(_notes(contents)),
-        tuple(f"{_counted(states[state], 'invoice')} {_verb(words, states[state])}."
+        tuple(f"{counted(states[state], 'invoice')} {_verb(words, states[state])}."
               for state, words in _TIED_OUT.items() if states[state]),
         tuple(_leaks(contents)),
         tuple(_awaits(contents)),
@@ -81,21 +81,21 @@ def headline(contents: ReportContents) -> Headline:
 
 def _title(contents: ReportContents, wrong: int) -> str:
     period, decision = contents.period, contents.decision
-    untied = _verb(f"{_counted(wrong, 'invoice')} do not tie out", wrong)
+    untied = _verb(f"{counted(wrong, 'invoice')} do not tie out", wrong)
     if contents.is_rejected and decision is not None:
         return f"{period} is rejected: {decision['decided_by']} did so on {decision['decided_at']:%Y-%m-%d}."
     if contents.open_blocking:
-        blocked = _verb(f"{_counted(contents.open_blocking, 'finding')} block", contents.open_blocking)
+        blocked = _verb(f"{counted(contents.open_blocking, 'finding')} block", contents.open_blocking)
         return f"{period} is not right yet: {blocked}{f' and {untied}' if wrong else ''}."
     if decision is not None and contents.blocking.open:
         return f"{period} is accepted: {decision['decided_by']} approved it on {decision['decided_at']:%Y-%m-%d}."
     if contents.blocking.waived:
         waived = contents.blocking.waived
-        return f"Nothing blocks {period}: {_verb(_counted(waived, 'finding') + ' are waived', waived)}."
+        return f"Nothing blocks {period}: {_verb(counted(waived, 'finding') + ' are waived', waived)}."
     if wrong:
         return f"Nothing blocks {period}, but {untied}."
     if warnings := _warnings(contents):
-        return f"{period} is right to the cent; {_counted(warnings, 'warning')} to look at."
+        return f"{period} is right to the cent; {counted(warnings, 'warning')} to look at."
     return f"{period} is right to the cent."
 
 
@@ -122,12 +122,12 @@ def _awaits(contents: ReportContents) -> Iterable[str]:
     """What is left to do, until the run is billed."""
     if contents.open_blocking:
         yield (
-            f"{_verb(_counted(contents.open_blocking, 'finding') + ' block', contents.open_blocking)}: mend what they "
+            f"{_verb(counted(contents.open_blocking, 'finding') + ' block', contents.open_blocking)}: mend what they "
             "say and run the month again, waive single ones, or approve the run."
         )
     if warnings := _warnings(contents):
-        yield f"{_counted(warnings, 'warning')} to look at."
-    counted: dict[str, int] = {}
+        yield f"{counted(warnings, 'warning')} to look at."
+    lines: dict[str, int] = {}
     amounts: dict[str, list[str]] = {}
     rows = contents.loading.to_pylist()
     # Azure-plan lines are not loaded where daily usage stands for them.
@@ -136,20 +136,18 @@ def _awaits(contents: ReportContents) -> Iterable[str]:
         if row["state"] == "not_loaded" and by_usage and contents.run["status"] in _COMPLETE:
             continue
         if row["source"] == "invoice_recon" and row["state"] in _LOADED:
-            counted[row["state"]] = counted.get(row["state"], 0) + row["line_count"]
-            amounts.setdefault(row["state"], []).append(money_text(row["total_amount"], row["currency"]))
+            lines[row["state"]] = lines.get(row["state"], 0) + row["line_count"]
+            amounts.setdefault(row["state"], []).extend(
+                money_texts(sums_by_currency([(row["currency"], row["total_amount"])]))
+            )
     for state, words in _LOADED.items():
-        if state in counted:
-            many = counted[state]
-            yield f"{_counted(many, 'line')} of {', '.join(amounts[state])} {_verb(words, many)}."
+        if state in lines:
+            many = lines[state]
+            yield f"{counted(many, 'line')} of {', '.join(amounts[state])} {_verb(words, many)}."
 
 
 def _warnings(contents: ReportContents) -> int:
     return sum(row["finding_count"] for row in contents.codes.to_pylist() if row["severity"] == "warn")
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 _SINGULAR = {
