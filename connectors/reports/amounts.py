@@ -37,6 +37,15 @@ def money_texts(sums: Mapping[str | None, Decimal]) -> list[str]:
     return [f"{coin_text(amount, currency)} {currency or 'without currency'}" for currency, amount in ordered]
 
 
+def added(amounts: Iterable[Decimal | None]) -> Decimal:
+    """The exact sum of amounts of one currency; None counts nothing."""
+    total = Decimal(0)
+    for amount in amounts:
+        if amount is not None:
+            total = EXACT.add(total, amount)
+    return total
+
+
 def sums_by_currency(amounts: Iterable[tuple[str | None, Decimal | None]]) -> dict[str | None, Decimal]:
     """Exact sums of amounts, for each currency its own; nothing for a currency that has no amount."""
     sums: dict[str | None, Decimal] = {}

@@ -10,13 +10,13 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
+from connectors.reports.amounts import added
 from connectors.warehouse.approvals import APPROVED, last_decision
 from connectors.warehouse.bulk import read_arrow, stream_arrow
 from connectors.warehouse.engine import Warehouse
@@ -347,19 +347,12 @@ def _laid_out(row: Mapping[str, Any], sums: Mapping[str, list[dict[str, Any]]]) 
     """What the lines of a tie-out row add up to; nothing where that is not what they were tied out by."""
     own = sums.get(row["invoice_number"], [])
     names = ("charge_amount", "credit_amount", "tax_amount", "total_amount")
-    added = {name: _sum(one[name] for one in own) for name in names}
+    sums_of = {name: added(one[name] for one in own) for name in names}
     several = len({one["currency"] for one in own}) > 1
-    if several or added.pop("total_amount") != row["lines_amount"]:
+    if several or sums_of.pop("total_amount") != row["lines_amount"]:
         return {}
-    subtotal = EXACT.add(added["charge_amount"], added["credit_amount"])
-    return {**added, "subtotal_amount": subtotal, "line_count": sum(one["line_count"] for one in own)}
-
-
-def _sum(amounts: Iterator[Decimal]) -> Decimal:
-    total = Decimal(0)
-    for amount in amounts:
-        total = EXACT.add(total, amount)
-    return total
+    subtotal = EXACT.add(sums_of["charge_amount"], sums_of["credit_amount"])
+    return {**sums_of, "subtotal_amount": subtotal, "line_count": sum(one["line_count"] for one in own)}
 
 
 def _ranked(rows: pa.Table) -> pa.Table:

@@ -127,8 +127,8 @@ def _awaits(contents: ReportContents) -> Iterable[str]:
         )
     if warnings := _warnings(contents):
         yield f"{counted(warnings, 'warning')} to look at."
-    lines: dict[str, int] = {}
-    amounts: dict[str, list[str]] = {}
+    counts: Counter[str] = Counter()
+    amounts: dict[str, list[tuple[str | None, Decimal | None]]] = {}
     rows = contents.loading.to_pylist()
     # Azure-plan lines are not loaded where daily usage stands for them.
     by_usage = any(row["source"] == "daily_usage" and row["state"] in ("posted", "billed") for row in rows)
@@ -136,14 +136,12 @@ def _awaits(contents: ReportContents) -> Iterable[str]:
         if row["state"] == "not_loaded" and by_usage and contents.run["status"] in _COMPLETE:
             continue
         if row["source"] == "invoice_recon" and row["state"] in _LOADED:
-            lines[row["state"]] = lines.get(row["state"], 0) + row["line_count"]
-            amounts.setdefault(row["state"], []).extend(
-                money_texts(sums_by_currency([(row["currency"], row["total_amount"])]))
-            )
+            counts[row["state"]] += row["line_count"]
+            amounts.setdefault(row["state"], []).append((row["currency"], row["total_amount"]))
     for state, words in _LOADED.items():
-        if state in lines:
-            many = lines[state]
-            yield f"{counted(many, 'line')} of {', '.join(amounts[state])} {_verb(words, many)}."
+        if many := counts[state]:
+            sums = ", ".join(money_texts(sums_by_currency(amounts[state])))
+            yield f"{counted(many, 'line')} of {sums} {_verb(words, many)}."
 
 
 def _warnings(contents: ReportContents) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from connectors.reports.amounts import added
 from connectors.reports.contents import ReportContents
 from connectors.reports.grid import SHEET_ROWS, Grid, Shown, TotalRow
 from transforms.columns import Column, Kind, Table
@@ -360,10 +361,8 @@ def _sums(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[str, 
     sums: dict[str, Decimal | int] = {}
     for name in names:
         values = [row[name] for row in rows if row.get(name) is not None]
-        total = Decimal(0)
-        for value in values:
-            total = EXACT.add(total, Decimal(value))
-        sums[name] = int(total) if all(isinstance(value, int) for value in values) and values else total
+        counts = [value for value in values if isinstance(value, int)]
+        sums[name] = sum(counts) if counts else added(values)
     return sums
 
 

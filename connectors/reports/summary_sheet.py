@@ -10,13 +10,13 @@ from typing import Any
 from xlsxwriter.workbook import Workbook
 from xlsxwriter.worksheet import Worksheet
 
+from connectors.reports.amounts import added
 from connectors.reports.cells import Cells, number_format
 from connectors.reports.contents import ReportContents
 from connectors.reports.grid import BESIDE, Grid, set_up_print
 from connectors.reports.headline import Headline
 from transforms.columns import Column, Kind
 from transforms.finding_help import FINDING_HELP
-from transforms.money import EXACT
 
 _RIGHT = {"font_color": "#006100", "bg_color": "#C6EFCE"}
 _WRONG = {"font_color": "#9C0006", "bg_color": "#FFC7CE"}
@@ -158,11 +158,11 @@ def _write_sums(page: _Page, contents: ReportContents, lines: Mapping[str, Grid]
         page.figure(2, sum(row["line_count"] for row in rows), _COUNT, None)
         grid = lines[source]
         for at, name in enumerate(("subtotal_amount", "tax_amount", "total_amount"), 3):
-            total = _added(row[name] for row in rows)
+            total = added(row[name] for row in rows)
             asked = grid.sum_formula(name, currency or "", "Summary") if grid.can_be_asked and grid.totals else ""
             page.figure(at, total, _MONEY, currency, asked)
         void = [row["total_amount"] for row in rows if row["is_voided"]]
-        page.figure(6, _added(void) if void else None, _MONEY, currency)
+        page.figure(6, added(void) if void else None, _MONEY, currency)
         page.row += 1
 
 
@@ -188,10 +188,3 @@ def _grouped(rows: Sequence[dict[str, Any]], *keys: str) -> dict[tuple[Any, ...]
     for row in rows:
         groups.setdefault(tuple(row[key] for key in keys), []).append(row)
     return groups
-
-
-def _added(amounts: Any) -> Decimal:
-    total = Decimal(0)
-    for amount in amounts:
-        total = EXACT.add(total, amount or Decimal(0))
-    return total
