@@ -64,7 +64,8 @@ def tell(settings: Settings, summary: RunSummary) -> None:
     with _by_the_way():
         report = settings.reports_of(summary.run_id).absolute() / "reconciliation.html"
         if report.exists():
-            create_link_artifact(report.as_uri(), "Report", f"report-{summary.period}", f"Run {summary.run_id}")
+            # Browsers do not follow a link from a server to a file: its text is the path.
+            create_link_artifact(report.as_uri(), str(report), f"report-{summary.period}", f"Run {summary.run_id}")
 
 
 def _markdown(summary: RunSummary) -> str:

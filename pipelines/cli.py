@@ -68,11 +68,11 @@ def run(
 
     def steps() -> RunSummary:
         from pipelines.billing import bill_month
-        from pipelines.people import approver
+        from pipelines.people import approver_in_advance
         from pipelines.settings import load_settings
 
         settings = load_settings(exports=exports)
-        who = approver(settings, by) if approve else None
+        who = approver_in_advance(settings, approve, by)
         return bill_month(settings, period, dry_run=dry_run, approved_by=who, all_prices=all_prices, report=report)
 
     parameters = {"exports": exports, "dry_run": dry_run, "approve": approve, "approved_by": by, "report": report}
@@ -122,11 +122,11 @@ def mark_billed(run_id: RunId, approve: Approve = False, by: By = None, as_json:
 
     def steps() -> RunSummary:
         from pipelines.billing import mark_stored_run
-        from pipelines.people import approver
+        from pipelines.people import approver_in_advance
         from pipelines.settings import load_settings
 
         settings = load_settings()
-        return mark_stored_run(settings, run_id, approved_by=approver(settings, by) if approve else None)
+        return mark_stored_run(settings, run_id, approved_by=approver_in_advance(settings, approve, by))
 
     _report(False, None, {}, steps, as_json)
 

@@ -6,10 +6,13 @@ import getpass
 import os
 import socket
 import sys
+import unicodedata
 
 from pipelines.settings import PREFIX, Settings
 from transforms.errors import InputError, SettingsError
 
+#: They make a text look like another one.
+_TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _LONGEST_NAME = 200
 _LONGEST_TEXT = 2000
 
@@ -41,6 +44,19 @@ def approver(settings: Settings, by: str | None) -> str:
     return person(name)
 
 
+def approver_in_advance(settings: Settings, approve: bool, by: str | None) -> str | None:
+    """Who approves whatever comes, by the options --approve and --by; None where nobody does.
+
+    Raises:
+        InputError, SettingsError: as `approver`, or --by is given alone.
+    """
+    if approve:
+        return approver(settings, by)
+    if by is not None:
+        raise InputError("--by says who approves: give --approve with it, or leave it out")
+    return None
+
+
 def recorder() -> str:
     """What records a decision: the Prefect flow run that is at work, else the operating system's user and host."""
     if "prefect" in sys.modules:
@@ -64,8 +80,8 @@ def _readable(text: str, what: str, longest: int) -> str:
     words = " ".join(text.split())
     if not words:
         raise InputError(f"{what} is empty: write it between quotes")
-    if not words.isprintable():
-        raise InputError(f"{what} has characters that cannot be printed: write it anew")
+    if any(unicodedata.category(letter) in ("Cc", "Cs") or letter in _TURNING for letter in words):
+        raise InputError(f"{what} has characters that cannot be shown as they are: write it anew")
     if len(words) > longest:
         raise InputError(f"{what} has {len(words)} characters: shorten it to {longest}")
     return words

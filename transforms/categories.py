@@ -22,7 +22,7 @@ _CHARGE_TYPES = (
     "new", "renew", "cyclecharge", "addquantity", "removequantity", "movequantity", "cancelimmediate", "cancel",
     "convert", "changebillingplan", "customercredit", "extendterm", "purchase", "refund",
 )  # fmt: skip
-#: What Azure-plan charges are told by: columns of few different values.
+#: What Azure-plan charges are told by: columns of few different values, and no price.
 AZURE_PLAN_COLUMNS = (
     "publisher_name", "product_id", "product_name", "sku_name", "product_category", "term_and_billing_cycle",
     "subscription_description", "charge_type", "product_qualifiers", "meter_description",

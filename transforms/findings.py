@@ -14,6 +14,7 @@ from transforms.digests import hash_rows, identities
 from transforms.money import EXACT, tidy
 from transforms.policy import Policy
 from transforms.tables.results import FINDINGS
+from transforms.texts import with_values
 
 #: What a finding is about and how grave it is, by columns of the findings table.
 _SUBJECT = (
@@ -21,6 +22,8 @@ _SUBJECT = (
     "currency",
 )  # fmt: skip
 _FIGURES = ("expected_amount", "actual_amount")
+#: What exports deliver in different case for the same thing.
+_FOLDED = ("customer_id", "subscription_id")
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,9 @@ def with_ids(findings: pa.Table) -> pa.Table:
     gives it the same identity, and other amounts another. Where there are no amounts the sentence has the figures.
     """
     columns = [findings.column(name) for name in (*_SUBJECT, *_FIGURES)]
+    for place, name in enumerate(_SUBJECT):
+        if name in _FOLDED:
+            columns[place] = with_values(columns[place], pc.utf8_lower)
     given = [pc.is_valid(findings.column(name)) for name in _FIGURES]
     columns.append(pc.if_else(pc.or_(*given), pa.scalar(None, pa.string()), findings.column("message")))
     return findings.append_column("finding_id", identities(*hash_rows(columns)))

@@ -80,11 +80,12 @@ def _count_lines(connection: sa.Connection, period: str, invoices: Sequence[str]
         return count(_RECON)
     # The database counts the kinds of lines, which are few, and only these are sorted.
     columns = [_RECON.c[name] for name in AZURE_PLAN_COLUMNS]
-    kinds = sa.select(*columns, sa.func.count()).where(*own(_RECON)).group_by(*columns)
+    kinds = sa.select(*columns, sa.func.count().label("lines")).where(*own(_RECON)).group_by(*columns)
     schema = pa.schema([*(INVOICE_RECON.schema.field(name) for name in AZURE_PLAN_COLUMNS), ("lines", pa.int64())])
     found = read_arrow(connection, kinds, schema)
-    azure_plan = categorise(INVOICE_RECON.conform(found)).azure_plan
-    others: list[int] = found.column("lines").filter(pa.array(~azure_plan)).to_pylist()
+    for price in ("unit_price", "effective_unit_price"):
+        found = found.append_column(price, pa.nulls(found.num_rows, INVOICE_RECON[price].kind.arrow_type))
+    others: list[int] = found.column("lines").filter(pa.array(~categorise(found).azure_plan)).to_pylist()
     return sum(others) + count(_USAGE)
 
 

@@ -46,7 +46,8 @@ def test_another_subject_severity_or_figure_is_another_finding(name: str) -> Non
 
 def test_where_and_in_which_run_it_was_found_does_not_count() -> None:
     again = {**_FINDING, "run_id": "r2", "customer_name": "Kontoso", "message": "Said otherwise.",
-             "source_file": "again.csv", "source_row": 9, "expected_amount": Decimal(10)}  # fmt: skip
+             "source_file": "again.csv", "source_row": 9, "expected_amount": Decimal(10),
+             "customer_id": "C"}  # fmt: skip
     assert len(set(identities(_FINDING, again))) == 1
 
 
