@@ -16,7 +16,7 @@ def figures(contents: ReportContents, headline: Headline) -> list[Figure]:
 
 
 def _leaks(headline: Headline) -> Figure:
-    label, about = "Money that leaks", "charged too much, credit not given, or sold below cost"
+    label, about = "Money that leaks, at most", "charged too much, credit not given, or sold below cost"
     sums = sums_by_currency((leak.currency or None, leak.amount) for leak in headline.leaks)
     if not sums:
         return Figure(label, ["none found"], about, "good")
