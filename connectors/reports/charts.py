@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 #: Letters of a name beside a bar, and how wide one may be in whatever font; a table has the whole name.
 _NAME_LENGTH, _LETTER_WIDTH = 34, 7
 _BARS_WIDTH, _LINES_WIDTH = 380, 500
+_TICKS = 5
 _ISOLATE, _POP = "\u2068", "\u2069"
 
 _CONFIG: dict[str, Any] = {
@@ -26,7 +27,7 @@ _CONFIG: dict[str, Any] = {
         "labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal",
     },
     "axisY": {"labelLimit": 0},
-    "axisQuantitative": {"tickCount": 5, "domain": False, "format": ",~f"},
+    "axisQuantitative": {"tickCount": _TICKS, "domain": False, "format": ",~f"},
     "legend": {"labelColor": "var(--text)", "labelFontSize": 12, "title": None, "orient": "top"},
     "text": {"color": "var(--text)", "fontSize": 11},
 }  # fmt: skip
@@ -68,13 +69,14 @@ def bar_chart(bars: Sequence[Bar], colours: dict[str, str], title: str) -> str:
     ]  # fmt: skip
     colour = _colour(colours)
     axis = {"title": None, "ticks": False, "minExtent": extent}
+    length = {"type": "quantitative", "axis": {"title": title, **_steps(bars)}}
     encoding: dict[str, Any] = {
         "y": {"field": "name", "type": "nominal", "sort": None, "axis": axis},
-        "x": {"field": "value", "type": "quantitative", "axis": {"title": title}},
+        "x": {"field": "value", **length},
     }
     if several:
         encoding["yOffset"] = {"field": "series", "sort": list(colours)}
-    beside = {**encoding, "x": {"field": "end", "type": "quantitative"}, "text": {"field": "text"}}
+    beside = {**encoding, "x": {"field": "end", **length}, "text": {"field": "text"}}
     return _svg(
         values,
         {
@@ -105,7 +107,7 @@ def line_chart(points: Sequence[Point], colours: dict[str, str], title: str) -> 
     axis = {"title": None, "labelAngle": -45, "grid": False}
     encoding = {
         "x": {"field": "at", "type": "ordinal", "sort": None, "axis": axis},
-        "y": {"field": "value", "type": "quantitative", "axis": {"title": title}},
+        "y": {"field": "value", "type": "quantitative", "axis": {"title": title, **_steps(points)}},
         "color": _colour(colours),
         "shape": {"field": "series", "scale": {"domain": list(colours)}},
     }
@@ -137,6 +139,13 @@ def _svg(values: list[dict[str, str]], spec: dict[str, Any], numbers: Sequence[s
 def _colour(colours: dict[str, str]) -> dict[str, Any]:
     scale = {"domain": list(colours), "range": list(colours.values())}
     return {"field": "series", "scale": scale, "legend": {} if len(colours) > 1 else None}
+
+
+def _steps(values: Sequence[Bar | Point]) -> dict[str, list[int]]:
+    """The ticks of an axis where few things are counted: no half of them."""
+    ends = [int(one.value) for one in values]
+    is_count = all(0 <= one.value <= _TICKS and one.value == end for one, end in zip(values, ends, strict=True))
+    return {"values": list(range(max(ends, default=0) + 1))} if is_count else {}
 
 
 def _labels(names: Sequence[str]) -> dict[str, str]:

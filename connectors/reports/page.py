@@ -19,7 +19,7 @@ from connectors.reports.contents import ReportContents
 from connectors.reports.headline import headline
 from connectors.reports.page_charts import codes_chart, customer_charts, prices_chart, trend_charts
 from connectors.reports.page_figures import figures
-from connectors.reports.page_findings import HELD_FINDINGS, customer_labels, findings_document
+from connectors.reports.page_findings import customer_labels, findings_document
 from connectors.reports.page_tables import (
     changes_table,
     code_rows,
@@ -28,7 +28,6 @@ from connectors.reports.page_tables import (
     tieout_table,
 )
 
-FILE = "reconciliation.html"
 _CODE = re.compile(r"`([^`]+)`")
 
 
@@ -94,7 +93,6 @@ def _parts(contents: ReportContents) -> dict[str, Any]:
         "changes": changes_table(contents, labels),
         "findings": findings,
         "choices": {name: sorted(own, key=str.casefold) for name, own in values.items()},
-        "held": HELD_FINDINGS,
     }
 
 

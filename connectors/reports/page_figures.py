@@ -16,7 +16,7 @@ def figures(contents: ReportContents, headline: Headline) -> list[Figure]:
 
 
 def _leaks(headline: Headline) -> Figure:
-    label, about = "Money that leaks", "charged too much, credit not given, or sold below cost"
+    label, about = "Money that leaks, at most", "charged too much, credit not given, or sold below cost"
     sums = sums_by_currency((leak.currency or None, leak.amount) for leak in headline.leaks)
     if not sums:
         return Figure(label, ["none found"], about, "good")
@@ -50,6 +50,9 @@ def _findings(contents: ReportContents) -> Figure:
     counts = {"block": 0, "warn": 0, "info": 0}
     for row in contents.codes.to_pylist():
         counts[row["severity"]] += row["finding_count"]
+    blocking = contents.blocking
     tone: Tone = "bad" if contents.open_blocking else "warn" if counts["block"] else "good"
-    about = f"of {counted(contents.finding_count, 'finding')}: {counts['warn']:,} warn, {counts['info']:,} inform"
-    return Figure("Findings that block", [f"{counts['block']:,}"], about, tone)
+    others = (("waived", blocking.waived), ("warn", counts["warn"]), ("inform", counts["info"]))
+    told = ", ".join(f"{count:,} {word}" for word, count in others if count)
+    about = f"of {counted(contents.finding_count, 'finding')}{told and f': {told}'}"
+    return Figure("Findings that block", [f"{blocking.open:,}"], about, tone)

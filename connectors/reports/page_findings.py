@@ -14,7 +14,7 @@ from connectors.reports.contents import ReportContents
 HELD_FINDINGS = 50_000
 
 _TEXTS = ("severity", "code", "customer_id", "invoice_number", "subscription_id", "product_id", "sku_id", "sku_name",
-          "line_id", "source_file", "message")  # fmt: skip
+          "line_id", "source_file", "message", "finding_id", "waived_by", "waiver_reason")  # fmt: skip
 _AMOUNTS = {"expected_amount": "currency", "actual_amount": "currency", "difference_amount": "currency",
             "leak_amount": "leak_currency", "line_amount": "line_currency"}  # fmt: skip
 
@@ -27,8 +27,9 @@ def findings_document(contents: ReportContents, labels: dict[str | None, str]) -
         labels: what a customer is called, by customer id.
 
     Returns:
-        `count`, and `columns` by name: `values`, the distinct texts, and `codes`, for each finding the place of its
-        text among them, -1 for none. Where `ordered` is true the values stand in their order, as amounts do: by
+        `count`, and `columns` by name, those of REPORT_FINDINGS, `customer`, what it is called, and `standing`, the
+        severity or that a waiver is in force: `values`, the distinct texts, and `codes`, for each finding the place of
+        its text among them, -1 for none. Where `ordered` is true the values stand in their order, as amounts do: by
         currency, then exactly by size.
     """
     rows = contents.findings.slice(0, HELD_FINDINGS)
@@ -36,6 +37,11 @@ def findings_document(contents: ReportContents, labels: dict[str | None, str]) -
     columns = {name: _texts(given[name]) for name in _TEXTS}
     columns["customer"] = _texts([labels.get(customer) for customer in given["customer_id"]])
     columns["currency"] = _texts(given["currency"])
+    columns["standing"] = _texts(
+        "waived" if waived_by else severity
+        for waived_by, severity in zip(given["waived_by"], given["severity"], strict=True)
+    )
+    columns["waived_until"] = _texts(None if day is None else str(day) for day in given["waived_until"])
     columns["source_row"] = _texts(None if row is None else str(row) for row in given["source_row"])
     for name, currency in _AMOUNTS.items():
         columns[name] = _amounts(given[name], given[currency])

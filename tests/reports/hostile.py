@@ -30,8 +30,10 @@ def renamed(contents: ReportContents, names: tuple[str, ...]) -> ReportContents:
         table = getattr(contents, name)
         tables[name] = texts(table, customer_name=[chosen.get(one) for one in table["customer_id"].to_pylist()])
     many = [names[place % len(names)] for place in range(contents.findings.num_rows)]
-    tables["findings"] = texts(tables["findings"], message=many, source_file=many, line_id=many, sku_name=many)
+    tables["findings"] = texts(tables["findings"], message=many, source_file=many, line_id=many, sku_name=many,
+                               waived_by=[None, *many[1:]], waiver_reason=many)
     tied = [names[place % len(names)] for place in range(contents.tieout.num_rows)]
     tables["tieout"] = texts(contents.tieout, invoice_number=tied)
-    approval = {"approved_by": names[0], "approval_note": names[1], "approved_at": contents.run["started_at"]}
-    return replace(contents, run={**contents.run, **approval}, **tables)
+    decision = {"decision": "approved", "decided_by": names[0], "note": names[1],
+                "decided_at": contents.run["started_at"]}  # fmt: skip
+    return replace(contents, decision=decision, **tables)

@@ -155,7 +155,7 @@ def test_findings_are_searched_filtered_sorted_and_opened_by_keyboard(month: Rep
         expect(one.shown).to_have_text(f"{count} findings, 1 to 50 shown")
 
         one.page.locator("#filters").press("Shift+Tab")
-        one.page.locator("input[name=severity][value=warn]").focus()
+        one.page.locator("input[name=standing][value=warn]").focus()
         keys.press("Space")
         blocking = matching(month, severity="block")
         expect(one.shown).to_have_text(re.compile(rf"^{len(blocking)} of {count} findings"))
@@ -177,7 +177,7 @@ def test_findings_are_searched_filtered_sorted_and_opened_by_keyboard(month: Rep
             texts = [f"{amount_text(amount, currency)} {currency}".strip() for currency, amount in amounts]
             empty = [""] * (count - len(texts))
             assert one.column(6) == [*(reversed(texts) if direction == "descending" else texts), *empty]
-        one.tab_to("th[data-sort=severity] button")
+        one.tab_to("th[data-sort=standing] button")
         keys.press("Space")
         assert one.page.locator("th[aria-sort]").count() == 1
         assert one.column(2) == sorted(row["severity"] for row in month.findings.to_pylist())

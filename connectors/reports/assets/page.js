@@ -87,12 +87,12 @@ for (const mark of document.querySelectorAll("figure svg [role='graphics-symbol'
     const asked = new FormData(form);
     const words = plain(asked.get("search")).split(/\s+/).filter(Boolean);
     const texts = words.length ? searchedTexts() : null;
-    const severities = new Set(asked.getAll("severity"));
+    const standings = new Set(asked.getAll("standing"));
     const wanted = ["code", "customer", "currency"].filter((name) => asked.get(name)).map((name) =>
       ({ codes: columns[name].codes, code: columns[name].values.indexOf(asked.get(name)) }));
     matching = [];
     for (let row = 0; row < count; row += 1) {
-      if (severities.has(text("severity", row))
+      if (standings.has(text("standing", row))
           && wanted.every(({ codes, code }) => codes[row] === code)
           && (!texts || words.every((word) => texts[row].includes(word)))) matching.push(row);
     }
@@ -111,7 +111,7 @@ for (const mark of document.querySelectorAll("figure svg [role='graphics-symbol'
   };
   const rowOf = (row) => {
     const node = fill(byId("finding-row").content.cloneNode(true), row);
-    node.querySelector("tr").dataset.severity = text("severity", row);
+    node.querySelector("tr").dataset.standing = text("standing", row);
     const button = node.querySelector("button");
     button.dataset.row = row;
     button.setAttribute("aria-expanded", String(opened.has(row)));
