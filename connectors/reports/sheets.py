@@ -322,7 +322,7 @@ def lines_sheet(contents: ReportContents, source: str, count: int) -> Grid:
 
 _LEAK_NOTE = [
     "Leak: money that is lost, as far as a finding says a sum: charged too much, credit not given, sold below cost. A "
-    "line with two findings counts in both."
+    "line with two findings counts in both, so a total is what leaks at most."
 ]
 
 
