@@ -153,6 +153,7 @@ class _Run:
             self._lines.write(lines)
         while waiting:
             self._finish(*waiting.popleft())
+        self._lines.finish_writing()
         self.rejected = self._extraction.rejected_of_period()
 
     def conclude(self) -> tuple[pa.Table, pa.Table]:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from connectors.warehouse.bulk import Prepared, insert_arrow, insert_prepared, prepare, read_arrow, stream_arrow
+from connectors.warehouse.partitions import index_partitions
 from connectors.warehouse.schema import create_temporary, sql_table
 from connectors.warehouse.sources import clear_period
 from transforms.columns import Column, Kind, Table
@@ -68,6 +69,10 @@ class PeriodLines:
         """Write lines that are made ready."""
         for prepared in lines.prepared:
             insert_prepared(self._connection, prepared)
+
+    def finish_writing(self) -> None:
+        """All lines are written: let look-ups find them quickly."""
+        index_partitions(self._connection, self._period)
 
     def fetch(self, kind: str, wanted: pa.Table) -> pa.Table:
         """The lines, in the columns of their export's table, that equal one of the given rows in these columns.

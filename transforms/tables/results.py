@@ -102,8 +102,9 @@ LINES = Table(
         Column("source_row", INTEGER, "Row in that file.", nullable=False),
     ),
     key=("run_id", "line_id"),
-    indexes=(("run_id",), ("line_id",)),
+    indexes=(("line_id",), ("run_id",), ("customer_id",), ("invoice_number",)),
     bulk=True,
+    partition_by="period",
 )
 
 FINDINGS = Table(
@@ -134,7 +135,7 @@ FINDINGS = Table(
         Column("source_file", TEXT, "File."),
         Column("source_row", INTEGER, "Row in that file."),
     ),
-    indexes=(("run_id", "code"),),
+    indexes=(("run_id", "code"), ("period", "code")),
 )
 
 INVOICE_TIEOUT = Table(
