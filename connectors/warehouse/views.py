@@ -16,9 +16,7 @@ from connectors.warehouse.schema import VIEW_VERSIONS, sql_table
 from transforms.errors import WarehouseError
 from transforms.tables.views import VIEWS
 
-#: Views that only other views read.
-_INNER_VIEWS = ("latest_runs",)
-VIEW_NAMES = (*_INNER_VIEWS, *(view.name for view in VIEWS))
+VIEW_NAMES = tuple(view.name for view in VIEWS)
 
 
 def create_views(connection: sa.Connection) -> None:
