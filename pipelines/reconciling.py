@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import secrets
 from collections import deque
 from datetime import UTC, datetime
@@ -15,13 +14,13 @@ from connectors.exports.delivery import Export
 from connectors.exports.reader import ExportReader
 from connectors.spill import FileRecords
 from connectors.warehouse.changes import count_changes, first_changes
-from connectors.warehouse.engine import open_warehouse
-from connectors.warehouse.period_lines import PeriodLines, PreparedLines, stream_period
+from connectors.warehouse.engine import open_warehouse, use_all_threads
+from connectors.warehouse.period_lines import PeriodLines, stream_period
 from connectors.warehouse.runs import open_run, read_lines, write_run
 from connectors.warehouse.sources import read_source, write_documents
-from pipelines.engines import Engine, GivePart, open_engine
+from pipelines.engines import Engine, open_engine
 from pipelines.extract import Extraction, line_exports, nothing_found
-from pipelines.parts import PartJudge, PartReport
+from pipelines.parts import PartJudge
 from pipelines.run_summary import RunSummary
 from pipelines.scope import Scope
 from pipelines.settings import Settings
@@ -58,13 +57,14 @@ def reconcile(
     warehouse = open_warehouse(settings.warehouse)
     run_id = new_run_id(extraction.period, started_at)
     with (
-        open_engine(settings, run_id) as engine,
+        open_engine(settings, run_id, line_exports(extraction.delivery)) as engine,
         extraction.landing(settings.home) as landed,
         warehouse.begin(loading=True) as connection,
     ):
         open_run(connection)
         run = _Run(connection, run_id, extraction, policy, scope, engine)
         run.judge_lines()
+        use_all_threads(connection)
         if not run.delivered_count and not extraction.invoices.num_rows and not run.rejected.num_rows:
             raise nothing_found(settings.exports, extraction)
         if scope.is_full:
@@ -136,9 +136,8 @@ class _Run:
             self._add_previous()
         exports = line_exports(self._extraction.delivery)
         waiting = deque((place, export, export.reader()) for place, export in exports)
-        parts = self._engine.parts(exports, self._extraction, self._judge)
-        prepared = (functools.partial(self._prepared, give) for give in parts)
-        for report, lines in in_order(prepared, self._engine.threads):
+        parts = self._engine.parts(exports, self._extraction, self._judge, self._lines.prepare)
+        for report, lines in in_order(parts, self._engine.threads):
             while waiting[0][0] != report.place:
                 self._finish(*waiting.popleft())
             _, export, reader = waiting[0]
@@ -216,10 +215,6 @@ class _Run:
         """Rows with their run and period."""
         with_run = rows.append_column("run_id", pa.repeat(pa.scalar(self._run_id), rows.num_rows))
         return with_run.append_column("period", pa.repeat(pa.scalar(self._extraction.period), rows.num_rows))
-
-    def _prepared(self, give: GivePart) -> tuple[PartReport, PreparedLines]:
-        part = give()
-        return part.report, self._lines.prepare(part.report.kind, part.rows, part.lines)
 
     def _finish(self, place: int, export: Export, reader: ExportReader) -> None:
         """Conclude what only a whole file tells."""

@@ -128,6 +128,12 @@ class Warehouse:
             delay = min(delay * 2, 1.0)
 
 
+def use_all_threads(connection: sa.Connection) -> None:
+    """When all batches of `begin(loading=True)` are inserted: what follows is better done by several threads."""
+    if connection.dialect.name == "duckdb":
+        connection.exec_driver_sql("reset threads")
+
+
 class _OpenForWritingError(Exception):
     """This process has the DuckDB file open for writing."""
 

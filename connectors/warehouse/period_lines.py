@@ -7,7 +7,8 @@ and keeps its lines in temporary tables of the same columns, for as long as its 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -35,6 +36,30 @@ class PreparedLines(NamedTuple):
     prepared: tuple[Prepared, ...]
 
 
+@dataclass(frozen=True)
+class LinePreparer:
+    """Makes lines of one run ready to be written; any thread may, and it can be sent to another process."""
+
+    dialect: str
+    run_id: str
+    period: str
+    tables: Mapping[str, Table]
+
+    def __call__(self, kind: str, rows: pa.Table, lines: pa.Table) -> PreparedLines:
+        """Make some lines ready.
+
+        Args:
+            kind: `invoice_recon` or `daily_usage`.
+            rows: the lines as delivered, without period.
+            lines: as they are judged, columns of LINES without run_id and period; may be fewer.
+        """
+        own = rows.append_column("period", repeated(self.period, rows.num_rows))
+        judged = lines.append_column("run_id", repeated(self.run_id, lines.num_rows))
+        judged = judged.append_column("period", repeated(self.period, lines.num_rows))
+        prepared = prepare(self.dialect, self.tables[kind], own), prepare(self.dialect, LINES, judged)
+        return PreparedLines(rows.num_rows, lines.num_rows, prepared)
+
+
 class PeriodLines:
     """Writes the lines of one run."""
 
@@ -50,20 +75,10 @@ class PeriodLines:
         else:
             self._tables = {kind: self._temporary(f"run_{kind}", table.columns) for kind, table in self._tables.items()}
 
-    def prepare(self, kind: str, rows: pa.Table, lines: pa.Table) -> PreparedLines:
-        """Make some lines ready to be written; any thread may do that.
-
-        Args:
-            kind: `invoice_recon` or `daily_usage`.
-            rows: the lines as delivered, without period.
-            lines: as they are judged, columns of LINES without run_id and period; may be fewer.
-        """
-        dialect = self._connection.dialect.name
-        own = rows.append_column("period", repeated(self._period, rows.num_rows))
-        judged = lines.append_column("run_id", repeated(self._run_id, lines.num_rows))
-        judged = judged.append_column("period", repeated(self._period, lines.num_rows))
-        prepared = prepare(dialect, self._tables[kind], own), prepare(dialect, LINES, judged)
-        return PreparedLines(rows.num_rows, lines.num_rows, prepared)
+    @property
+    def prepare(self) -> LinePreparer:
+        """What makes lines ready to be written."""
+        return LinePreparer(self._connection.dialect.name, self._run_id, self._period, self._tables)
 
     def write(self, lines: PreparedLines) -> None:
         """Write lines that are made ready."""
