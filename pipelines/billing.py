@@ -1,4 +1,4 @@
-"""A month's billing, step by step: extract, reconcile, store, load, mark.
+"""A month's billing, step by step: extract, reconcile, store, load, mark, publish.
 
 One description of the steps serves the command line and Prefect: each step goes through `step`, which by default
 simply calls it, and inside a flow runs it as a Prefect task (`pipelines.flows`).
@@ -21,7 +21,7 @@ from pipelines.reconciling import reconcile
 from pipelines.run_summary import RunSummary as RunSummary
 from pipelines.scope import Scope
 from pipelines.settings import Settings
-from transforms.errors import RemoteError
+from transforms.errors import RemoteError, WarehouseError
 from transforms.findings import count_codes
 from transforms.periods import parse_period
 
@@ -50,13 +50,19 @@ def reconcile_month(settings: Settings, period: str, scope: Scope | None = None,
     """
     began = time.monotonic()
     scope = scope or Scope()
+    summary = _reconcile(settings, period, scope, step)
+    if scope.is_full:
+        summary = _published(settings, summary, step)
+    return replace(summary, seconds=_seconds(began))
+
+
+def _reconcile(settings: Settings, period: str, scope: Scope, step: Step) -> RunSummary:
     policy = settings.read_policy()
     parse_period(period)
     ensure_current(open_warehouse(settings.warehouse))
     started_at = datetime.now(UTC)
     extraction = step(extract, settings, period)
-    summary = step(reconcile, settings, extraction, policy, scope, started_at)
-    return replace(summary, seconds=_seconds(began))
+    return step(reconcile, settings, extraction, policy, scope, started_at)
 
 
 def bill_month(
@@ -78,12 +84,12 @@ def bill_month(
     if dry_run:
         return reconcile_month(settings, period, step=step)
     open_halo(settings).log_in()
-    summary = reconcile_month(settings, period, step=step)
+    summary = _reconcile(settings, period, Scope(), step)
     try:
         summary = _load_and_mark(settings, summary, approve, all_prices, step)
     except RemoteError as error:
         summary = replace(summary, status="failed", error=str(error))
-    return replace(summary, seconds=_seconds(began))
+    return replace(_published(settings, summary, step), seconds=_seconds(began))
 
 
 def _load_and_mark(
@@ -108,7 +114,8 @@ def load_stored_run(settings: Settings, run_id: str, *, all_prices: bool = False
     summary = _refreshed(settings, summary)
     status = "billed" if summary.status == "billed" else "loaded"
     _set_status(settings, run_id, status)
-    return replace(summary, status=status, loaded=loaded.counts, notices=loaded.notices, seconds=_seconds(began))
+    summary = replace(summary, status=status, loaded=loaded.counts, notices=loaded.notices)
+    return replace(_published(settings, summary, step), seconds=_seconds(began))
 
 
 def mark_stored_run(settings: Settings, run_id: str, *, approve: bool = False, step: Step = call) -> RunSummary:
@@ -120,7 +127,8 @@ def mark_stored_run(settings: Settings, run_id: str, *, approve: bool = False, s
     began = time.monotonic()
     summary = stored_summary(settings, run_id)
     marked = step(mark_run, settings, run_id, approve=approve)
-    return replace(summary, status="billed", marked=marked.counts, seconds=_seconds(began))
+    summary = replace(summary, status="billed", marked=marked.counts)
+    return replace(_published(settings, summary, step), seconds=_seconds(began))
 
 
 def stored_summary(settings: Settings, run_id: str) -> RunSummary:
@@ -134,6 +142,27 @@ def stored_summary(settings: Settings, run_id: str) -> RunSummary:
         run_id, run["period"], run["status"], run["line_count"], run["invoice_count"], count_codes(findings),
         run["blocking_count"], warehouse=warehouse.url_masked,
     )  # fmt: skip
+
+
+def publish(settings: Settings) -> tuple[str, ...]:
+    """Renew the analysts' copy; what is stored is not undone where that fails.
+
+    Returns:
+        Notices: why it failed.
+    """
+    from connectors.warehouse.snapshot import publish_snapshot
+
+    try:
+        publish_snapshot(open_warehouse(settings.warehouse), settings.home)
+    except WarehouseError as error:
+        return (f"the analysts' copy is not renewed: {error}; `csp-billing warehouse snapshot` makes it anew",)
+    return ()
+
+
+def _published(settings: Settings, summary: RunSummary, step: Step) -> RunSummary:
+    """The summary with what publishing has to say, if the settings want it published."""
+    notices = step(publish, settings) if settings.snapshot else ()
+    return replace(summary, notices=summary.notices + notices)
 
 
 def _refreshed(settings: Settings, summary: RunSummary) -> RunSummary:

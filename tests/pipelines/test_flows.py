@@ -47,7 +47,7 @@ def test_a_month_is_recorded_with_its_steps(halo: Sandbox, working_folder: Path)
     home = working_folder / "prefect"
     assert stored(home, "flow_run") == [("monthly-billing 2025-11", "Completed")]
     steps = {(name.rpartition("-")[0], state) for name, state in stored(home, "task_run")}
-    assert steps == {(step, "Completed") for step in ("extract", "reconcile", "load-run", "mark-run")}
+    assert steps == {(step, "Completed") for step in ("extract", "reconcile", "load-run", "mark-run", "publish")}
     assert "leaked" not in outcome.stderr
 
     failed = recorded("reconcile", "--period", "2025-10", cwd=working_folder)
