@@ -1,4 +1,4 @@
-"""A month's billing, step by step: extract, reconcile, store, load, mark.
+"""A month's billing, step by step: extract, reconcile, store, load, mark, publish.
 
 One description of the steps serves the command line and Prefect: each step goes through `step`, which by default
 simply calls it, and inside a flow runs it as a Prefect task (`pipelines.flows`).
@@ -24,7 +24,7 @@ from pipelines.reporting import with_reports
 from pipelines.run_summary import RunSummary as RunSummary
 from pipelines.scope import Scope
 from pipelines.settings import Settings
-from transforms.errors import RemoteError
+from transforms.errors import RemoteError, WarehouseError
 from transforms.findings import count_codes
 from transforms.periods import parse_period
 
@@ -56,7 +56,9 @@ def reconcile_month(settings: Settings, period: str, scope: Scope | None = None,
         InputError, SettingsError, WarehouseError: nothing was done.
     """
     began = time.monotonic()
-    return _finished(_reconcile(settings, period, scope or Scope(), step), began)
+    scope = scope or Scope()
+    summary = _reconcile(settings, period, scope, step)
+    return _finished(_published(settings, summary, step) if scope.is_full else summary, began)
 
 
 def bill_month(
@@ -96,7 +98,8 @@ def bill_month(
             summary = _mark_if_cleared(settings, summary, approved_by, decide, step)
     except RemoteError as error:
         summary = replace(summary, status="failed", error=str(error))
-    return _finished(with_reports(settings, summary, step) if report else summary, began)
+    summary = with_reports(settings, summary, step) if report else summary
+    return _finished(_published(settings, summary, step), began)
 
 
 def resume_month(
@@ -120,7 +123,8 @@ def resume_month(
         summary = _mark_if_cleared(settings, summary, None, None, step)
     except RemoteError as error:
         summary = replace(summary, status="failed", error=str(error))
-    return _finished(with_reports(settings, summary, step) if report else summary, began)
+    summary = with_reports(settings, summary, step) if report else summary
+    return _finished(_published(settings, summary, step), began)
 
 
 def load_stored_run(settings: Settings, run_id: str, *, all_prices: bool = False, step: Step = call) -> RunSummary:
@@ -128,7 +132,7 @@ def load_stored_run(settings: Settings, run_id: str, *, all_prices: bool = False
     began = time.monotonic()
     summary = stored_summary(settings, run_id)
     open_halo(settings).log_in()
-    return _finished(_load(settings, summary, step, all_prices), began)
+    return _finished(_published(settings, _load(settings, summary, step, all_prices), step), began)
 
 
 def mark_stored_run(
@@ -144,7 +148,8 @@ def mark_stored_run(
     if approved_by is not None:
         step(approve_where_needed, settings, run_id, approved_by)
     marked = step(mark_run, settings, run_id)
-    return _finished(replace(summary, status="billed", marked=marked.counts), began)
+    summary = replace(summary, status="billed", marked=marked.counts)
+    return _finished(_published(settings, summary, step), began)
 
 
 def stored_summary(settings: Settings, run_id: str) -> RunSummary:
@@ -195,6 +200,27 @@ def _mark_if_cleared(
         return replace(summary, notices=summary.notices + told)
     marked = step(mark_run, settings, run_id)
     return replace(summary, status="billed", marked=marked.counts)
+
+
+def publish(settings: Settings) -> tuple[str, ...]:
+    """Renew the analysts' copy; what is stored is not undone where that fails.
+
+    Returns:
+        Notices: why it failed.
+    """
+    from connectors.warehouse.snapshot import publish_snapshot
+
+    try:
+        publish_snapshot(open_warehouse(settings.warehouse), settings.home)
+    except WarehouseError as error:
+        return (f"the analysts' copy is not renewed: {error}; `csp-billing warehouse snapshot` makes it anew",)
+    return ()
+
+
+def _published(settings: Settings, summary: RunSummary, step: Step) -> RunSummary:
+    """The summary with what publishing has to say, if the settings want it published."""
+    notices = step(publish, settings) if settings.snapshot else ()
+    return replace(summary, notices=summary.notices + notices)
 
 
 def _refreshed(settings: Settings, summary: RunSummary) -> RunSummary:

@@ -297,7 +297,7 @@ def warehouse_snapshot(as_json: AsJson = False) -> None:
     from pipelines.output import print_json
     from pipelines.settings import load_settings
 
-    folder = publish_snapshot(_configured_warehouse(), load_settings().home)
+    folder = publish_snapshot(_configured_warehouse(), load_settings().home, anew=True)
     if as_json:
         print_json({"snapshot": str(folder)})
     else:

@@ -47,6 +47,7 @@ class Settings(BaseSettings):
     dask_address: str = Field(default="", description="Address of a Dask scheduler; default: workers of this run.")
     parts: str = Field(default="", description="Folder or URL for parts of a Dask run; default: in the working folder.")
     approver: str = Field(default="", description="Who approves where --approve is given without --by.")
+    snapshot: bool = Field(default=True, description="Renew the analysts' copy after each run.")
     policy: Path | None = Field(default=None, description="Policy file, JSON or TOML; default: built in.")
 
     @field_validator("halo_rate")

@@ -47,7 +47,8 @@ def test_a_month_is_recorded_with_its_steps(halo: Sandbox, working_folder: Path)
     home = working_folder / "prefect"
     assert stored(home, "flow_run") == [("monthly-billing 2025-11", "Completed")]
     steps = {(name.rpartition("-")[0], state) for name, state in stored(home, "task_run")}
-    assert steps == {(step, "Completed") for step in ("extract", "reconcile", "load-run", "mark-run", "write-reports")}
+    names = ("extract", "reconcile", "load-run", "mark-run", "write-reports", "publish")
+    assert steps == {(step, "Completed") for step in names}
     assert all((working_folder / file).stat().st_size for file in document["reports"])
     assert document["reports"]
     assert "leaked" not in outcome.stderr
