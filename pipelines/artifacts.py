@@ -62,7 +62,7 @@ def tell(settings: Settings, summary: RunSummary) -> None:
         if rows:
             create_table_artifact(rows, f"findings-{summary.period}", f"Top findings of run {summary.run_id}")
     with _by_the_way():
-        report = settings.home.absolute() / "reports" / summary.run_id / "reconciliation.html"
+        report = settings.reports_of(summary.run_id).absolute() / "reconciliation.html"
         if report.exists():
             # Browsers do not follow a link from a server to a file: its text is the path.
             create_link_artifact(report.as_uri(), str(report), f"report-{summary.period}", f"Run {summary.run_id}")

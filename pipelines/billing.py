@@ -1,4 +1,4 @@
-"""A month's billing, step by step: extract, reconcile, store, load, mark.
+"""A month's billing, step by step: extract, reconcile, store, load, mark, publish.
 
 One description of the steps serves the command line and Prefect: each step goes through `step`, which by default
 simply calls it, and inside a flow runs it as a Prefect task (`pipelines.flows`).
@@ -19,11 +19,13 @@ from connectors.warehouse.waivers import count_blocking
 from pipelines.approval import approve_where_needed, hindrance, latest_alike, read_standing
 from pipelines.extract import extract
 from pipelines.loading import load_run, mark_run, open_halo
+from pipelines.progress import tell_progress
 from pipelines.reconciling import reconcile
+from pipelines.reporting import with_reports
 from pipelines.run_summary import RunSummary as RunSummary
 from pipelines.scope import Scope
 from pipelines.settings import Settings
-from transforms.errors import RemoteError
+from transforms.errors import RemoteError, WarehouseError
 from transforms.findings import count_codes
 from transforms.periods import parse_period
 
@@ -55,7 +57,9 @@ def reconcile_month(settings: Settings, period: str, scope: Scope | None = None,
         InputError, SettingsError, WarehouseError: nothing was done.
     """
     began = time.monotonic()
-    return _finished(_reconcile(settings, period, scope or Scope(), step), began)
+    scope = scope or Scope()
+    summary = _reconcile(settings, period, scope, step)
+    return _finished(_published(settings, summary, step) if scope.is_full else summary, began)
 
 
 def bill_month(
@@ -65,6 +69,7 @@ def bill_month(
     dry_run: bool = False,
     approved_by: str | None = None,
     all_prices: bool = False,
+    report: bool = False,
     decide: Decide | None = None,
     step: Step = call,
 ) -> RunSummary:
@@ -80,24 +85,28 @@ def bill_month(
         dry_run: stop before HaloPSA.
         approved_by: who approves the results in advance, whatever they are.
         all_prices: post the whole price list.
+        report: write the reports at the end.
         decide: asks a person to decide upon a run that waits for approval.
         step: how a step is run.
     """
     began = time.monotonic()
     parse_period(period)
-    if dry_run:
-        return reconcile_month(settings, period, step=step)
-    open_halo(settings).log_in()
+    if not dry_run:
+        open_halo(settings).log_in()
     summary = _reconcile(settings, period, Scope(), step)
     try:
-        summary = _load(settings, summary, step, all_prices)
-        summary = _mark_if_cleared(settings, summary, approved_by, decide, step)
+        if not dry_run:
+            summary = _load(settings, summary, step, all_prices)
+            summary = _mark_if_cleared(settings, summary, approved_by, decide, step)
     except RemoteError as error:
         summary = replace(summary, status="failed", error=str(error))
-    return _finished(summary, began)
+    summary = with_reports(settings, summary, step) if report else summary
+    return _finished(_published(settings, summary, step), began)
 
 
-def resume_month(settings: Settings, run_id: str, decide: Decide, step: Step = call) -> RunSummary:
+def resume_month(
+    settings: Settings, run_id: str, decide: Decide, *, report: bool = False, step: Step = call
+) -> RunSummary:
     """Go on with a month that was loaded and waited for a decision, without reading the exports again.
 
     The decision is about the run that was looked at. Where another one has replaced it meanwhile and came to the same
@@ -116,7 +125,8 @@ def resume_month(settings: Settings, run_id: str, decide: Decide, step: Step = c
         summary = _mark_if_cleared(settings, summary, None, None, step)
     except RemoteError as error:
         summary = replace(summary, status="failed", error=str(error))
-    return _finished(summary, began)
+    summary = with_reports(settings, summary, step) if report else summary
+    return _finished(_published(settings, summary, step), began)
 
 
 def load_stored_run(settings: Settings, run_id: str, *, all_prices: bool = False, step: Step = call) -> RunSummary:
@@ -124,7 +134,7 @@ def load_stored_run(settings: Settings, run_id: str, *, all_prices: bool = False
     began = time.monotonic()
     summary = stored_summary(settings, run_id)
     open_halo(settings).log_in()
-    return _finished(_load(settings, summary, step, all_prices), began)
+    return _finished(_published(settings, _load(settings, summary, step, all_prices), step), began)
 
 
 def mark_stored_run(
@@ -140,7 +150,8 @@ def mark_stored_run(
     if approved_by is not None:
         step(approve_where_needed, settings, run_id, approved_by)
     marked = step(mark_run, settings, run_id)
-    return _finished(replace(summary, status="billed", marked=marked.counts), began)
+    summary = replace(summary, status="billed", marked=marked.counts)
+    return _finished(_published(settings, summary, step), began)
 
 
 def stored_summary(settings: Settings, run_id: str) -> RunSummary:
@@ -191,6 +202,27 @@ def _mark_if_cleared(
         return replace(summary, notices=summary.notices + told)
     marked = step(mark_run, settings, run_id)
     return replace(summary, status="billed", marked=marked.counts)
+
+
+def publish(settings: Settings) -> tuple[str, ...]:
+    """Renew the analysts' copy; what is stored is not undone where that fails.
+
+    Returns:
+        Notices: why it failed.
+    """
+    from connectors.warehouse.snapshot import publish_snapshot
+
+    try:
+        publish_snapshot(open_warehouse(settings.warehouse), settings.home, progress=tell_progress)
+    except WarehouseError as error:
+        return (f"the analysts' copy is not renewed: {error}; `csp-billing warehouse snapshot` makes it anew",)
+    return ()
+
+
+def _published(settings: Settings, summary: RunSummary, step: Step) -> RunSummary:
+    """The summary with what publishing has to say, if the settings want it published."""
+    notices = step(publish, settings) if settings.snapshot else ()
+    return replace(summary, notices=summary.notices + notices)
 
 
 def _refreshed(settings: Settings, summary: RunSummary) -> RunSummary:

@@ -12,6 +12,7 @@ import typer
 from pipelines.cli_approval import approve, status, waivers_app
 from pipelines.cli_options import AsJson, Codes, Period, Recorded, RunId
 from pipelines.cli_orders import integrations_app, orders_app, subscriptions_app
+from pipelines.cli_reports import WithReports, report
 from pipelines.cli_warehouse import customers_app, warehouse_app
 from pipelines.completion import complete_periods, complete_runs
 from transforms.errors import BillingError
@@ -53,6 +54,7 @@ def run(
     approve: Approve = False,
     by: By = None,
     all_prices: AllPrices = False,
+    report: WithReports = False,
     prefect: Recorded = False,
     as_json: AsJson = False,
 ) -> None:
@@ -65,9 +67,9 @@ def run(
 
         settings = load_settings(exports=exports)
         who = approver_in_advance(settings, approve, by)
-        return bill_month(settings, period, dry_run=dry_run, approved_by=who, all_prices=all_prices)
+        return bill_month(settings, period, dry_run=dry_run, approved_by=who, all_prices=all_prices, report=report)
 
-    parameters = {"exports": exports, "dry_run": dry_run, "approve": approve, "approved_by": by}
+    parameters = {"exports": exports, "dry_run": dry_run, "approve": approve, "approved_by": by, "report": report}
     _report(prefect, "monthly_billing", {"period": period, **parameters, "all_prices": all_prices}, steps, as_json)
 
 
@@ -125,6 +127,7 @@ def mark_billed(run_id: RunId, approve: Approve = False, by: By = None, as_json:
 
 app.command()(approve)
 app.command()(status)
+app.command()(report)
 
 
 @app.command()

@@ -14,7 +14,8 @@ Period = Annotated[
     str, typer.Option("--period", help="Billing period, YYYY-MM.", autocompletion=complete_periods)
 ]
 RunId = Annotated[
-    str, typer.Argument(help="Id of the run, as `run` and `reconcile` print it.", autocompletion=complete_runs)
+    str,
+    typer.Argument(help="Id of the run, as `run`, `reconcile` and `status` print it.", autocompletion=complete_runs),
 ]
 Codes = Annotated[
     list[str] | None,

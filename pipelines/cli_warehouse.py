@@ -97,7 +97,7 @@ def warehouse_snapshot(as_json: AsJson = False) -> None:
     from pipelines.settings import load_settings
 
     with shown_progress():
-        folder = publish_snapshot(_configured_warehouse(), load_settings().home, tell_progress)
+        folder = publish_snapshot(_configured_warehouse(), load_settings().home, anew=True, progress=tell_progress)
     if as_json:
         print_json({"snapshot": str(folder)})
     else:

@@ -19,6 +19,7 @@ from prefect.states import Failed
 
 from pipelines import artifacts, billing, decisions, orders
 from pipelines.people import approver
+from pipelines.reporting import with_reports
 from pipelines.scope import Scope, finding_codes
 from pipelines.settings import Settings, load_settings
 from transforms.errors import BillingError, RemoteError
@@ -73,6 +74,7 @@ def monthly_billing(
     approve: bool = False,
     approved_by: str | None = None,
     all_prices: bool = False,
+    report: bool = False,
     wait_for_approval: bool = False,
     approval_hours: int = 168,
 ) -> Any:
@@ -85,30 +87,33 @@ def monthly_billing(
         approve: approve the results in advance, although findings of severity block may be open.
         approved_by: who approves them; the setting when empty.
         all_prices: post the whole price list, not only the products seen in lines.
+        report: write the reports, also before somebody is to decide by them.
         wait_for_approval: when something blocks, wait until somebody has approved or rejected the results here.
         approval_hours: how long.
     """
     month = period or last_month()
+    reporting = ["write_reports"] if report else []
 
     def steps(settings: Settings) -> billing.RunSummary:
         waited_for = decisions.run_waited_for()
 
         def decide(summary: billing.RunSummary) -> None:
             if not waited_for:
-                artifacts.tell(settings, summary)
+                artifacts.tell(settings, with_reports(settings, summary, as_task) if report else summary)
             decisions.wait_for_decision(settings, summary, approval_hours)
 
         if waited_for:
-            step = _counted(artifacts.Progress(month, ["mark_run"]))
-            return billing.resume_month(settings, waited_for, decide, step=step)
+            step = _counted(artifacts.Progress(month, ["mark_run", *reporting]))
+            return billing.resume_month(settings, waited_for, decide, report=report, step=step)
         return billing.bill_month(
             settings,
             month,
             dry_run=dry_run,
             approved_by=approver(settings, approved_by) if approve else None,
             all_prices=all_prices,
+            report=report,
             decide=decide if wait_for_approval else None,
-            step=_counted(artifacts.Progress(month, _RECONCILING if dry_run else _BILLING)),
+            step=_counted(artifacts.Progress(month, [*(_RECONCILING if dry_run else _BILLING), *reporting])),
         )
 
     return _recorded(steps, exports)

@@ -12,7 +12,7 @@ class RunSummary:
 
     `blocking` counts the findings of severity block that are open, `waived` those that a waiver is in force for.
     `changes` counts lines and findings that are new, gone or changed since the period's last run, `changed` has the
-    first of them; `notices` and `error` are sentences for the user.
+    first of them; `reports` are the files that were written; `notices` and `error` are sentences for the user.
     """
 
     run_id: str
@@ -29,6 +29,7 @@ class RunSummary:
     seconds: int | float = 0
     changes: dict[str, dict[str, int]] = field(default_factory=dict)
     changed: tuple[dict[str, Any], ...] = ()
+    reports: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     error: str | None = None
 

@@ -22,6 +22,10 @@ def print_summary(document: dict[str, Any]) -> None:
     else:
         say("no findings")
     _print_changes(document)
+    if document["reports"]:
+        print("reports:")
+        for file in document["reports"]:
+            print(f"  {file}")
     if document["status"] == "awaiting_approval" and document["blocking"]:
         say(f"{document['blocking']} findings block: the month is loaded but not marked as billed. Look at them with")
         print(f"  csp-billing findings --run {document['run_id']}")

@@ -26,9 +26,9 @@ from transforms.errors import SettingsError, WarehouseError
 SETTING = "CSP_BILLING_WAREHOUSE_URL"
 LOCK_TIMEOUT_SECONDS = 30
 
-#: Of the whole DuckDB instance, where what does not fit the memory is written to the file or beside it; of the
-#: PostgreSQL session, which sorts on disk what does not fit.
-_LOADING_SETTINGS = {"duckdb": {"threads": "1", "memory_limit": "256MiB"}, "postgresql": {"work_mem": "64MB"}}
+#: While millions of rows pass: of the whole DuckDB instance, which writes what does not fit the memory to its file or
+#: beside it; of the PostgreSQL session, which sorts on disk what does not fit.
+SMALL = {"duckdb": {"threads": "1", "memory_limit": "256MiB"}, "postgresql": {"work_mem": "64MB"}}
 
 _POSTGRESQL_DRIVERS = ("postgresql", "postgresql+psycopg", "postgres")
 _EXAMPLES = "duckdb:///folder/warehouse.duckdb or postgresql+psycopg://user:password@host/database"
@@ -69,26 +69,20 @@ class Warehouse:
         """
         if self.path is not None:
             _make_folder(self.path.parent)
-        with self._connect(self.engine) as connection:
-            settings = _LOADING_SETTINGS[self.dialect] if loading else {}
-            for name, value in settings.items():
-                connection.exec_driver_sql(f"set {name} = '{value}'")
+        with self._connect(self.engine) as connection, self._kept_small(connection, loading):
             connection.commit()
-            try:
-                with connection.begin():
-                    yield connection
-            finally:
-                # An instance that refuses even this is closed, and its settings are gone with it.
-                with suppress(DBAPIError):
-                    for name in settings:
-                        connection.exec_driver_sql(f"reset {name}")
+            with connection.begin():
+                yield connection
 
     @contextmanager
-    def read(self) -> Iterator[sa.Connection]:
+    def read(self, copying: bool = False) -> Iterator[sa.Connection]:
         """One transaction in which the engine itself refuses every write.
 
         A thread that still has a `begin` open in this process shares its DuckDB instance, since DuckDB opens a file
         only one way at a time; then the transaction, not the whole file, is the read-only part.
+
+        Args:
+            copying: for reading millions of rows: the engine keeps to the same bounds as for `loading`.
 
         Raises:
             WarehouseError: as `begin`; also when there is no DuckDB file yet.
@@ -102,9 +96,24 @@ class Warehouse:
             opened.exec_driver_sql("begin transaction read only")
         with opened as connection:
             try:
-                yield connection
+                with self._kept_small(connection, copying):
+                    yield connection
             finally:
                 connection.rollback()
+
+    @contextmanager
+    def _kept_small(self, connection: sa.Connection, wanted: bool) -> Iterator[None]:
+        """Keep the engine to SMALL meanwhile, where that is wanted."""
+        settings = SMALL[self.dialect] if wanted else {}
+        for name, value in settings.items():
+            connection.exec_driver_sql(f"set {name} = '{value}'")
+        try:
+            yield
+        finally:
+            # An instance that refuses even this is closed, and its settings are gone with it.
+            with suppress(DBAPIError):
+                for name in settings:
+                    connection.exec_driver_sql(f"reset {name}")
 
     def _connect(self, engine: sa.Engine, share: bool = False) -> sa.Connection:
         """Connect, waiting for a DuckDB file that is open elsewhere.
@@ -221,7 +230,8 @@ def _locked(warehouse: Warehouse, text: str) -> str:
     who = f"process {holder['pid']} ({Path(holder['program']).name})" if holder else "another reader in this process"
     return (
         f"the warehouse {warehouse.path} has been in use by {who} for {warehouse.lock_timeout_seconds} seconds; "
-        "wait for it to finish, or close it, and try again"
+        "wait for it to finish, or close it, and try again; whoever only reads should read the copy that "
+        "`csp-billing warehouse snapshot` publishes"
     )
 
 

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from connectors.warehouse.bulk import Prepared, insert_arrow, insert_prepared, prepare, read_arrow, stream_arrow
 from connectors.warehouse.engine import use_all_threads
+from connectors.warehouse.partitions import index_partitions
 from connectors.warehouse.schema import create_temporary, sql_table
 from connectors.warehouse.sources import clear_period
 from transforms.columns import Column, Kind, Table
@@ -86,9 +87,11 @@ class PeriodLines:
             insert_prepared(self._connection, prepared)
 
     def end(self) -> None:
-        """All lines are written: let the engine get ready to be asked for some of them."""
-        for table in (*self._tables.values(), LINES):
-            self._analyse(table)
+        """All lines are written: let look-ups find them quickly."""
+        index_partitions(self._connection, self._period)
+        for kind, table in self._tables.items():
+            if table is not EXPORT_TABLES[kind]:
+                self._analyse(table)
         use_all_threads(self._connection)
 
     def fetch(self, kind: str, wanted: pa.Table) -> pa.Table:

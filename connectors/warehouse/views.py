@@ -16,20 +16,19 @@ from connectors.warehouse.schema import VIEW_VERSIONS, sql_table
 from transforms.errors import WarehouseError
 from transforms.tables.views import VIEWS
 
-#: Views that only other views read.
-_INNER_VIEWS = ("latest_runs",)
-VIEW_NAMES = (*_INNER_VIEWS, *(view.name for view in VIEWS))
+VIEW_NAMES = tuple(view.name for view in VIEWS)
 
 
 def create_views(connection: sa.Connection) -> None:
     """Create the functions and then the views, in the order in which they need each other, and note their digests."""
-    for statement in _functions(connection.dialect.name):
+    for statement in functions(connection.dialect.name):
         connection.exec_driver_sql(statement)
     for name in VIEW_NAMES:
         connection.exec_driver_sql(f"create view {name} as\n{view_sql(name)}")
     table = sql_table(VIEW_VERSIONS)
     connection.execute(table.delete())
-    connection.execute(table.insert(), [{"name": name, "sql_sha256": _digest(name)} for name in VIEW_NAMES])
+    rows = [{"name": name, "sql_sha256": digest} for name, digest in view_digests().items()]
+    connection.execute(table.insert(), rows)
 
 
 def drop_views(connection: sa.Connection) -> None:
@@ -52,7 +51,7 @@ def stale_views(connection: sa.Connection) -> list[str]:
     """Names of the views that the database has not, or has in another version."""
     table = sql_table(VIEW_VERSIONS)
     found = dict(connection.execute(sa.select(table.c.name, table.c.sql_sha256)).all())
-    return [name for name in VIEW_NAMES if found.get(name) != _digest(name)]
+    return [name for name, digest in view_digests().items() if found.get(name) != digest]
 
 
 def view_sql(name: str) -> str:
@@ -60,11 +59,12 @@ def view_sql(name: str) -> str:
     return resources.files("sql").joinpath("views", f"{name}.sql").read_text(encoding="utf-8")
 
 
-def _functions(dialect: str) -> list[str]:
-    """The statements of the engine's functions file; an empty line parts them."""
+def functions(dialect: str) -> list[str]:
+    """The statements that make the functions views use on an engine: those of its file, parted by an empty line."""
     text = resources.files("sql").joinpath("functions", f"{dialect}.sql").read_text(encoding="utf-8")
     return text.split("\n\n")
 
 
-def _digest(name: str) -> str:
-    return hashlib.sha256(view_sql(name).encode()).hexdigest()
+def view_digests() -> dict[str, str]:
+    """SHA-256 of each view's SQL file, by the view's name."""
+    return {name: hashlib.sha256(view_sql(name).encode()).hexdigest() for name in VIEW_NAMES}

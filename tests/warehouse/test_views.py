@@ -68,8 +68,8 @@ def test_declared_views_are_the_contract_s() -> None:
     for name, columns in PROMISED.items():
         assert declared[name] == [column.strip() for column in columns.split(",")]
     assert set(declared) == {
-        *PROMISED, "out_price_changes", "out_subscriptions", "out_period_changes", "out_orders", "out_approvals",
-        "out_waivers", "out_open_findings",
+        *PROMISED, "latest_runs", "out_price_changes", "out_subscriptions", "out_period_changes", "out_orders",
+        "out_approvals", "out_waivers", "out_open_findings",
     }  # fmt: skip
 
 

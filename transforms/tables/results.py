@@ -101,8 +101,9 @@ LINES = Table(
         Column("source_row", INTEGER, "Row in that file.", nullable=False),
     ),
     key=("run_id", "line_id"),
-    indexes=(("run_id",), ("line_id",)),
+    indexes=(("line_id",), ("run_id",), ("customer_id",), ("invoice_number",)),
     bulk=True,
+    partition_by="period",
 )
 
 FINDINGS = Table(
@@ -135,7 +136,7 @@ FINDINGS = Table(
         Column("finding_id", TEXT, "Identity of the finding with its figures: the same in every run that comes to it; "
                "empty for runs of versions that had none."),
     ),
-    indexes=(("run_id", "code"),),
+    indexes=(("run_id", "code"), ("period", "code")),
 )
 
 INVOICE_TIEOUT = Table(

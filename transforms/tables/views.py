@@ -27,9 +27,15 @@ OUT_RUNS = Table(
     _of(RUNS, "run_id", "period", "status", "started_at", "finished_at", "code_version", "policy_digest"),
 )
 
+LATEST_RUNS = Table(
+    "latest_runs",
+    "The run that counts for each period: its latest full run that did not fail. Join it where only these are wanted.",
+    (RUNS["period"], Column("run_id", TEXT, "Its run.", nullable=False)),
+)
+
 OUT_FINDINGS = Table(
     "out_findings",
-    "Every finding of every run; pick a run, or join `out_lines` for the latest of each period.",
+    "Every finding of every run; pick a run, or join `latest_runs` for those that count.",
     _of(
         FINDINGS,
         "run_id", "period", "code", "severity", "invoice_number", "customer_id", "customer_name", "subscription_id",
@@ -58,7 +64,7 @@ OUT_LINES = Table(
 
 OUT_INVOICE_TIEOUT = Table(
     "out_invoice_tieout",
-    "Every invoice of every run against the sum of its lines.",
+    "Every invoice of every run against the sum of its lines; pick a run, or join `latest_runs` for those that count.",
     INVOICE_TIEOUT.columns,
 )
 
@@ -208,6 +214,7 @@ OUT_OPEN_FINDINGS = Table(
 #: In the order in which they are created.
 VIEWS: tuple[Table, ...] = (
     OUT_RUNS,
+    LATEST_RUNS,
     OUT_FINDINGS,
     OUT_LINES,
     OUT_INVOICE_TIEOUT,
