@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipelines.cli_approval import approve, status, waivers_app
 from pipelines.cli_orders import integrations_app, orders_app, subscriptions_app
+from pipelines.cli_reports import WithReports, report
 from transforms.errors import BillingError
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ warehouse_app = typer.Typer(help="The SQL warehouse: migrations, checks, the ana
 app.add_typer(warehouse_app, name="warehouse")
 customers_app = typer.Typer(help="Which HaloPSA client each customer's tenant belongs to.", no_args_is_help=True)
 app.add_typer(customers_app, name="customers")
+app.add_typer(waivers_app, name="waivers")
 app.add_typer(orders_app, name="orders")
 app.add_typer(integrations_app, name="integrations")
 app.add_typer(subscriptions_app, name="subscriptions")
@@ -42,7 +45,10 @@ Recorded = Annotated[bool, typer.Option("--prefect", help="Record the command as
 RunId = Annotated[str, typer.Argument(help="Id of the run, as `run` and `reconcile` print it.")]
 Codes = Annotated[list[str] | None, typer.Option("--code", help="Only this finding code; repeatable.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Reconcile and store, but write nothing to HaloPSA.")]
-Approve = Annotated[bool, typer.Option("--approve", help="Mark as billed although findings block.")]
+Approve = Annotated[bool, typer.Option("--approve", help="Approve the results, and mark as billed.")]
+By = Annotated[
+    str | None, typer.Option("--by", metavar="NAME", help="Who approves; else CSP_BILLING_APPROVER or the user.")
+]
 AllPrices = Annotated[bool, typer.Option("--all-prices", help="Post the whole price list.")]
 
 
@@ -52,7 +58,9 @@ def run(
     exports: Exports = None,
     dry_run: DryRun = False,
     approve: Approve = False,
+    by: By = None,
     all_prices: AllPrices = False,
+    report: WithReports = False,
     prefect: Recorded = False,
     as_json: AsJson = False,
 ) -> None:
@@ -60,13 +68,15 @@ def run(
 
     def steps() -> RunSummary:
         from pipelines.billing import bill_month
+        from pipelines.people import approver_in_advance
         from pipelines.settings import load_settings
 
         settings = load_settings(exports=exports)
-        return bill_month(settings, period, dry_run=dry_run, approve=approve, all_prices=all_prices)
+        who = approver_in_advance(settings, approve, by)
+        return bill_month(settings, period, dry_run=dry_run, approved_by=who, all_prices=all_prices, report=report)
 
-    parameters = {"exports": exports, "dry_run": dry_run, "approve": approve, "all_prices": all_prices}
-    _report(prefect, "monthly_billing", {"period": period, **parameters}, steps, as_json)
+    parameters = {"exports": exports, "dry_run": dry_run, "approve": approve, "approved_by": by, "report": report}
+    _report(prefect, "monthly_billing", {"period": period, **parameters, "all_prices": all_prices}, steps, as_json)
 
 
 @app.command()
@@ -107,16 +117,23 @@ def load(run_id: RunId, all_prices: AllPrices = False, prefect: Recorded = False
 
 
 @app.command("mark-billed")
-def mark_billed(run_id: RunId, approve: Approve = False, as_json: AsJson = False) -> None:
-    """Mark a loaded run's lines and invoices as billed in HaloPSA."""
+def mark_billed(run_id: RunId, approve: Approve = False, by: By = None, as_json: AsJson = False) -> None:
+    """Mark a loaded run that is approved, or that nothing blocks, as billed in HaloPSA."""
 
     def steps() -> RunSummary:
         from pipelines.billing import mark_stored_run
+        from pipelines.people import approver_in_advance
         from pipelines.settings import load_settings
 
-        return mark_stored_run(load_settings(), run_id, approve=approve)
+        settings = load_settings()
+        return mark_stored_run(settings, run_id, approved_by=approver_in_advance(settings, approve, by))
 
     _report(False, None, {}, steps, as_json)
+
+
+app.command()(approve)
+app.command()(status)
+app.command()(report)
 
 
 @app.command()

@@ -85,8 +85,8 @@ def _prepare(directory: Path) -> None:
 def _bill(recorded: bool) -> tuple[dict[str, Any], str | None]:
     """Bill the month; as a Prefect flow also the name of its flow run."""
     if not recorded:
-        return bill_month(load_settings(), PERIOD).to_dict(), None
-    return run_recorded("monthly_billing", period=PERIOD)
+        return bill_month(load_settings(), PERIOD, report=True).to_dict(), None
+    return run_recorded("monthly_billing", period=PERIOD, report=True)
 
 
 def _compare(truth: Path, run_id: str) -> list[Comparison]:
@@ -140,6 +140,8 @@ def _tell(
         print(f"Prefect flow run: {flow_run} (see it with `{prefect} flow-run inspect {flow_run}`)")
     print(f"\nExports:   {directory / 'exports'}\nPlanted:   {directory / 'truth.csv'}")
     print(f"Warehouse: {document['warehouse']}")
+    for file in document["reports"]:
+        print(f"Report:    {file}")
     home = f"CSP_BILLING_HOME={directory / 'home'}"
     print(f"\nLook at it:  {home} {command} findings --period {PERIOD}")
     print(f"             {home} {command} warehouse query 'select * from out_customer_margin'")

@@ -21,8 +21,8 @@ from pipelines.settings import PREFIX, Settings
 from pipelines.threads import WORKERS
 from transforms.errors import SettingsError
 
-#: From how many bytes of files with lines on other processes are worth their start, which takes about a second.
-MANY_BYTES = 256 << 20
+#: From how many bytes of files with lines on other processes are worth their start, measured on two cores.
+MANY_BYTES = 1 << 30
 
 
 class Engine(Protocol):

@@ -12,6 +12,7 @@ import os
 import pickle
 import shutil
 import signal
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -99,12 +101,24 @@ def open_processes(count: int) -> Iterator[ProcessEngine]:
         context = multiprocessing.get_context("spawn")
         pool = ProcessPoolExecutor(count, context, initializer=_begin_worker, initargs=(folder,))
         try:
-            for _ in range(count):
-                # They load what they need while this process indexes the price lists.
-                pool.submit(os.getpid)
+            with _nameless_program():
+                for _ in range(count):
+                    # They load what they need while this process indexes the price lists.
+                    pool.submit(os.getpid)
             yield ProcessEngine(pool, count, Path(folder))
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _nameless_program() -> Iterator[None]:
+    """A new process runs the program's main module once more, which needs not be written for that: hide it."""
+    program = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = program
 
 
 def _begin_worker(folder: str) -> None:

@@ -14,7 +14,7 @@ from connectors.exports.delivery import Export
 from connectors.exports.reader import ExportReader
 from connectors.spill import FileRecords
 from connectors.warehouse.changes import count_changes, first_changes
-from connectors.warehouse.engine import open_warehouse, use_all_threads
+from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.period_lines import PeriodLines, stream_period
 from connectors.warehouse.runs import open_run, read_lines, write_run
 from connectors.warehouse.sources import read_source, write_documents
@@ -64,7 +64,6 @@ def reconcile(
         open_run(connection)
         run = _Run(connection, run_id, extraction, policy, scope, engine)
         run.judge_lines()
-        use_all_threads(connection)
         if not run.delivered_count and not extraction.invoices.num_rows and not run.rejected.num_rows:
             raise nothing_found(settings.exports, extraction)
         if scope.is_full:
@@ -152,7 +151,7 @@ class _Run:
             self._lines.write(lines)
         while waiting:
             self._finish(*waiting.popleft())
-        self._lines.finish_writing()
+        self._lines.end()
         self.rejected = self._extraction.rejected_of_period()
 
     def conclude(self) -> tuple[pa.Table, pa.Table]:

@@ -22,11 +22,16 @@ def print_summary(document: dict[str, Any]) -> None:
     else:
         print("no findings")
     _print_changes(document)
-    if document["status"] == "awaiting_approval":
+    if document["reports"]:
+        print("reports:")
+        for file in document["reports"]:
+            print(f"  {file}")
+    if document["status"] == "awaiting_approval" and document["blocking"]:
         print(f"{document['blocking']} findings block: the month is loaded but not marked as billed. Look at them with")
         print(f"  csp-billing findings --run {document['run_id']}")
-        print("and, when they are accepted, mark it with")
-        print(f"  csp-billing mark-billed {document['run_id']} --approve")
+        print("and, when they are accepted, approve and mark it with")
+        print(f"  csp-billing approve {document['run_id']} --by NAME")
+        print(f"  csp-billing mark-billed {document['run_id']}")
 
 
 def print_explanation(document: dict[str, Any]) -> None:
@@ -45,6 +50,8 @@ def print_explanation(document: dict[str, Any]) -> None:
     print()
     for finding in document["findings"]:
         print(f"{finding['code']} ({finding['severity']}): {finding['message']}")
+        if finding["waived_by"]:
+            print(f"  waived by {finding['waived_by']} until {finding['waived_until']}: {finding['waiver_reason']}")
     if not document["findings"]:
         print("no findings")
     for posting in document["halopsa"]:

@@ -26,8 +26,9 @@ from transforms.errors import SettingsError, WarehouseError
 SETTING = "CSP_BILLING_WAREHOUSE_URL"
 LOCK_TIMEOUT_SECONDS = 30
 
-#: Of the whole DuckDB instance. What does not fit the memory is written to the file or beside it.
-SMALL = {"threads": "1", "memory_limit": "256MiB"}
+#: While millions of rows pass: of the whole DuckDB instance, which writes what does not fit the memory to its file or
+#: beside it; of the PostgreSQL session, which sorts on disk what does not fit.
+SMALL = {"duckdb": {"threads": "1", "memory_limit": "256MiB"}, "postgresql": {"work_mem": "64MB"}}
 
 _POSTGRESQL_DRIVERS = ("postgresql", "postgresql+psycopg", "postgres")
 _EXAMPLES = "duckdb:///folder/warehouse.duckdb or postgresql+psycopg://user:password@host/database"
@@ -62,7 +63,7 @@ class Warehouse:
             loading: for inserting millions of rows batch by batch: DuckDB keeps to one thread and 256 MiB, since
                 it would otherwise hold what was inserted in up to 80 % of the machine's memory, and several threads
                 take longer for a batch than one. Where the file is already open in this process, its other
-                connections are kept to that too.
+                connections are kept to that too. PostgreSQL may take 64 MB for a sort.
 
         Raises:
             WarehouseError: the database cannot be reached, another process keeps the DuckDB file, or the login may not
@@ -87,7 +88,7 @@ class Warehouse:
         only one way at a time; then the transaction, not the whole file, is the read-only part.
 
         Args:
-            copying: for reading millions of rows: DuckDB keeps to the same bounds as for `loading`.
+            copying: for reading millions of rows: the engine keeps to the same bounds as for `loading`.
 
         Raises:
             WarehouseError: as `begin`; also when there is no DuckDB file yet.
@@ -122,8 +123,8 @@ class Warehouse:
 
     @contextmanager
     def _kept_small(self, connection: sa.Connection, wanted: bool) -> Iterator[None]:
-        """Keep DuckDB to SMALL meanwhile, where that is wanted."""
-        settings = SMALL if wanted and self.path is not None else {}
+        """Keep the engine to SMALL meanwhile, where that is wanted."""
+        settings = SMALL[self.dialect] if wanted else {}
         for name, value in settings.items():
             connection.exec_driver_sql(f"set {name} = '{value}'")
         try:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from connectors.warehouse.bulk import Prepared, insert_arrow, insert_prepared, prepare, read_arrow, stream_arrow
+from connectors.warehouse.engine import use_all_threads
 from connectors.warehouse.partitions import index_partitions
 from connectors.warehouse.schema import create_temporary, sql_table
 from connectors.warehouse.sources import clear_period
@@ -85,9 +86,13 @@ class PeriodLines:
         for prepared in lines.prepared:
             insert_prepared(self._connection, prepared)
 
-    def finish_writing(self) -> None:
+    def end(self) -> None:
         """All lines are written: let look-ups find them quickly."""
         index_partitions(self._connection, self._period)
+        for kind, table in self._tables.items():
+            if table is not EXPORT_TABLES[kind]:
+                self._analyse(table)
+        use_all_threads(self._connection)
 
     def fetch(self, kind: str, wanted: pa.Table) -> pa.Table:
         """The lines, in the columns of their export's table, that equal one of the given rows in these columns.
@@ -104,7 +109,7 @@ class PeriodLines:
         table = own if kind == "previous" else self._tables[kind]
         lines, asked = sql_table(table), self._asked(own, wanted)
         period = month_before(self._period) if kind == "previous" else self._period
-        same = [_same(lines.c[name], asked.c[name], own[name].kind) for name in wanted.column_names]
+        same = [_same(lines.c[name], asked.c[name], own[name]) for name in wanted.column_names]
         statement = sa.select(lines).join(asked, sa.and_(*same)).where(lines.c.period == period)
         return read_arrow(self._connection, statement, own.schema)
 
@@ -146,7 +151,13 @@ class PeriodLines:
         columns = tuple(table[name] for name in rows.column_names)
         made = self._temporary(f"asked_{next(self._numbers)}", columns)
         insert_arrow(self._connection, made, rows)
+        self._analyse(made)
         return sql_table(made)
+
+    def _analyse(self, table: Table) -> None:
+        """Let PostgreSQL see what was just written: its plans would be those of an empty table."""
+        if self._connection.dialect.name == "postgresql":
+            self._connection.execute(sa.text(f"analyze {table.name}"))
 
     def _temporary(self, name: str, columns: tuple[Column, ...]) -> Table:
         table = Table(f"{name}_{self._run_id.rsplit('-', 1)[-1]}", "Rows of one run, while it is written.", columns)
@@ -164,7 +175,7 @@ def stream_period(
     return stream_arrow(connection, statement, pa.schema([table.schema.field(name) for name in columns]))
 
 
-def _same(column: sa.Column[Any], asked: sa.Column[Any], kind: Kind) -> sa.ColumnElement[bool]:
-    if kind is Kind.TEXT:
+def _same(column: sa.Column[Any], asked: sa.Column[Any], declared: Column) -> sa.ColumnElement[bool]:
+    if declared.kind is Kind.TEXT and declared.nullable:
         return sa.func.coalesce(column, "") == sa.func.coalesce(asked, "")
     return column == asked

@@ -172,7 +172,7 @@ class _Copy:
         file = self._folder / DUCKDB_FILE
         if self._known and self._before is not None:
             shutil.copyfile(self._before / DUCKDB_FILE, file)
-        with duckdb.connect(str(file), config=dict(SMALL)) as copy, _transaction(copy):
+        with duckdb.connect(str(file), config=dict(SMALL["duckdb"])) as copy, _transaction(copy):
             for statement in functions("duckdb"):
                 copy.execute(statement)
             for view in VIEWS:

@@ -111,6 +111,7 @@ def test_a_worker_that_is_killed_leaves_nothing_written(
     assert left() == ([], [])
 
 
+#: Without the guard that multiprocessing asks of a program.
 _KILLED_WHILE_WRITING = """
 import os, signal
 from connectors.exports import containers, delimited
@@ -130,9 +131,11 @@ def test_workers_end_with_a_process_that_is_killed(tmp_path: Path) -> None:
     temporary = tmp_path / "killed"
     temporary.mkdir()
     arguments = ["reconcile", "--period", "2025-11", "--exports", str(tmp_path / "exports")]
+    program = tmp_path / "program.py"
+    program.write_text(_KILLED_WHILE_WRITING)
     # In a process group of its own, by which the workers that are left can be told.
     killed = subprocess.Popen(
-        [sys.executable, "-c", _KILLED_WHILE_WRITING, *arguments],
+        [sys.executable, str(program), *arguments],
         env={**os.environ, "CSP_BILLING_HOME": str(tmp_path / "home"), "TMPDIR": str(temporary)},
         start_new_session=True,
     )

@@ -154,7 +154,7 @@ def test_an_older_warehouse_keeps_its_rows(empty_warehouse: Warehouse) -> None:
         now = datetime(2026, 11, 1, tzinfo=UTC)
         row = {"name": "load", "holder": "host:1", "run_id": "r", "acquired_at": now, "renewed_at": now}
         connection.execute(locks.insert(), [row])
-    assert status(empty_warehouse).pending == list(known_revisions()[1:])
+    assert status(empty_warehouse).pending == list(known_revisions())[1:]
     with pytest.raises(WarehouseError, match=r"older version.*csp-billing warehouse upgrade"):
         ensure_current(empty_warehouse)
     assert upgrade(empty_warehouse).is_current

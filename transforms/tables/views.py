@@ -6,6 +6,7 @@ The SQL is in `sql/views`, one file for each; a test holds its columns against t
 from __future__ import annotations
 
 from transforms.columns import Column, Kind, Table
+from transforms.tables.approvals import APPROVALS, WAIVED_COLUMNS, WAIVERS
 from transforms.tables.commerce import ECOMMERCE_ORDERS
 from transforms.tables.invoice_recon import INVOICE_RECON
 from transforms.tables.loading import HALO_POSTINGS
@@ -168,6 +169,48 @@ OUT_ORDERS = Table(
     ),
 )  # fmt: skip
 
+OUT_APPROVALS = Table(
+    "out_approvals",
+    "Every decision about a run's results.",
+    (
+        *_of(
+            APPROVALS,
+            "approval_id", "run_id", "period", "decision", "decided_by", "decided_at", "note", "blocking_count",
+            "content_digest", "recorded_by",
+        ),
+        Column("is_in_force", Kind.BOOLEAN, "Whether it is the last decision about the content of the period's latest "
+               "run.", nullable=False),
+    ),
+)  # fmt: skip
+
+OUT_WAIVERS = Table(
+    "out_waivers",
+    "Every waiver of a finding.",
+    (
+        *_of(WAIVERS, "waiver_id", "finding_id", "period", *WAIVED_COLUMNS, "reason"),
+        Column("waived_by", TEXT, "Who granted it.", nullable=False),
+        Column("waived_at", Kind.TIMESTAMP, "When, UTC.", nullable=False),
+        WAIVERS["valid_until"],
+        Column("ended_by", TEXT, "Who ended it before its last day."),
+        Column("ended_at", Kind.TIMESTAMP, "When, UTC."),
+        Column("end_reason", TEXT, "Why."),
+        Column("state", TEXT, "in_force, expired or ended, today (UTC).", nullable=False),
+        Column("is_found", Kind.BOOLEAN, "Whether the latest run of its period has the finding, with the same figures.",
+               nullable=False),
+    ),
+)  # fmt: skip
+
+OUT_OPEN_FINDINGS = Table(
+    "out_open_findings",
+    "The findings that block, of every run: of severity block, and no waiver is in force for them today (UTC).",
+    _of(
+        FINDINGS,
+        "run_id", "period", "finding_id", "code", "invoice_number", "customer_id", "customer_name", "subscription_id",
+        "product_id", "sku_id", "line_id", "expected_amount", "actual_amount", "difference_amount", "currency",
+        "message",
+    ),
+)  # fmt: skip
+
 #: In the order in which they are created.
 VIEWS: tuple[Table, ...] = (
     OUT_RUNS,
@@ -181,4 +224,7 @@ VIEWS: tuple[Table, ...] = (
     OUT_HALO_LOAD,
     OUT_PERIOD_CHANGES,
     OUT_ORDERS,
+    OUT_APPROVALS,
+    OUT_WAIVERS,
+    OUT_OPEN_FINDINGS,
 )
