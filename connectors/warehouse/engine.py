@@ -32,6 +32,7 @@ SMALL = {"duckdb": {"threads": "1", "memory_limit": "256MiB"}, "postgresql": {"w
 
 _POSTGRESQL_DRIVERS = ("postgresql", "postgresql+psycopg", "postgres")
 _EXAMPLES = "duckdb:///folder/warehouse.duckdb or postgresql+psycopg://user:password@host/database"
+_INSUFFICIENT_PRIVILEGE = "42501"
 _LOCK_HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 
 
@@ -65,11 +66,16 @@ class Warehouse:
                 connections are kept to that too. PostgreSQL may take 64 MB for a sort.
 
         Raises:
-            WarehouseError: the database cannot be reached, or another process keeps the DuckDB file.
+            WarehouseError: the database cannot be reached, another process keeps the DuckDB file, or the login may not
+                do what is done.
         """
         if self.path is not None:
             _make_folder(self.path.parent)
-        with self._connect(self.engine) as connection, self._kept_small(connection, loading):
+        with (
+            self._rights_told(),
+            self._connect(self.engine) as connection,
+            self._kept_small(connection, loading),
+        ):
             connection.commit()
             with connection.begin():
                 yield connection
@@ -94,12 +100,26 @@ class Warehouse:
         except _OpenForWritingError:
             opened = self._connect(self.engine.execution_options(isolation_level="AUTOCOMMIT"))
             opened.exec_driver_sql("begin transaction read only")
-        with opened as connection:
+        with self._rights_told(), opened as connection:
             try:
                 with self._kept_small(connection, copying):
                     yield connection
             finally:
                 connection.rollback()
+
+    @contextmanager
+    def _rights_told(self) -> Iterator[None]:
+        """Say in a line what a login may not do: a statement may fail in the driver or below SQLAlchemy."""
+        try:
+            yield
+        except Exception as error:
+            reason = getattr(error, "orig", error)
+            if getattr(reason, "sqlstate", None) != _INSUFFICIENT_PRIVILEGE:
+                raise
+            raise WarehouseError(
+                f"the login of the warehouse {self.url_masked} may not do this: {str(reason).splitlines()[0]}; use the "
+                "login that owns its tables, or for the views `csp-billing warehouse query`"
+            ) from None
 
     @contextmanager
     def _kept_small(self, connection: sa.Connection, wanted: bool) -> Iterator[None]:

@@ -7,6 +7,7 @@ the same functions. A digest of each view is kept beside them, so that a warehou
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from importlib import resources
 
 import sqlalchemy as sa
@@ -19,8 +20,13 @@ from transforms.tables.views import VIEWS
 VIEW_NAMES = tuple(view.name for view in VIEWS)
 
 
-def create_views(connection: sa.Connection) -> None:
-    """Create the functions and then the views, in the order in which they need each other, and note their digests."""
+def create_views(connection: sa.Connection, grants: Iterable[str] = ()) -> None:
+    """Create the functions and then the views, in the order in which they need each other, and note their digests.
+
+    Args:
+        connection: an open transaction.
+        grants: what `read_grants` told before the views were dropped.
+    """
     for statement in functions(connection.dialect.name):
         connection.exec_driver_sql(statement)
     for name in VIEW_NAMES:
@@ -29,6 +35,15 @@ def create_views(connection: sa.Connection) -> None:
     connection.execute(table.delete())
     rows = [{"name": name, "sql_sha256": digest} for name, digest in view_digests().items()]
     connection.execute(table.insert(), rows)
+    for statement in grants:
+        connection.exec_driver_sql(statement.replace("%", "%%"))
+
+
+def read_grants(connection: sa.Connection) -> list[str]:
+    """Statements that give again what others than their owner may do with the views; none on DuckDB."""
+    if connection.dialect.name != "postgresql":
+        return []
+    return list(connection.execute(_GRANTS, {"views": list(VIEW_NAMES)}).scalars())
 
 
 def drop_views(connection: sa.Connection) -> None:
@@ -57,6 +72,19 @@ def stale_views(connection: sa.Connection) -> list[str]:
 def view_sql(name: str) -> str:
     """The query of a view, as its file has it."""
     return resources.files("sql").joinpath("views", f"{name}.sql").read_text(encoding="utf-8")
+
+
+_GRANTS = sa.text("""
+    select format(
+        'grant %s on %I to %s%s',
+        privilege_type,
+        relname,
+        case when grantee = 0 then 'public' else quote_ident(pg_get_userbyid(grantee)) end,
+        case when is_grantable then ' with grant option' else '' end
+    )
+    from pg_class cross join lateral aclexplode(relacl)
+    where relkind = 'v' and relname = any(:views) and pg_table_is_visible(pg_class.oid) and grantee <> relowner
+""")
 
 
 def functions(dialect: str) -> list[str]:
