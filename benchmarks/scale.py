@@ -91,6 +91,7 @@ def ours_whole(exports: Path, warehouse: str = "") -> Run:
         program = [sys.executable, "-c", "from pipelines.cli import main; raise SystemExit(main())"]
         command = [*program, "reconcile", "--period", PERIOD, "--exports", str(exports), "--json"]
         environment = {"CSP_BILLING_HOME": home, "CSP_BILLING_WAREHOUSE_URL": warehouse}
+        environment["CSP_BILLING_SNAPSHOT"] = "false"  # the other scripts leave no second copy
         return run(command, environment, allowed=(0, 1))
 
 

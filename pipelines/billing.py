@@ -1,4 +1,4 @@
-"""A month's billing, step by step: extract, reconcile, store, load, mark.
+"""A month's billing, step by step: extract, reconcile, store, load, mark, publish.
 
 One description of the steps serves the command line and Prefect: each step goes through `step`, which by default
 simply calls it, and inside a flow runs it as a Prefect task (`pipelines.flows`).
@@ -15,13 +15,17 @@ from typing import ParamSpec, Protocol, TypeVar
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.migrations import ensure_current
 from connectors.warehouse.runs import get_run, read_findings, set_status
+from connectors.warehouse.waivers import count_blocking
+from pipelines.approval import approve_where_needed, hindrance, latest_alike, read_standing
 from pipelines.extract import extract
 from pipelines.loading import load_run, mark_run, open_halo
+from pipelines.progress import tell_progress
 from pipelines.reconciling import reconcile
+from pipelines.reporting import with_reports
 from pipelines.run_summary import RunSummary as RunSummary
 from pipelines.scope import Scope
 from pipelines.settings import Settings
-from transforms.errors import RemoteError
+from transforms.errors import RemoteError, WarehouseError
 from transforms.findings import count_codes
 from transforms.periods import parse_period
 
@@ -37,6 +41,10 @@ class Step(Protocol):
         ...
 
 
+#: Asks a person about a run that awaits its approval, and records the decision.
+Decide = Callable[[RunSummary], None]
+
+
 def call(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
     """Run a step in this process, unrecorded."""
     return function(*args, **kwargs)
@@ -50,13 +58,8 @@ def reconcile_month(settings: Settings, period: str, scope: Scope | None = None,
     """
     began = time.monotonic()
     scope = scope or Scope()
-    policy = settings.read_policy()
-    parse_period(period)
-    ensure_current(open_warehouse(settings.warehouse))
-    started_at = datetime.now(UTC)
-    extraction = step(extract, settings, period)
-    summary = step(reconcile, settings, extraction, policy, scope, started_at)
-    return replace(summary, seconds=_seconds(began))
+    summary = _reconcile(settings, period, scope, step)
+    return _finished(_published(settings, summary, step) if scope.is_full else summary, began)
 
 
 def bill_month(
@@ -64,39 +67,66 @@ def bill_month(
     period: str,
     *,
     dry_run: bool = False,
-    approve: bool = False,
+    approved_by: str | None = None,
     all_prices: bool = False,
+    report: bool = False,
+    decide: Decide | None = None,
     step: Step = call,
 ) -> RunSummary:
-    """The whole month: reconcile, load to HaloPSA, and mark as billed if nothing blocks or `approve` is given.
+    """The whole month: reconcile, load to HaloPSA, and mark as billed if nothing blocks or the results are approved.
 
     The HaloPSA login is tried first, so that a wrong setting shows before anything is done. A failure of HaloPSA
     during the load leaves the stored run and the posting ledger as they are; the summary then has the status
     `failed` and an `error`, and running the month again continues where it stopped.
+
+    Args:
+        settings: name the exports, the warehouse and HaloPSA.
+        period: YYYY-MM.
+        dry_run: stop before HaloPSA.
+        approved_by: who approves the results in advance, whatever they are.
+        all_prices: post the whole price list.
+        report: write the reports at the end.
+        decide: asks a person to decide upon a run that waits for approval.
+        step: how a step is run.
     """
     began = time.monotonic()
-    if dry_run:
-        return reconcile_month(settings, period, step=step)
-    open_halo(settings).log_in()
-    summary = reconcile_month(settings, period, step=step)
+    parse_period(period)
+    if not dry_run:
+        open_halo(settings).log_in()
+    summary = _reconcile(settings, period, Scope(), step)
     try:
-        summary = _load_and_mark(settings, summary, approve, all_prices, step)
+        if not dry_run:
+            summary = _load(settings, summary, step, all_prices)
+            summary = _mark_if_cleared(settings, summary, approved_by, decide, step)
     except RemoteError as error:
         summary = replace(summary, status="failed", error=str(error))
-    return replace(summary, seconds=_seconds(began))
+    summary = with_reports(settings, summary, step) if report else summary
+    return _finished(_published(settings, summary, step), began)
 
 
-def _load_and_mark(
-    settings: Settings, summary: RunSummary, approve: bool, all_prices: bool, step: Step
+def resume_month(
+    settings: Settings, run_id: str, decide: Decide, *, report: bool = False, step: Step = call
 ) -> RunSummary:
-    loaded = step(load_run, settings, summary.run_id, all_prices=all_prices)
-    summary = _refreshed(settings, summary)
-    summary = replace(summary, status="loaded", loaded=loaded.counts, notices=summary.notices + loaded.notices)
-    if summary.blocking and not approve:
-        _set_status(settings, summary.run_id, "awaiting_approval")
-        return replace(summary, status="awaiting_approval")
-    marked = step(mark_run, settings, summary.run_id, approve=approve)
-    return replace(summary, status="billed", marked=marked.counts)
+    """Go on with a month that was loaded and waited for a decision, without reading the exports again.
+
+    The decision is about the run that was looked at. Where another one has replaced it meanwhile and came to the same
+    results, that is marked.
+
+    Raises:
+        InputError: a later run has other results, about which nobody has decided.
+    """
+    began = time.monotonic()
+    latest = latest_alike(settings, run_id)
+    decide(stored_summary(settings, run_id))
+    summary = stored_summary(settings, latest)
+    try:
+        if summary.status == "reconciled":
+            summary = _load(settings, summary, step)
+        summary = _mark_if_cleared(settings, summary, None, None, step)
+    except RemoteError as error:
+        summary = replace(summary, status="failed", error=str(error))
+    summary = with_reports(settings, summary, step) if report else summary
+    return _finished(_published(settings, summary, step), began)
 
 
 def load_stored_run(settings: Settings, run_id: str, *, all_prices: bool = False, step: Step = call) -> RunSummary:
@@ -104,23 +134,24 @@ def load_stored_run(settings: Settings, run_id: str, *, all_prices: bool = False
     began = time.monotonic()
     summary = stored_summary(settings, run_id)
     open_halo(settings).log_in()
-    loaded = step(load_run, settings, run_id, all_prices=all_prices)
-    summary = _refreshed(settings, summary)
-    status = "billed" if summary.status == "billed" else "loaded"
-    _set_status(settings, run_id, status)
-    return replace(summary, status=status, loaded=loaded.counts, notices=loaded.notices, seconds=_seconds(began))
+    return _finished(_published(settings, _load(settings, summary, step, all_prices), step), began)
 
 
-def mark_stored_run(settings: Settings, run_id: str, *, approve: bool = False, step: Step = call) -> RunSummary:
+def mark_stored_run(
+    settings: Settings, run_id: str, *, approved_by: str | None = None, step: Step = call
+) -> RunSummary:
     """Mark a loaded run's lines and invoices as billed.
 
     Raises:
-        InputError: findings of severity block are open and the run is not approved, or it is not loaded.
+        InputError: findings of severity block are open and nobody approved the run, or it is not loaded.
     """
     began = time.monotonic()
     summary = stored_summary(settings, run_id)
-    marked = step(mark_run, settings, run_id, approve=approve)
-    return replace(summary, status="billed", marked=marked.counts, seconds=_seconds(began))
+    if approved_by is not None:
+        step(approve_where_needed, settings, run_id, approved_by)
+    marked = step(mark_run, settings, run_id)
+    summary = replace(summary, status="billed", marked=marked.counts)
+    return _finished(_published(settings, summary, step), began)
 
 
 def stored_summary(settings: Settings, run_id: str) -> RunSummary:
@@ -130,16 +161,76 @@ def stored_summary(settings: Settings, run_id: str) -> RunSummary:
     with warehouse.read() as connection:
         run = get_run(connection, run_id)
         findings = read_findings(connection, run_id)
+        blocking = count_blocking(connection, run)
     return RunSummary(
         run_id, run["period"], run["status"], run["line_count"], run["invoice_count"], count_codes(findings),
-        run["blocking_count"], warehouse=warehouse.url_masked,
+        blocking.open, blocking.waived, warehouse=warehouse.url_masked,
     )  # fmt: skip
 
 
+def _reconcile(settings: Settings, period: str, scope: Scope, step: Step) -> RunSummary:
+    policy = settings.read_policy()
+    parse_period(period)
+    ensure_current(open_warehouse(settings.warehouse))
+    started_at = datetime.now(UTC)
+    extraction = step(extract, settings, period)
+    summary = step(reconcile, settings, extraction, policy, scope, started_at)
+    return _refreshed(settings, summary) if summary.blocking else summary
+
+
+def _load(settings: Settings, summary: RunSummary, step: Step, all_prices: bool = False) -> RunSummary:
+    loaded = step(load_run, settings, summary.run_id, all_prices=all_prices)
+    return replace(_refreshed(settings, summary), loaded=loaded.counts, notices=summary.notices + loaded.notices)
+
+
+def _mark_if_cleared(
+    settings: Settings, summary: RunSummary, approved_by: str | None, decide: Decide | None, step: Step
+) -> RunSummary:
+    """Mark a loaded run that may be marked; any other awaits its approval, of whoever is there to decide."""
+    run_id = summary.run_id
+    if approved_by is not None:
+        step(approve_where_needed, settings, run_id, approved_by)
+    found = read_standing(settings, run_id)
+    if not found.is_cleared:
+        _set_status(settings, run_id, "awaiting_approval")
+        summary = replace(summary, status="awaiting_approval")
+        if decide is not None:
+            decide(summary)
+            found = read_standing(settings, run_id)
+    if not found.is_cleared:
+        told = (hindrance(run_id, found),) if found.decision or found.other else ()
+        return replace(summary, notices=summary.notices + told)
+    marked = step(mark_run, settings, run_id)
+    return replace(summary, status="billed", marked=marked.counts)
+
+
+def publish(settings: Settings) -> tuple[str, ...]:
+    """Renew the analysts' copy; what is stored is not undone where that fails.
+
+    Returns:
+        Notices: why it failed.
+    """
+    from connectors.warehouse.snapshot import publish_snapshot
+
+    try:
+        publish_snapshot(open_warehouse(settings.warehouse), settings.home, progress=tell_progress)
+    except WarehouseError as error:
+        return (f"the analysts' copy is not renewed: {error}; `csp-billing warehouse snapshot` makes it anew",)
+    return ()
+
+
+def _published(settings: Settings, summary: RunSummary, step: Step) -> RunSummary:
+    """The summary with what publishing has to say, if the settings want it published."""
+    notices = step(publish, settings) if settings.snapshot else ()
+    return replace(summary, notices=summary.notices + notices)
+
+
 def _refreshed(settings: Settings, summary: RunSummary) -> RunSummary:
-    """The summary with what loading added to the findings."""
+    """The summary with what loading added to the findings, and what of them is waived."""
     stored = stored_summary(settings, summary.run_id)
-    return replace(summary, status=stored.status, findings=stored.findings, blocking=stored.blocking)
+    return replace(
+        summary, status=stored.status, findings=stored.findings, blocking=stored.blocking, waived=stored.waived
+    )
 
 
 def _set_status(settings: Settings, run_id: str, status: str) -> None:
@@ -147,5 +238,8 @@ def _set_status(settings: Settings, run_id: str, status: str) -> None:
         set_status(connection, run_id, status, datetime.now(UTC))
 
 
-def _seconds(began: float) -> int | float:
-    return round(time.monotonic() - began, 2)
+def _finished(summary: RunSummary, began: float) -> RunSummary:
+    """The summary as it is told: how long it took, and how many findings are waived."""
+    waived = f"{summary.waived} findings of severity block are waived and do not block"
+    notices = summary.notices + ((waived,) if summary.waived else ())
+    return replace(summary, notices=notices, seconds=round(time.monotonic() - began, 2))

@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipelines.cli_approval import approve, status, waivers_app
+from pipelines.cli_options import AsJson, Codes, Period, Recorded, RunId
 from pipelines.cli_orders import integrations_app, orders_app, subscriptions_app
+from pipelines.cli_reports import WithReports, report
+from pipelines.cli_warehouse import customers_app, warehouse_app
+from pipelines.completion import complete_periods, complete_runs
 from transforms.errors import BillingError
 
 if TYPE_CHECKING:
-    from connectors.warehouse.engine import Warehouse
     from pipelines.billing import RunSummary
 
 # As tables are: rich on a terminal, plain in a pipe, which takes half the time; wide, so that no sentence is cut there.
@@ -26,23 +30,19 @@ app = typer.Typer(
     rich_markup_mode="rich" if _ON_TERMINAL else None,
     context_settings={"help_option_names": ["-h", "--help"], "terminal_width": None if _ON_TERMINAL else 120},
 )
-warehouse_app = typer.Typer(help="The SQL warehouse: migrations, checks, the analysts' copy, read-only SQL.",
-                            no_args_is_help=True)  # fmt: skip
 app.add_typer(warehouse_app, name="warehouse")
-customers_app = typer.Typer(help="Which HaloPSA client each customer's tenant belongs to.", no_args_is_help=True)
 app.add_typer(customers_app, name="customers")
+app.add_typer(waivers_app, name="waivers")
 app.add_typer(orders_app, name="orders")
 app.add_typer(integrations_app, name="integrations")
 app.add_typer(subscriptions_app, name="subscriptions")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Period = Annotated[str, typer.Option("--period", help="Billing period, YYYY-MM.")]
 Exports = Annotated[str | None, typer.Option("--exports", help="Folder with the partner exports.")]
-Recorded = Annotated[bool, typer.Option("--prefect", help="Record the command as a Prefect flow run.")]
-RunId = Annotated[str, typer.Argument(help="Id of the run, as `run` and `reconcile` print it.")]
-Codes = Annotated[list[str] | None, typer.Option("--code", help="Only this finding code; repeatable.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Reconcile and store, but write nothing to HaloPSA.")]
-Approve = Annotated[bool, typer.Option("--approve", help="Mark as billed although findings block.")]
+Approve = Annotated[bool, typer.Option("--approve", help="Approve the results, and mark as billed.")]
+By = Annotated[
+    str | None, typer.Option("--by", metavar="NAME", help="Who approves; else CSP_BILLING_APPROVER or the user.")
+]
 AllPrices = Annotated[bool, typer.Option("--all-prices", help="Post the whole price list.")]
 
 
@@ -52,7 +52,9 @@ def run(
     exports: Exports = None,
     dry_run: DryRun = False,
     approve: Approve = False,
+    by: By = None,
     all_prices: AllPrices = False,
+    report: WithReports = False,
     prefect: Recorded = False,
     as_json: AsJson = False,
 ) -> None:
@@ -60,13 +62,15 @@ def run(
 
     def steps() -> RunSummary:
         from pipelines.billing import bill_month
+        from pipelines.people import approver_in_advance
         from pipelines.settings import load_settings
 
         settings = load_settings(exports=exports)
-        return bill_month(settings, period, dry_run=dry_run, approve=approve, all_prices=all_prices)
+        who = approver_in_advance(settings, approve, by)
+        return bill_month(settings, period, dry_run=dry_run, approved_by=who, all_prices=all_prices, report=report)
 
-    parameters = {"exports": exports, "dry_run": dry_run, "approve": approve, "all_prices": all_prices}
-    _report(prefect, "monthly_billing", {"period": period, **parameters}, steps, as_json)
+    parameters = {"exports": exports, "dry_run": dry_run, "approve": approve, "approved_by": by, "report": report}
+    _report(prefect, "monthly_billing", {"period": period, **parameters, "all_prices": all_prices}, steps, as_json)
 
 
 @app.command()
@@ -107,35 +111,40 @@ def load(run_id: RunId, all_prices: AllPrices = False, prefect: Recorded = False
 
 
 @app.command("mark-billed")
-def mark_billed(run_id: RunId, approve: Approve = False, as_json: AsJson = False) -> None:
-    """Mark a loaded run's lines and invoices as billed in HaloPSA."""
+def mark_billed(run_id: RunId, approve: Approve = False, by: By = None, as_json: AsJson = False) -> None:
+    """Mark a loaded run that is approved, or that nothing blocks, as billed in HaloPSA."""
 
     def steps() -> RunSummary:
         from pipelines.billing import mark_stored_run
+        from pipelines.people import approver_in_advance
         from pipelines.settings import load_settings
 
-        return mark_stored_run(load_settings(), run_id, approve=approve)
+        settings = load_settings()
+        return mark_stored_run(settings, run_id, approved_by=approver_in_advance(settings, approve, by))
 
     _report(False, None, {}, steps, as_json)
 
 
+app.command()(approve)
+app.command()(status)
+app.command()(report)
+
+
 @app.command()
 def findings(
-    run: Annotated[str | None, typer.Option("--run", help="Id of the run.")] = None,
-    period: Annotated[str | None, typer.Option("--period", help="The latest run of this period.")] = None,
+    run: Annotated[str | None, typer.Option("--run", help="Id of the run.", autocompletion=complete_runs)] = None,
+    period: Annotated[
+        str | None, typer.Option("--period", help="The latest run of this period.", autocompletion=complete_periods)
+    ] = None,
     code: Codes = None,
     as_json: AsJson = False,
 ) -> None:
     """List the findings of a run; without a run or period those of the run made last."""
     from pipelines.inspection import FINDING_COLUMNS, list_findings
-    from pipelines.output import print_json, print_table
+    from pipelines.output import print_records
     from pipelines.settings import load_settings
 
-    found = list_findings(load_settings(), run, period, code or [])
-    if as_json:
-        print_json(found)
-    else:
-        print_table(FINDING_COLUMNS, [[one[name] for name in FINDING_COLUMNS] for one in found])
+    print_records(FINDING_COLUMNS, list_findings(load_settings(), run, period, code or []), as_json, "no findings")
 
 
 @app.command()
@@ -162,13 +171,12 @@ def identify(
 ) -> None:
     """Say what each file is, by its content."""
     from pipelines.identification import IDENTITY_COLUMNS, identify_paths
-    from pipelines.output import print_json, print_table
+    from pipelines.output import print_records
+    from pipelines.progress import shown_progress
 
-    found = identify_paths(paths)
-    if as_json:
-        print_json([vars(identity) for identity in found])
-        return
-    print_table(IDENTITY_COLUMNS, [[_listed(getattr(one, name)) for name in IDENTITY_COLUMNS] for one in found])
+    with shown_progress():
+        found = identify_paths(paths)
+    print_records(IDENTITY_COLUMNS, [vars(identity) for identity in found], as_json)
 
 
 @app.command()
@@ -176,9 +184,12 @@ def doctor(as_json: AsJson = False) -> None:
     """Check settings (secrets masked), the warehouse, and whether HaloPSA answers."""
     from pipelines.examination import examine
     from pipelines.output import print_json, print_table
+    from pipelines.progress import shown_progress
     from pipelines.settings import load_settings
 
-    report = examine(load_settings())
+    settings = load_settings()
+    with shown_progress():
+        report = examine(settings)
     if as_json:
         print_json(report.to_dict())
     else:
@@ -190,7 +201,9 @@ def doctor(as_json: AsJson = False) -> None:
 
 @app.command()
 def sandbox(
-    port: Annotated[int, typer.Option("--port", help="Port on this machine; 0 for any free one.")] = 8765,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Port on this machine; 0 for any free one.")
+    ] = 8765,
     store: Annotated[
         Path | None, typer.Option("--store", help="File that keeps the records; without it they are forgotten.")
     ] = None,
@@ -215,94 +228,12 @@ def demo(
     raise typer.Exit(run_demo(directory, recorded=prefect or api_configured(), as_json=as_json))
 
 
-@customers_app.command("import")
-def customers_import(
-    file: Annotated[Path, typer.Argument(help="CSV with the columns customer_id, client_id and client_name.")],
-    replace: Annotated[bool, typer.Option("--replace", help="Forget the tenants that the file does not name.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Import which HaloPSA client each customer's tenant belongs to."""
-    from pipelines.customers import import_customers
-    from pipelines.output import print_json
-    from pipelines.settings import load_settings
-
-    count = import_customers(load_settings(), file, replace=replace)
-    if as_json:
-        print_json({"imported": count})
-    else:
-        print(f"{count} tenants imported")
-
-
-@customers_app.command("list")
-def customers_list(
-    unmapped: Annotated[bool, typer.Option("--unmapped", help="Only tenants without a client.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """List the tenants that are mapped or billed, each with its HaloPSA client."""
-    from pipelines.customers import CUSTOMER_COLUMNS, list_customers
-    from pipelines.settings import load_settings
-
-    rows = list_customers(load_settings(), unmapped=unmapped)
-    _print_rows(CUSTOMER_COLUMNS, [[row[name] for name in CUSTOMER_COLUMNS] for row in rows], as_json)
-
-
-@warehouse_app.command("upgrade")
-def warehouse_upgrade(as_json: AsJson = False) -> None:
-    """Create the warehouse or bring it to this version."""
-    from connectors.warehouse.migrations import upgrade
-
-    _print_status(upgrade(_configured_warehouse()), as_json)
-
-
-@warehouse_app.command("status")
-def warehouse_status(as_json: AsJson = False) -> None:
-    """Say which version the warehouse has, and which this program needs."""
-    from connectors.warehouse.migrations import status
-
-    _print_status(status(_configured_warehouse()), as_json)
-
-
-@warehouse_app.command("check")
-def warehouse_check(as_json: AsJson = False) -> None:
-    """Run the SQL checks; each must return nothing. Exit code 1 when one of severity fail does."""
-    from connectors.warehouse.checks import run_checks
-
-    results = run_checks(_configured_warehouse())
-    columns = ["check", "severity", "rows", "meaning"]
-    _print_rows(columns, [[one.name, one.severity, one.rows, one.meaning] for one in results], as_json)
-    raise typer.Exit(1 if any(one.rows and one.severity == "fail" for one in results) else 0)
-
-
-@warehouse_app.command("snapshot")
-def warehouse_snapshot(as_json: AsJson = False) -> None:
-    """Publish a read-only copy for analysts: a DuckDB file and Parquet, replaced at once."""
-    from connectors.warehouse.snapshot import publish_snapshot
-    from pipelines.output import print_json
-    from pipelines.settings import load_settings
-
-    folder = publish_snapshot(_configured_warehouse(), load_settings().home)
-    if as_json:
-        print_json({"snapshot": str(folder)})
-    else:
-        print(folder)
-
-
-@warehouse_app.command("query")
-def warehouse_query(
-    sql: Annotated[str, typer.Argument(help="One SELECT; the views are named out_…")], as_json: AsJson = False
-) -> None:
-    """Run read-only SQL."""
-    from connectors.warehouse.query import run_query
-
-    result = run_query(_configured_warehouse(), sql)
-    _print_rows(result.columns, result.rows, as_json)
-
-
 def _report(
     recorded: bool, flow: str | None, parameters: dict[str, Any], steps: Callable[[], RunSummary], as_json: bool
 ) -> None:
     """Run a command's steps, here or as the flow of that name, print what they did, and exit as the contract says."""
     from pipelines.output import note, print_json
+    from pipelines.progress import shown_progress
     from pipelines.recording import api_configured, run_recorded
     from pipelines.summaries import print_summary
 
@@ -310,7 +241,8 @@ def _report(
         document, flow_run = run_recorded(flow, **parameters)
         note(f"recorded as Prefect flow run {flow_run}")
     else:
-        document = steps().to_dict()
+        with shown_progress():
+            document = steps().to_dict()
     for notice in document["notices"]:
         note(notice)
     if as_json:
@@ -321,30 +253,6 @@ def _report(
         note(f"csp-billing: {document['error']}")
         raise typer.Exit(3)
     raise typer.Exit(1 if document["blocking"] else 0)
-
-
-def _configured_warehouse() -> Warehouse:
-    from connectors.warehouse.engine import open_warehouse
-    from pipelines.settings import load_settings
-
-    return open_warehouse(load_settings().warehouse)
-
-
-def _print_rows(columns: list[str], rows: list[Any], as_json: bool) -> None:
-    from pipelines.output import print_json, print_table
-
-    if as_json:
-        print_json([dict(zip(columns, row, strict=True)) for row in rows])
-    else:
-        print_table(columns, rows)
-
-
-def _print_status(status: Any, as_json: bool) -> None:
-    _print_rows(["current", "head", "pending"], [[status.current, status.head, ", ".join(status.pending)]], as_json)
-
-
-def _listed(value: Any) -> Any:
-    return ", ".join(value) if isinstance(value, list) else value
 
 
 def main() -> None:
@@ -361,8 +269,21 @@ def main() -> None:
     except Exception as error:
         if not hasattr(error, "exit_code") or not hasattr(error, "format_message"):
             raise
-        code = _fail(error.format_message(), 2, as_json)
+        code = _misused(error, as_json)
     exit_with(code if isinstance(code, int) else 0)
+
+
+def _misused(error: Any, as_json: bool) -> int:
+    """Say what is wrong with what was typed, and where to read on."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        # Its message is the help, in lines.
+        print(error.format_message(), file=sys.stderr)
+        return 2
+    message = error.format_message().rstrip()
+    context = getattr(error, "ctx", None)
+    if context is not None and "Did you mean" not in message:
+        message = f"{message.rstrip('.')}; `{context.command_path} --help` says what it takes"
+    return _fail(message, 2, as_json)
 
 
 def _fail(message: str, code: int, as_json: bool) -> int:

@@ -7,6 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from pipelines.cli_options import AsJson, Recorded
+from pipelines.output import print_records, say
+
 orders_app = typer.Typer(help="E-commerce orders: copy them, report on them, link them to tickets.",
                          no_args_is_help=True)  # fmt: skip
 integrations_app = typer.Typer(help="HaloPSA's integrations of Shopify, Amazon, Adobe Commerce and Datto Commerce.",
@@ -24,8 +27,6 @@ class KindName(StrEnum):
     DATTO = "datto"
 
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Recorded = Annotated[bool, typer.Option("--prefect", help="Record the command as a Prefect flow run.")]
 OrderId = Annotated[int, typer.Argument(min=1, help="HaloPSA's id of the order.")]
 Integration = Annotated[KindName, typer.Argument(help="shopify, amazon, adobe or datto.")]
 RecordId = Annotated[int, typer.Argument(min=1, help="HaloPSA's id.")]
@@ -45,9 +46,11 @@ def orders_sync(prefect: Recorded = False, as_json: AsJson = False) -> None:
         note(f"recorded as Prefect flow run {flow_run}")
     else:
         from pipelines.orders import sync_orders
+        from pipelines.progress import shown_progress
         from pipelines.settings import load_settings
 
-        document = sync_orders(load_settings()).to_dict()
+        with shown_progress():
+            document = sync_orders(load_settings()).to_dict()
     _note(document)
     if as_json:
         print_json(document)
@@ -114,7 +117,7 @@ def integrations_list(
     from pipelines.settings import load_settings
 
     rows = list_integrations(load_settings(), datetime.now(UTC), kind.value if kind else None)
-    _print_rows(INTEGRATION_COLUMNS, rows, as_json)
+    print_records(INTEGRATION_COLUMNS, rows, as_json)
 
 
 @integrations_app.command("show")
@@ -159,7 +162,7 @@ def subscriptions_list(
     from pipelines.integrations import SUBSCRIPTION_COLUMNS, list_subscriptions
     from pipelines.settings import load_settings
 
-    _print_rows(SUBSCRIPTION_COLUMNS, list_subscriptions(load_settings(), datetime.now(UTC), expiring), as_json)
+    print_records(SUBSCRIPTION_COLUMNS, list_subscriptions(load_settings(), datetime.now(UTC), expiring), as_json)
 
 
 @subscriptions_app.command("create")
@@ -190,7 +193,7 @@ def subscriptions_renew(
     from pipelines.settings import load_settings
 
     rows = renew(load_settings(), record_ids or [], datetime.now(UTC), within, days)
-    _print_rows(["id", "action", "subscription_expiry"], rows, as_json)
+    print_records(["id", "action", "subscription_expiry"], rows, as_json)
 
 
 @subscriptions_app.command("delete")
@@ -211,7 +214,7 @@ def _tell_link(document: dict[str, Any], as_json: bool) -> None:
         return
     tickets = ", ".join(map(str, document["linked_tickets"]))
     state = f"linked to ticket {tickets}" if tickets else "not linked to a ticket"
-    print(f"order {document['order_id']} is {state}" + ("" if document["changed"] else ", as it was before"))
+    say(f"order {document['order_id']} is {state}" + ("" if document["changed"] else ", as it was before"))
 
 
 def _tell_change(what: str, document: dict[str, Any], as_json: bool) -> None:
@@ -233,23 +236,10 @@ def _print_record(record: dict[str, Any], as_json: bool) -> None:
         print_table(["property", "value"], record.items())
 
 
-def _print_rows(columns: list[str], rows: list[dict[str, Any]], as_json: bool) -> None:
-    from pipelines.output import print_json, print_table
-
-    if as_json:
-        print_json(rows)
-    else:
-        print_table(columns, [[_listed(row.get(name)) for name in columns] for row in rows])
-
-
 def _section(title: str, columns: list[str], rows: list[dict[str, Any]]) -> None:
     print(f"\n{title}: {len(rows) or 'none'}")
     if rows:
-        _print_rows(columns, rows, as_json=False)
-
-
-def _listed(value: Any) -> Any:
-    return ", ".join(value) if isinstance(value, list) else value
+        print_records(columns, rows, as_json=False)
 
 
 def _note(document: dict[str, Any]) -> None:

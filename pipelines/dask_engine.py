@@ -1,18 +1,14 @@
 """Parts of a run worked on by Dask workers: each reads its piece of a file and lands the judged rows as Parquet.
 
-A partition is a range of a delimited file's bytes, or a whole file of any other kind. This process cuts the files,
-hands out the partitions, takes the rows in order and writes them; a worker gives back only names of Parquet files and
-what a part adds up to. A partition whose worker dies is done again by another one: files have names of their own, so
-that what a lost worker wrote is never read.
+A partition is a range of a delimited file's bytes, or a whole file of any other kind. A partition whose worker dies is
+done again by another one: files have names of their own, so that what a lost worker wrote is never read.
 """
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -23,12 +19,12 @@ from distributed.client import FutureCancelledError
 from distributed.comm import CommClosedError
 
 from connectors.exports.delivery import Export
-from connectors.exports.reader import LoadPart
 from connectors.parts import PartsFolder
+from connectors.warehouse.period_lines import LinePreparer
 from pipelines.extract import Extraction
-from pipelines.parts import JudgedPart, PartJudge, PartReport
+from pipelines.partitions import Partition, Workers, work
+from pipelines.parts import GivePart, JudgedPart, PartJudge, PartReport, PreparedPart
 from transforms.errors import RemoteError
-from transforms.membership import Membership, UnknownInvoicesError
 
 #: How many worker processes are started where no cluster is named.
 WORKERS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -47,10 +43,6 @@ class _Landed:
     lines: str
 
 
-#: What a worker gives back: the parts of a partition, or invoice keys whose period it was not told.
-_Found = list[_Landed] | tuple[str | None, ...]
-
-
 class _Kept(distributed.WorkerPlugin):  # type: ignore[misc]
     """A value that every worker has, also one that joins later or starts again; sent once to each."""
 
@@ -63,71 +55,36 @@ def _kept(name: str) -> Any:
     return distributed.get_worker().plugins[name].value
 
 
-@dataclass(frozen=True)
-class _Partition:
-    """What one task works on: a range of a file, or the whole export."""
+def _work(
+    partition: Partition, judge: str, membership: str, folder: PartsFolder
+) -> list[_Landed] | tuple[str | None, ...]:
+    """Work on a partition, in a worker that has judge and membership by these names."""
 
-    place: int
-    kind: str
-    source: LoadPart | Export
+    def land(done: JudgedPart) -> _Landed:
+        return _Landed(done.report, folder.write(done.rows), folder.write(done.lines))
 
-    def loads(self) -> Iterator[LoadPart]:
-        """What loads its parts, in their order."""
-        if isinstance(self.source, Export):
-            return self.source.reader().parts()
-        return iter([self.source])
+    return work(partition, _kept(judge), _kept(membership), land)
 
 
-def _work(partition: _Partition, judge: str, membership: str, folder: PartsFolder) -> _Found:
-    """Work on a partition, in a worker.
-
-    Args:
-        partition: the partition.
-        judge, membership: names of the `PartJudge` and the `Membership` that the worker has.
-        folder: where rows go.
-
-    Returns:
-        The parts, or the invoice keys whose period the membership does not tell.
-    """
-    landed = []
-    own_lines = _kept(membership).own_lines
-    for load in partition.loads():
-        try:
-            done: JudgedPart = _kept(judge)(load, partition.kind, partition.place, own_lines)
-        except UnknownInvoicesError as error:
-            return error.keys
-        landed.append(_Landed(done.report, folder.write(done.rows), folder.write(done.lines)))
-    return landed
-
-
-class DaskEngine:
-    """Workers of a cluster; see `pipelines.engines.Engine`."""
+class DaskEngine(Workers[_Landed]):
+    """Workers of a cluster."""
 
     #: One part is read ahead while another one is written.
     threads = 1
 
     def __init__(self, client: distributed.Client, folder: PartsFolder, run_id: str) -> None:
+        super().__init__()
         self._client = client
         self._folder = folder
         self._run_id = run_id
         self._plugins: list[str] = []
-        self._memberships: dict[str, tuple[Membership, str]] = {}
 
     def parts(
-        self, exports: Sequence[tuple[int, Export]], extraction: Extraction, judge: PartJudge
-    ) -> Iterator[Any]:
+        self, exports: Sequence[tuple[int, Export]], extraction: Extraction, judge: PartJudge, prepare: LinePreparer
+    ) -> Iterator[GivePart]:
         """See `pipelines.engines.Engine.parts`."""
         with _told():
-            judge_name = self._keep("judge", judge)
-            # Enough that no worker waits while this process writes, and no more, for what is landed lies on disk.
-            ahead = 2 * max(1, sum(self._client.nthreads().values()))
-            waiting: deque[tuple[_Partition, distributed.Future]] = deque()
-            for partition in _partitions(exports):
-                waiting.append((partition, self._submit(partition, judge_name, extraction, ())))
-                if len(waiting) > ahead:
-                    yield from self._given(*waiting.popleft(), judge_name, extraction)
-            while waiting:
-                yield from self._given(*waiting.popleft(), judge_name, extraction)
+            yield from super().parts(exports, extraction, judge, prepare)
 
     def close(self) -> None:
         """Forget what the workers of a lasting cluster were given."""
@@ -135,52 +92,43 @@ class DaskEngine:
             with suppress(Exception):
                 self._client.unregister_worker_plugin(name)
 
-    def _given(
-        self, partition: _Partition, future: distributed.Future, judge: str, extraction: Extraction
-    ) -> Iterator[Any]:
-        found = future.result()
-        if isinstance(found, tuple):
-            found = self._submit(partition, judge, extraction, found).result()
-        for landed in found:
-            yield functools.partial(self._read, landed)
+    def _begin(self, judge: PartJudge, prepare: LinePreparer) -> None:
+        self._tell("judge", judge)
+        self._prepare = prepare
 
-    def _read(self, landed: _Landed) -> JudgedPart:
-        return JudgedPart(landed.report, self._folder.take(landed.rows), self._folder.take(landed.lines))
+    def _ahead(self) -> int:
+        # What is landed lies on disk.
+        workers: int = sum(self._client.nthreads().values())
+        return 2 * max(1, workers)
 
-    def _submit(
-        self, partition: _Partition, judge: str, extraction: Extraction, keys: tuple[str | None, ...]
-    ) -> distributed.Future:
-        membership = self._membership(partition.kind, extraction, keys)
-        return self._client.submit(_work, partition, judge, membership, self._folder, pure=False)
+    def _partitions(self, exports: Sequence[tuple[int, Export]]) -> Iterator[Partition]:
+        for place, export in exports:
+            for source in export.reader().ranges() or (export,):
+                yield Partition(place, export.kind, source)
 
-    def _membership(self, kind: str, extraction: Extraction, keys: tuple[str | None, ...]) -> str:
-        """The name by which workers have what is known of a kind's lines; sent when more is known."""
-        known = extraction.membership(kind, keys)
-        sent, name = self._memberships.get(kind, (None, ""))
-        if sent != known:
-            name = self._keep(f"membership-{len(self._plugins)}", known)
-            self._memberships[kind] = known, name
-        return name
+    def _submit(self, partition: Partition, membership: str) -> distributed.Future:
+        judge, known = self._own("judge"), self._own(membership)
+        return self._client.submit(_work, partition, judge, known, self._folder, pure=False)
 
-    def _keep(self, what: str, value: Any) -> str:
-        name = f"{self._run_id}-{what}"
-        self._plugins.append(name)
+    def _taken(self, landed: _Landed) -> PreparedPart:
+        rows, lines = self._folder.take(landed.rows), self._folder.take(landed.lines)
+        return JudgedPart(landed.report, rows, lines).prepared(self._prepare)
+
+    def _own(self, name: str) -> str:
+        return f"{self._run_id}-{name}"
+
+    def _tell(self, name: str, value: Any) -> None:
+        own = self._own(name)
+        self._plugins.append(own)
         for attempt in range(_KEEP_ATTEMPTS):
             try:
-                self._client.register_plugin(_Kept(name, value), name=name)
+                self._client.register_plugin(_Kept(own, value), name=own)
                 break
             except CommClosedError:
                 # A worker went away while it was told; those that are left, and its successor, are told again.
                 if attempt == _KEEP_ATTEMPTS - 1:
                     raise
                 time.sleep(1)
-        return name
-
-
-def _partitions(exports: Sequence[tuple[int, Export]]) -> Iterator[_Partition]:
-    for place, export in exports:
-        for source in export.reader().ranges() or (export,):
-            yield _Partition(place, export.kind, source)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from connectors.warehouse.runs import read_findings
 from examples.month import generate_month
 from pipelines import output
 from pipelines.billing import bill_month
+from pipelines.progress import shown_progress, tell_progress
 from pipelines.recording import run_recorded
 from pipelines.sandbox import halo_settings
 from pipelines.settings import PREFIX, load_settings
@@ -52,7 +53,9 @@ def run_demo(directory: Path, *, recorded: bool, as_json: bool) -> int:
     """
     _prepare(directory)
     exports = directory / "exports"
-    truth = generate_month(exports, period=PERIOD, truth_path=directory / "truth.csv")
+    with shown_progress():
+        tell_progress("making a month")
+        truth = generate_month(exports, period=PERIOD, truth_path=directory / "truth.csv")
     with serve() as halo:
         os.environ |= halo_settings(halo)
         os.environ |= {f"{PREFIX}HOME": str(directory / "home"), f"{PREFIX}EXPORTS": str(exports)}
@@ -85,8 +88,9 @@ def _prepare(directory: Path) -> None:
 def _bill(recorded: bool) -> tuple[dict[str, Any], str | None]:
     """Bill the month; as a Prefect flow also the name of its flow run."""
     if not recorded:
-        return bill_month(load_settings(), PERIOD).to_dict(), None
-    return run_recorded("monthly_billing", period=PERIOD)
+        with shown_progress():
+            return bill_month(load_settings(), PERIOD, report=True).to_dict(), None
+    return run_recorded("monthly_billing", period=PERIOD, report=True)
 
 
 def _compare(truth: Path, run_id: str) -> list[Comparison]:
@@ -129,17 +133,20 @@ def _tell(
     equal = all(one.equal for one in comparisons)
     print(f"\nThe findings {'equal' if equal else 'DIFFER from'} the planted discrepancies.")
     if document["status"] == "awaiting_approval":
-        print(f"Status: awaiting_approval. {document['blocking']} findings block, so everything is loaded, but "
-              "nothing is marked as billed until somebody approves.")  # fmt: skip
+        output.say(f"Status: awaiting_approval. {document['blocking']} findings block, so everything is loaded, but "
+                   "nothing is marked as billed until somebody approves.")  # fmt: skip
     else:
         print(f"Status: {document['status']}.")
-    print("In the local HaloPSA: " + ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in inside.items()))
+    counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in inside.items())
+    output.say(f"In the local HaloPSA: {counts}")
     command = _command()
     if flow_run:
         prefect = command.with_name("prefect")
         print(f"Prefect flow run: {flow_run} (see it with `{prefect} flow-run inspect {flow_run}`)")
     print(f"\nExports:   {directory / 'exports'}\nPlanted:   {directory / 'truth.csv'}")
     print(f"Warehouse: {document['warehouse']}")
+    for file in document["reports"]:
+        print(f"Report:    {file}")
     home = f"CSP_BILLING_HOME={directory / 'home'}"
     print(f"\nLook at it:  {home} {command} findings --period {PERIOD}")
     print(f"             {home} {command} warehouse query 'select * from out_customer_margin'")

@@ -11,6 +11,7 @@ from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.migrations import status
 from pipelines.integrations import expiring_notice
 from pipelines.loading import open_halo
+from pipelines.progress import tell_progress
 from pipelines.settings import Settings
 from transforms.errors import BillingError, InputError, RemoteError
 
@@ -42,6 +43,7 @@ def examine(settings: Settings) -> Examination:
         "halopsa": _halo_state,
     }
     for part, check in checks.items():
+        tell_progress(f"checking {part}")
         try:
             states.append((part, check(settings)))
         except BillingError as error:

@@ -22,6 +22,7 @@ from connectors.warehouse.customers import read_clients
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.period_lines import LINE_KINDS
 from connectors.warehouse.sources import has_period, read_priced_rows
+from pipelines.progress import tell_progress
 from pipelines.settings import Settings
 from pipelines.threads import in_order
 from transforms.errors import InputError
@@ -216,8 +217,11 @@ class Extraction:
         self._selections.pop(kind, None)
         for place, export in self.delivery.of_kind(kind).items():
             survey = Survey(export.content.source_file, export.content.modified_at)
+            looked_at = 0
             for part in in_order(export.reader().parts((*SURVEYED[kind], "source_file"))):
                 survey.add(part.rows, kind)
+                looked_at += part.rows.num_rows
+                tell_progress("looking through lines", looked_at, export.about_rows())
             self._surveys[kind][place] = survey
 
     def _charges_of(self, kind: str, place: int, key: str) -> np.ndarray[Any, Any]:
@@ -235,10 +239,12 @@ def extract(settings: Settings, period: str) -> Extraction:
     Raises:
         InputError: the folder or a file cannot be read, or holds nothing of that period.
     """
+    tell_progress("looking through the exports")
     delivery = open_delivery(settings.exports)
     files: dict[int, SourceFile] = {}
     rejected: list[pa.Table] = []
     documents = _read(delivery, "invoices", files, rejected)
+    tell_progress("reading price lists")
     delivered_at = {export.content.source_file: export.content.modified_at for export in delivery.exports}
     prices = _read(delivery, "price_list", files, rejected)
     with open_warehouse(settings.warehouse).read() as connection:
@@ -297,3 +303,9 @@ def nothing_found(exports: str, extraction: Extraction) -> InputError:
 def line_exports(delivery: Delivery) -> list[tuple[int, Export]]:
     """The exports that hold lines, by place, reconciliation before usage."""
     return [(place, export) for kind in LINE_KINDS for place, export in delivery.of_kind(kind).items()]
+
+
+def about_rows(exports: Sequence[tuple[int, Export]]) -> int:
+    """About how many rows these exports have together; 0 where one does not tell before it is read."""
+    counts = [export.about_rows() for _, export in exports]
+    return sum(counts) if all(counts) else 0

@@ -17,14 +17,19 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
-from pipelines import billing, orders
+from pipelines import artifacts, billing, decisions, orders
+from pipelines.people import approver
+from pipelines.reporting import with_reports
 from pipelines.scope import Scope, finding_codes
-from pipelines.settings import load_settings
+from pipelines.settings import Settings, load_settings
 from transforms.errors import BillingError, RemoteError
 from transforms.periods import month_before, month_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_RECONCILING = ("extract", "reconcile")
+_BILLING = (*_RECONCILING, "load_run", "mark_run")
 
 
 def as_task(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -67,7 +72,11 @@ def monthly_billing(
     exports: str | None = None,
     dry_run: bool = False,
     approve: bool = False,
+    approved_by: str | None = None,
     all_prices: bool = False,
+    report: bool = False,
+    wait_for_approval: bool = False,
+    approval_hours: int = 168,
 ) -> Any:
     """Reconcile a month, load it to HaloPSA and mark it billed unless something blocks.
 
@@ -75,19 +84,39 @@ def monthly_billing(
         period: YYYY-MM; the last month when empty.
         exports: folder with the partner exports; the setting when empty.
         dry_run: stop before HaloPSA.
-        approve: mark as billed although findings of severity block are open.
+        approve: approve the results in advance, although findings of severity block may be open.
+        approved_by: who approves them; the setting when empty.
         all_prices: post the whole price list, not only the products seen in lines.
+        report: write the reports, also before somebody is to decide by them.
+        wait_for_approval: when something blocks, wait until somebody has approved or rejected the results here.
+        approval_hours: how long.
     """
-    return _recorded(
-        lambda: billing.bill_month(
-            load_settings(exports=exports),
-            period or last_month(),
+    month = period or last_month()
+    reporting = ["write_reports"] if report else []
+
+    def steps(settings: Settings) -> billing.RunSummary:
+        waited_for = decisions.run_waited_for()
+
+        def decide(summary: billing.RunSummary) -> None:
+            if not waited_for:
+                artifacts.tell(settings, with_reports(settings, summary, as_task) if report else summary)
+            decisions.wait_for_decision(settings, summary, approval_hours)
+
+        if waited_for:
+            step = _counted(artifacts.Progress(month, ["mark_run", *reporting]))
+            return billing.resume_month(settings, waited_for, decide, report=report, step=step)
+        return billing.bill_month(
+            settings,
+            month,
             dry_run=dry_run,
-            approve=approve,
+            approved_by=approver(settings, approved_by) if approve else None,
             all_prices=all_prices,
-            step=as_task,
+            report=report,
+            decide=decide if wait_for_approval else None,
+            step=_counted(artifacts.Progress(month, [*(_RECONCILING if dry_run else _BILLING), *reporting])),
         )
-    )
+
+    return _recorded(steps, exports)
 
 
 @flow(name="reconcile", flow_run_name=_name, validate_parameters=True)
@@ -99,19 +128,21 @@ def reconcile(
     codes: list[str] | None = None,
 ) -> Any:
     """Reconcile a month, or some customers, invoices or findings of it, without any HaloPSA write."""
+    month = period or last_month()
 
-    def steps() -> billing.RunSummary:
+    def steps(settings: Settings) -> billing.RunSummary:
         scope = Scope(tuple(customers or ()), tuple(invoices or ()), finding_codes(codes or ()))
-        return billing.reconcile_month(load_settings(exports=exports), period or last_month(), scope, step=as_task)
+        step = _counted(artifacts.Progress(month, _RECONCILING))
+        return billing.reconcile_month(settings, month, scope, step=step)
 
-    return _recorded(steps)
+    return _recorded(steps, exports)
 
 
 @flow(name="load", flow_run_name=_name, validate_parameters=True)
 def load(run_id: str, all_prices: bool = False) -> Any:
     """Load a stored run to HaloPSA; what is there already is not sent again."""
     return _recorded(
-        lambda: billing.load_stored_run(load_settings(), run_id, all_prices=all_prices, step=as_task)
+        lambda settings: billing.load_stored_run(settings, run_id, all_prices=all_prices, step=as_task)
     )
 
 
@@ -134,14 +165,29 @@ def orders_sync() -> Any:
     return summary.to_dict()
 
 
-def _recorded(steps: Callable[[], billing.RunSummary]) -> dict[str, Any] | State[Any]:
-    """Run the steps and log the outcome: the run's document, or a failed state."""
+def _counted(progress: artifacts.Progress) -> billing.Step:
+    """Runs steps as tasks, and counts them as progress."""
+
+    def step(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        result = as_task(function, *args, **kwargs)
+        progress.done(function.__name__)
+        return result
+
+    return step
+
+
+def _recorded(
+    steps: Callable[[Settings], billing.RunSummary], exports: str | None = None
+) -> dict[str, Any] | State[Any]:
+    """Run the steps, make the artifacts and log the outcome: the run's document, or a failed state."""
     logger = get_run_logger()
     try:
-        summary = steps()
+        settings = load_settings(exports=exports)
+        summary = steps(settings)
     except BillingError as error:
         logger.error("%s", error)
         return Failed(message=str(error), data=error)
+    artifacts.tell(settings, summary)
     for notice in summary.notices:
         logger.warning("%s", notice)
     logger.info(

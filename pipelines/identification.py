@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from connectors.exports.identify import Identity, identify
+from pipelines.progress import tell_progress
 from transforms.errors import InputError
 
 IDENTITY_COLUMNS = ["path", "kind", "rows", "period", "invoices", "currency", "problem"]
@@ -18,9 +19,13 @@ def identify_paths(paths: list[Path]) -> list[Identity]:
     """
     missing = [str(path) for path in paths if not path.exists()]
     if missing:
-        raise InputError(f"there is no {', '.join(missing)}")
+        raise InputError(f"there is no {', '.join(missing)}: name files or folders that exist")
     files: dict[Path, None] = {}
     for path in paths:
         inside = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
         files |= dict.fromkeys(inside)
-    return [identity for file in files for identity in identify(file)]
+    found: list[Identity] = []
+    for done, file in enumerate(files):
+        tell_progress("looking at files", done, len(files))
+        found += identify(file)
+    return found

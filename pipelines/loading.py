@@ -18,8 +18,10 @@ from connectors.halopsa.plan import HaloLoadSettings, LoadCounts, LoadPlan, Void
 from connectors.warehouse.customers import read_clients
 from connectors.warehouse.engine import Warehouse, open_warehouse
 from connectors.warehouse.migrations import ensure_current
-from connectors.warehouse.runs import get_run, latest_run, read_run_files, replace_findings, set_status
+from connectors.warehouse.runs import get_run, latest_run, read_run_files, record_load, set_status
 from connectors.warehouse.sources import read_price_lists, read_source
+from pipelines.approval import hindrance, standing
+from pipelines.progress import tell_progress
 from pipelines.settings import PREFIX, Settings
 from transforms.categories import categorise
 from transforms.customer_checks import clients_of_invoices
@@ -81,32 +83,37 @@ def load_run(settings: Settings, run_id: str, *, all_prices: bool = False) -> St
     """
     warehouse = open_warehouse(settings.warehouse)
     ensure_current(warehouse)
+    tell_progress("reading the run")
     plan = build_plan(warehouse, settings, run_id)
     client = open_halo(settings)
-    counts = load(client, Ledger(warehouse, client.base_url), plan, _load_settings(settings, all_prices))
-    _record_billed_changes(warehouse, settings, plan, counts.billed_changed)
+    ledger = Ledger(warehouse, client.base_url)
+    counts = load(client, ledger, plan, _load_settings(settings, all_prices), tell_progress)
+    _record_load(warehouse, settings, plan, counts.billed_changed)
     loaded = {"prices": counts.prices, "invoices": counts.invoices, "lines": counts.lines}
     return StepCounts(loaded, tuple(_load_notices(counts)))
 
 
-def mark_run(settings: Settings, run_id: str, *, approve: bool = False) -> StepCounts:
+def mark_run(settings: Settings, run_id: str) -> StepCounts:
     """Mark a run's lines and invoices as billed in HaloPSA, read both back, and record the run as billed.
 
     Raises:
-        InputError: findings of severity block are open and nobody approved.
+        InputError: findings of severity block are open and nobody approved the run, somebody rejected it, or it is not
+            loaded, so that nobody knows yet whether something billed has changed.
     """
     warehouse = open_warehouse(settings.warehouse)
     ensure_current(warehouse)
     with warehouse.read() as connection:
         run = get_run(connection, run_id)
-    if run["blocking_count"] and not approve and not run["approved_by"]:
-        raise InputError(
-            f"run {run_id} has {run['blocking_count']} findings of severity block; look at them with `csp-billing "
-            f"findings --run {run_id}`, then mark it with --approve"
-        )
+        found = standing(connection, run)
+    if not found.is_cleared:
+        raise InputError(hindrance(run_id, found))
+    tell_progress("reading the run")
     plan = build_plan(warehouse, settings, run_id)
+    if run["status"] == "reconciled":
+        raise InputError(f"run {run_id} is not loaded yet: load it with `csp-billing load {run_id}`")
     client = open_halo(settings)
-    counts = mark_billed(client, Ledger(warehouse, client.base_url), plan, _load_settings(settings, all_prices=False))
+    ledger = Ledger(warehouse, client.base_url)
+    counts = mark_billed(client, ledger, plan, _load_settings(settings, all_prices=False), tell_progress)
     with warehouse.begin() as connection:
         set_status(connection, run_id, "billed", datetime.now(UTC))
     return StepCounts({"invoices": counts.invoices, "lines": counts.lines})
@@ -138,10 +145,8 @@ def _voided_notice(lines: VoidedLines) -> str:
     return told + " and ".join(todo)
 
 
-def _record_billed_changes(
-    warehouse: Warehouse, settings: Settings, plan: LoadPlan, changed: tuple[str, ...]
-) -> None:
-    """Write BILLED_LINE_CHANGED findings of a run, in place of those that an earlier load of it wrote."""
+def _record_load(warehouse: Warehouse, settings: Settings, plan: LoadPlan, changed: tuple[str, ...]) -> None:
+    """Record that the run is loaded, with BILLED_LINE_CHANGED findings for the lines of these ids."""
     findings = [
         finding
         for table, amount, currency in (
@@ -152,7 +157,7 @@ def _record_billed_changes(
     ]
     rows = findings_table(findings, settings.read_policy())
     with warehouse.begin() as connection:
-        replace_findings(connection, plan.run_id, plan.period, "BILLED_LINE_CHANGED", rows)
+        record_load(connection, plan.run_id, rows, datetime.now(UTC))
 
 
 def build_plan(warehouse: Warehouse, settings: Settings, run_id: str) -> LoadPlan:

@@ -24,6 +24,7 @@ from connectors.warehouse.migrations import ensure_current
 from pipelines.billing import Step, call
 from pipelines.integrations import INTEGRATIONS
 from pipelines.loading import open_halo
+from pipelines.progress import tell_progress
 from pipelines.settings import Settings
 from transforms.columns import Table
 from transforms.errors import InputError, RemoteError, WarehouseError
@@ -111,10 +112,12 @@ def sync_orders(settings: Settings, step: Step = call) -> SyncSummary:
 def list_orders(settings: Settings) -> Listing:
     """Read all orders and integrations of HaloPSA; raises SettingsError, RemoteError."""
     client, started_at = _open(settings), datetime.now(UTC)
+    tell_progress("reading HaloPSA's orders")
     orders = [order_row(record, client.base_url) for record in list_records(client, _ORDERS)]
     integrations: list[Row] = []
     kinds, notices = [], []
     for kind, integration in INTEGRATIONS.items():
+        tell_progress(f"reading HaloPSA's {kind} integrations")
         try:
             records = list_records(client, integration.resource.path)
         except HaloError as error:

@@ -1,16 +1,27 @@
 """What a command prints: one JSON document, or text with tables; rich on a terminal, plain in a pipe.
 
-An error line must not wait for Arrow, so decimals bring their formatting along only when there is one.
+In a pipe nothing is cut and nothing is broken over lines. On a terminal sentences are broken between words, and a table
+that is too wide for it is told row by row. An error line must not wait for Arrow or rich, so these are loaded only
+where there are decimals, or a table on a terminal.
 """
 
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import sys
-from collections.abc import Iterable, Sequence
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
+
+#: What a terminal may take for a command, in texts of others.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_COMMAND = re.compile(r"`[^`]*`")
+_CURRENCIES = ("currency", "billing_currency", "currency_code")
+_NOT_MONEY = ("quantity", "rate", "pct")
 
 
 def print_json(document: Any) -> None:
@@ -19,21 +30,19 @@ def print_json(document: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print rows under their column names; numbers to the right."""
-    texts = [[_text(value) for value in row] for row in rows]
+    """Print rows under their column names; numbers to the right, amounts with the decimals of their row's currency."""
+    place = next((columns.index(name) for name in _CURRENCIES if name in columns), None)
+    texts = [
+        [_text(value, name, None if place is None else row[place]) for name, value in zip(columns, row, strict=True)]
+        for row in map(list, rows)
+    ]
     right = [
         bool(texts) and all(_is_number(row[place]) for row in texts if row[place]) for place in range(len(columns))
     ]
     if sys.stdout.isatty():
-        from rich.console import Console
-        from rich.table import Table
+        from pipelines.terminal_table import print_on_terminal
 
-        table = Table(header_style="bold")
-        for name, align_right in zip(columns, right, strict=True):
-            table.add_column(name, justify="right" if align_right else "left", overflow="fold")
-        for row in texts:
-            table.add_row(*(text.replace("[", "\\[") for text in row))
-        Console().print(table)
+        print_on_terminal(columns, texts, right)
         return
     widths = [max(len(name), *(len(row[place]) for row in texts), 0) for place, name in enumerate(columns)]
     for row in [list(columns), *texts]:
@@ -44,9 +53,40 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         print("  ".join(cells).rstrip())
 
 
+def print_records(
+    columns: Sequence[str], records: Sequence[Mapping[str, Any]], as_json: bool, none: str = ""
+) -> None:
+    """Print records: as JSON all of them, as a table these columns; `none` tells beside it that there are none."""
+    if as_json:
+        print_json(records)
+    elif not records and sys.stdout.isatty():
+        say(none)
+    else:
+        if not records and none:
+            note(none)
+        print_table(columns, [[_listed(record.get(name)) for name in columns] for record in records])
+
+
+def say(text: str) -> None:
+    """Print a sentence; on a terminal broken between words, and never inside a command in backticks."""
+    print(_wrapped(text) if sys.stdout.isatty() else _clean(text))
+
+
 def note(text: str) -> None:
     """Say something beside the output, on stderr."""
-    print(text, file=sys.stderr)
+    print(_wrapped(text) if sys.stderr.isatty() else _clean(text), file=sys.stderr)
+
+
+def _wrapped(text: str) -> str:
+    width = shutil.get_terminal_size().columns
+    indent = " " * (len(text) - len(text.lstrip(" ")))
+    whole = _COMMAND.sub(lambda command: command[0].replace(" ", "\0"), _clean(text))
+    lines = textwrap.wrap(whole, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines).replace("\0", " ")
+
+
+def _clean(text: str) -> str:
+    return _CONTROL.sub(" ", text)
 
 
 def _plain(value: Any) -> Any:
@@ -59,17 +99,29 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, column: str, currency: Any) -> str:
+    """A cell; no line breaks, and nothing that a terminal takes for a command."""
     if value is None:
         return ""
     if isinstance(value, Decimal):
-        from transforms.findings import money_text
-
-        return money_text(value)
+        return _amount(value, column, currency)
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="seconds")
-    return str(value).replace("\n", " ")
+    return _clean(str(value))
+
+
+def _amount(value: Decimal, column: str, currency: Any) -> str:
+    """An amount with at least its currency's decimals, and all that it has; any other number as it is."""
+    from transforms.money import currency_exponent, decimals_of, tidy
+
+    short = tidy(value)
+    least = 0 if column.endswith(_NOT_MONEY) else currency_exponent(str(currency) if currency else None)
+    return f"{short:.{max(least, decimals_of(short))}f}"
 
 
 def _is_number(text: str) -> bool:
     return text.lstrip("-").replace(".", "", 1).isdigit()
+
+
+def _listed(value: Any) -> Any:
+    return ", ".join(map(str, value)) if isinstance(value, list) else value

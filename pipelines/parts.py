@@ -9,10 +9,17 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from connectors.exports.reader import LoadPart, PartNote
+from connectors.warehouse.period_lines import LinePreparer, PreparedLines
 from pipelines.scope import Scope
 from transforms.digests import TableDigest
 from transforms.judging import PROVENANCE, Judge
 from transforms.tally import Tally
+
+#: A part that is ready to be written.
+PreparedPart = tuple["PartReport", PreparedLines]
+
+#: Gives a part that is ready to be written; any thread may call it, once.
+GivePart = Callable[[], PreparedPart]
 
 #: Gives those of some rows, of a kind and a file's place, that are of the period, and how many are of which period.
 OwnLines = Callable[[pa.Table, str, int], tuple[pa.Table, Counter[str | None]]]
@@ -54,6 +61,10 @@ class JudgedPart:
     report: PartReport
     rows: pa.Table
     lines: pa.Table
+
+    def prepared(self, prepare: LinePreparer) -> PreparedPart:
+        """The part, ready to be written."""
+        return self.report, prepare(self.report.kind, self.rows, self.lines)
 
 
 @dataclass(frozen=True)

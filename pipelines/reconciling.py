@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import secrets
 from collections import deque
 from datetime import UTC, datetime
@@ -16,12 +15,13 @@ from connectors.exports.reader import ExportReader
 from connectors.spill import FileRecords
 from connectors.warehouse.changes import count_changes, first_changes
 from connectors.warehouse.engine import open_warehouse
-from connectors.warehouse.period_lines import PeriodLines, PreparedLines, stream_period
+from connectors.warehouse.period_lines import PeriodLines, stream_period
 from connectors.warehouse.runs import open_run, read_lines, write_run
 from connectors.warehouse.sources import read_source, write_documents
-from pipelines.engines import Engine, GivePart, open_engine
-from pipelines.extract import Extraction, line_exports, nothing_found
-from pipelines.parts import PartJudge, PartReport
+from pipelines.engines import Engine, open_engine
+from pipelines.extract import Extraction, about_rows, line_exports, nothing_found
+from pipelines.parts import PartJudge
+from pipelines.progress import tell_progress
 from pipelines.run_summary import RunSummary
 from pipelines.scope import Scope
 from pipelines.settings import Settings
@@ -58,7 +58,7 @@ def reconcile(
     warehouse = open_warehouse(settings.warehouse)
     run_id = new_run_id(extraction.period, started_at)
     with (
-        open_engine(settings, run_id) as engine,
+        open_engine(settings, run_id, line_exports(extraction.delivery)) as engine,
         extraction.landing(settings.home) as landed,
         warehouse.begin(loading=True) as connection,
     ):
@@ -70,6 +70,7 @@ def reconcile(
         if scope.is_full:
             write_documents(connection, extraction.invoices, extraction.prices, run.rejected)
         findings, tieout = run.conclude()
+        tell_progress("writing the run")
         blocking = findings.column("severity").to_pylist().count("block")
         row = {
             "run_id": run_id,
@@ -135,10 +136,11 @@ class _Run:
         if self._extraction.has_previous:
             self._add_previous()
         exports = line_exports(self._extraction.delivery)
+        read, total = 0, about_rows(exports)
+        tell_progress("judging lines", read, total)
         waiting = deque((place, export, export.reader()) for place, export in exports)
-        parts = self._engine.parts(exports, self._extraction, self._judge)
-        prepared = (functools.partial(self._prepared, give) for give in parts)
-        for report, lines in in_order(prepared, self._engine.threads):
+        parts = self._engine.parts(exports, self._extraction, self._judge, self._lines.prepare)
+        for report, lines in in_order(parts, self._engine.threads):
             while waiting[0][0] != report.place:
                 self._finish(*waiting.popleft())
             _, export, reader = waiting[0]
@@ -151,8 +153,11 @@ class _Run:
             self._total.add(report.tally)
             self._digest.merge(report.digest)
             self._lines.write(lines)
+            read += report.note.row_count
+            tell_progress("judging lines", read, total)
         while waiting:
             self._finish(*waiting.popleft())
+        self._lines.end()
         self.rejected = self._extraction.rejected_of_period()
 
     def conclude(self) -> tuple[pa.Table, pa.Table]:
@@ -161,6 +166,7 @@ class _Run:
         Raises:
             InputError: nothing is in scope.
         """
+        tell_progress("concluding")
         kinds = [export.kind for export in self._extraction.delivery.exports]
         changed: dict[tuple[str, int], str] = {}
         given: dict[str, list[pa.Table]] = {}
@@ -215,10 +221,6 @@ class _Run:
         """Rows with their run and period."""
         with_run = rows.append_column("run_id", pa.repeat(pa.scalar(self._run_id), rows.num_rows))
         return with_run.append_column("period", pa.repeat(pa.scalar(self._extraction.period), rows.num_rows))
-
-    def _prepared(self, give: GivePart) -> tuple[PartReport, PreparedLines]:
-        part = give()
-        return part.report, self._lines.prepare(part.report.kind, part.rows, part.lines)
 
     def _finish(self, place: int, export: Export, reader: ExportReader) -> None:
         """Conclude what only a whole file tells."""

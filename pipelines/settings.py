@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     engine: Literal["local", "dask"] = Field(default="local", description="Who reads and judges lines.")
     dask_address: str = Field(default="", description="Address of a Dask scheduler; default: workers of this run.")
     parts: str = Field(default="", description="Folder or URL for parts of a Dask run; default: in the working folder.")
+    approver: str = Field(default="", description="Who approves where --approve is given without --by.")
+    snapshot: bool = Field(default=True, description="Renew the analysts' copy after each run.")
     policy: Path | None = Field(default=None, description="Policy file, JSON or TOML; default: built in.")
 
     @field_validator("halo_rate")
@@ -72,6 +74,10 @@ class Settings(BaseSettings):
     def warehouse(self) -> str:
         """The warehouse's URL, with the default filled in."""
         return self.warehouse_url or f"duckdb:///{self.home / 'warehouse.duckdb'}"
+
+    def reports_of(self, run_id: str) -> Path:
+        """The folder of a run's reports, where no other is named."""
+        return self.home / "reports" / run_id
 
     @property
     def parts_location(self) -> str:

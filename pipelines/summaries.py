@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipelines.output import print_table
+from pipelines.output import print_table, say
 from transforms.findings import money_text
 
 _CHANGED = ["code", "invoice_number", "customer_name", "line_id", "previous_amount", "amount", "currency"]
@@ -12,43 +12,51 @@ _CHANGED = ["code", "invoice_number", "customer_name", "line_id", "previous_amou
 
 def print_summary(document: dict[str, Any]) -> None:
     """Print what a run did and what is to be done next."""
-    print(f"run {document['run_id']} of {document['period']}: {document['status']}")
-    print(f"{document['lines']} lines, {document['invoices']} invoices, {document['seconds']} s")
+    say(f"run {document['run_id']} of {document['period']}: {document['status']}")
+    say(f"{document['lines']} lines, {document['invoices']} invoices, {document['seconds']} s")
     if document["status"] != "reconciled":
-        print(_halo_text(document["loaded"], document["marked"]))
-    print(f"warehouse: {document['warehouse']}")
+        say(_halo_text(document["loaded"], document["marked"]))
+    say(f"warehouse: {document['warehouse']}")
     if document["findings"]:
         print_table(["finding", "count"], document["findings"].items())
     else:
-        print("no findings")
+        say("no findings")
     _print_changes(document)
-    if document["status"] == "awaiting_approval":
-        print(f"{document['blocking']} findings block: the month is loaded but not marked as billed. Look at them with")
+    if document["reports"]:
+        print("reports:")
+        for file in document["reports"]:
+            print(f"  {file}")
+    if document["status"] == "awaiting_approval" and document["blocking"]:
+        say(f"{document['blocking']} findings block: the month is loaded but not marked as billed. Look at them with")
         print(f"  csp-billing findings --run {document['run_id']}")
-        print("and, when they are accepted, mark it with")
-        print(f"  csp-billing mark-billed {document['run_id']} --approve")
+        say("and, when they are accepted, approve and mark it with")
+        print(f"  csp-billing approve {document['run_id']} --by NAME")
+        print(f"  csp-billing mark-billed {document['run_id']}")
 
 
 def print_explanation(document: dict[str, Any]) -> None:
     """Print why a line was judged as it was."""
     line = document["line"]
-    print(f"line {document['line_id']} of run {document['run_id']}, {document['source']}")
-    print(f"{line['customer_name']}: {line['sku_name']}, {line['charge_type']} {line['charge_start_on']} to "
-          f"{line['charge_end_on'] or 'no end'}, invoice {line['invoice_number'] or 'none'}\n")  # fmt: skip
+    say(f"line {document['line_id']} of run {document['run_id']}, {document['source']}")
+    say(f"{line['customer_name']}: {line['sku_name']}, {line['charge_type']} {line['charge_start_on']} to "
+          f"{line['charge_end_on'] or 'no end'}, invoice {line['invoice_number'] or 'none'}")  # fmt: skip
+    print()
     marks = {True: "holds", False: "no", None: ""}
     for rule in document["rules"]:
         mark = marks[rule["holds"]]
-        print(f"{rule['rule']}: {rule['figures']}" + (f" [{mark}]" if mark else ""))
+        say(f"{rule['rule']}: {rule['figures']}" + (f" [{mark}]" if mark else ""))
     for other in document["event"]:
-        print(f"same event: {other['charge_type']} {other['charge_start_date']} to {other['charge_end_date']}, "
+        say(f"same event: {other['charge_type']} {other['charge_start_date']} to {other['charge_end_date']}, "
               f"{money_text(other['subtotal'], other['currency'])}, line {other['line_id']}")  # fmt: skip
     print()
     for finding in document["findings"]:
-        print(f"{finding['code']} ({finding['severity']}): {finding['message']}")
+        say(f"{finding['code']} ({finding['severity']}): {finding['message']}")
+        if finding["waived_by"]:
+            say(f"  waived by {finding['waived_by']} until {finding['waived_until']}: {finding['waiver_reason']}")
     if not document["findings"]:
-        print("no findings")
+        say("no findings")
     for posting in document["halopsa"]:
-        print(f"HaloPSA {posting['halo_url']}: {posting['state']}, id {posting['halo_id'] or 'not known'}")
+        say(f"HaloPSA {posting['halo_url']}: {posting['state']}, id {posting['halo_id'] or 'not known'}")
 
 
 def _print_changes(document: dict[str, Any]) -> None:
@@ -59,12 +67,12 @@ def _print_changes(document: dict[str, Any]) -> None:
     told = [
         f"{count} {what} {change}" for what, counts in changes.items() for change, count in counts.items()
     ]
-    print("since the last run of the period: " + ", ".join(told))
+    say("since the last run of the period: " + ", ".join(told))
     rows = [[one["change"], one["what"], *(one[name] for name in _CHANGED)] for one in document["changed"]]
     print_table(["change", "what", *_CHANGED], rows)
     if sum(count for counts in changes.values() for count in counts.values()) <= len(rows):
         return
-    print("and more:")
+    say("and more:")
     print(f"  csp-billing warehouse query \"select * from out_period_changes where run_id = '{document['run_id']}'\"")
 
 

@@ -6,9 +6,10 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 R = TypeVar("R")
+_END = object()
 
 #: How many parts are worked on at a time.
 WORKERS = min(8, os.cpu_count() or 1)
@@ -28,6 +29,20 @@ def in_order(tasks: Iterable[Callable[[], R]], workers: int = WORKERS) -> Iterat
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def read_ahead(items: Iterable[R], ahead: int = 2) -> Iterator[R]:
+    """The items, made in a thread of their own: so many of them before they are asked for."""
+    iterator = iter(items)
+    with ThreadPoolExecutor(1) as pool:
+        waiting: deque[Future[Any]] = deque(pool.submit(next, iterator, _END) for _ in range(ahead))
+        try:
+            while (item := waiting.popleft().result()) is not _END:
+                waiting.append(pool.submit(next, iterator, _END))
+                yield item
         finally:
             for future in waiting:
                 future.cancel()

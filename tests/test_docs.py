@@ -10,6 +10,7 @@ import typer
 
 from pipelines.cli import app
 from pipelines.settings import PREFIX, Settings
+from transforms.finding_help import FINDING_HELP
 from transforms.policy import SEVERITIES, Policy, parse_policy
 
 ROOT = Path(__file__).parents[1]
@@ -65,9 +66,11 @@ def test_every_setting_is_documented() -> None:
     assert set(re.findall(PREFIX + r"[A-Z_]+", text)) == {PREFIX + name.upper() for name in Settings.model_fields}
 
 
-def test_every_finding_is_documented_with_its_severity() -> None:
-    rows = re.findall(r"^\| `([A-Z_]+)` \| (\w+)", (ROOT / "docs" / "findings.md").read_text(encoding="utf-8"), re.M)
-    assert dict(rows) == SEVERITIES
+def test_every_finding_is_documented_with_its_severity_and_as_reports_explain_it() -> None:
+    text = (ROOT / "docs" / "findings.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (\w+)[^|]* \| ([^|]+) \| ([^|]+) \|$", text, re.M)
+    assert {code: severity for code, severity, *_ in rows} == SEVERITIES
+    assert {code: tuple(help_) for code, _, *help_ in rows} == FINDING_HELP
 
 
 def test_the_documented_policy_file_is_read() -> None:

@@ -16,8 +16,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 _WATCHED = {
-    "alembic", "duckdb", "fastapi", "numpy", "pandas", "prefect", "pyarrow", "requests", "rich", "sqlalchemy",
-    "starlette", "uvicorn",
+    "alembic", "duckdb", "fastapi", "jinja2", "numpy", "pandas", "prefect", "pyarrow", "requests", "rich", "sqlalchemy",
+    "starlette", "uvicorn", "vl_convert",
 }  # fmt: skip
 _ARROW = {"numpy", "pandas", "pyarrow"}
 #: Runs a command and says last on stderr, whatever the command did, which of the watched modules it has loaded.

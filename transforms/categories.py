@@ -22,6 +22,11 @@ _CHARGE_TYPES = (
     "new", "renew", "cyclecharge", "addquantity", "removequantity", "movequantity", "cancelimmediate", "cancel",
     "convert", "changebillingplan", "customercredit", "extendterm", "purchase", "refund",
 )  # fmt: skip
+#: What Azure-plan charges are told by: columns of few different values, and no price.
+AZURE_PLAN_COLUMNS = (
+    "publisher_name", "product_id", "product_name", "sku_name", "product_category", "term_and_billing_cycle",
+    "subscription_description", "charge_type", "product_qualifiers", "meter_description",
+)  # fmt: skip
 _COMMITMENT = r"(one|three|five|1|3|5)[ -]*(3|5)?[ -]*(month|year)s?[ -]*commitment"
 _LICENCE_PRODUCT = "CFQ7TTC0"
 _AZURE_PRODUCT = "DZH318Z0"

@@ -95,7 +95,8 @@ class Table:
     """One table: its columns in order, its primary key, and what one row is.
 
     A `bulk` table has millions of rows: its key is not enforced by the engine, whose index would cost more than
-    the load itself, but checked by `sql/checks`.
+    the load itself, but checked by `sql/checks`. Where rows of different `partition_by` are kept apart (PostgreSQL),
+    each partition has the indexes for itself.
     """
 
     name: str
@@ -104,12 +105,13 @@ class Table:
     key: tuple[str, ...] = ()
     indexes: tuple[tuple[str, ...], ...] = ()
     bulk: bool = False
+    partition_by: str = ""
 
     def __post_init__(self) -> None:
         names = [column.name for column in self.columns]
         if len(set(names)) != len(names):
             raise ValueError(f"table {self.name} declares a column twice")
-        for index in (self.key, *self.indexes):
+        for index in (self.key, *self.indexes, (self.partition_by,) if self.partition_by else ()):
             missing = [name for name in index if name not in names]
             if missing:
                 raise ValueError(f"table {self.name} has no column {', '.join(missing)}")

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from transforms.columns import Kind
+from transforms.integers import owned
 from transforms.text_words import text_words
 from transforms.texts import values_and_codes
 
@@ -22,6 +23,8 @@ _DECIMALS = 22
 #: By what numbers and dates are spread, whose own bits are no digest.
 _SPREAD = np.uint64(0xD6E8FEB86659FD93)
 _TURN = np.uint64(32)
+_HEX = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
+_ID_BYTES = 12
 
 
 def hash_rows(columns: Sequence[pa.Array | pa.ChunkedArray]) -> tuple[Hashes, Hashes]:
@@ -32,6 +35,17 @@ def hash_rows(columns: Sequence[pa.Array | pa.ChunkedArray]) -> tuple[Hashes, Ha
         codes, digests = _digest_values(column)
         _mix(halves, (digests[:, 0][codes], digests[:, 1][codes]))
     return halves
+
+
+def identities(first: Hashes, second: Hashes) -> pa.Array:
+    """The identity that each key of `hash_rows` stands for: 24 hexadecimal digits of it."""
+    words = np.stack([first, second], axis=1).view(np.uint8).reshape(-1, 16)[:, :_ID_BYTES]
+    digits = np.empty((len(words), 2 * _ID_BYTES), dtype=np.uint8)
+    digits[:, 0::2] = _HEX[words >> 4]
+    digits[:, 1::2] = _HEX[words & 15]
+    offsets = np.arange(len(words) + 1, dtype=np.int32) * (2 * _ID_BYTES)
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(digits))]
+    return owned(pa.Array.from_buffers(pa.string(), len(words), buffers))
 
 
 class TableDigest:

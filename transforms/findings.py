@@ -8,10 +8,22 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from transforms.digests import hash_rows, identities
 from transforms.money import EXACT, tidy
 from transforms.policy import Policy
 from transforms.tables.results import FINDINGS
+from transforms.texts import with_values
+
+#: What a finding is about and how grave it is, by columns of the findings table.
+_SUBJECT = (
+    "period", "code", "severity", "invoice_number", "customer_id", "subscription_id", "product_id", "sku_id", "line_id",
+    "currency",
+)  # fmt: skip
+_FIGURES = ("expected_amount", "actual_amount")
+#: What exports deliver in different case for the same thing.
+_FOLDED = ("customer_id", "subscription_id")
 
 
 @dataclass(frozen=True)
@@ -47,12 +59,12 @@ class Finding:
 
 
 def findings_table(findings: Sequence[Finding], policy: Policy) -> pa.Table:
-    """Findings as rows of the findings table without run_id and period, in a stable order.
+    """Findings as rows of the findings table without run_id, period and finding_id, in a stable order.
 
     A finding that names its own severity keeps it; the others get the policy's.
     """
     ordered = sorted(findings, key=_order)
-    names = [name for name in FINDINGS.names if name not in ("run_id", "period")]
+    names = [name for name in FINDINGS.names if name not in ("run_id", "period", "finding_id")]
     own = {field.name for field in fields(Finding)}
     columns = {
         name: [getattr(finding, name) for finding in ordered]
@@ -70,6 +82,21 @@ def _fitting(amount: Decimal | None) -> Decimal | None:
     width = FINDINGS["actual_amount"].kind.arrow_type
     too_large = amount is not None and amount.adjusted() >= width.precision - width.scale
     return None if too_large else amount
+
+
+def with_ids(findings: pa.Table) -> pa.Table:
+    """Findings of a run (columns of the findings table, period included) with their `finding_id`.
+
+    It is made of what a finding is about, its severity and its figures, so that a run that comes to the same finding
+    gives it the same identity, and other amounts another. Where there are no amounts the sentence has the figures.
+    """
+    columns = [findings.column(name) for name in (*_SUBJECT, *_FIGURES)]
+    for place, name in enumerate(_SUBJECT):
+        if name in _FOLDED:
+            columns[place] = with_values(columns[place], pc.utf8_lower)
+    given = [pc.is_valid(findings.column(name)) for name in _FIGURES]
+    columns.append(pc.if_else(pc.or_(*given), pa.scalar(None, pa.string()), findings.column("message")))
+    return findings.append_column("finding_id", identities(*hash_rows(columns)))
 
 
 def count_codes(findings: pa.Table) -> dict[str, int]:

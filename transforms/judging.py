@@ -18,10 +18,11 @@ from transforms.conservation import check_conservation, sums_of_source
 from transforms.currency_checks import check_currencies, count_rates
 from transforms.customer_checks import customers_of
 from transforms.customer_rules import LineRules
+from transforms.digests import identities
 from transforms.documents import voided_invoices, without_voided
 from transforms.findings import Finding, findings_table
 from transforms.line_checks import check_margin, check_price_found, check_sums, check_unit_price
-from transforms.line_identity import charge_keys, line_ids
+from transforms.line_identity import charge_keys
 from transforms.line_numbers import LineNumbers
 from transforms.line_reader import LineReader
 from transforms.lines import recon_lines, usage_lines
@@ -70,7 +71,7 @@ class Judge:
             file: the place of their file among the period's files.
         """
         keys = charge_keys(rows, kind)
-        rows = rows.append_column("line_id", line_ids(*keys))
+        rows = rows.append_column("line_id", identities(*keys))
         tally = Tally()
         tally.charges = np.zeros(rows.num_rows, dtype=CHARGE)
         for name, column in (("key", keys[0]), ("file", file), ("row", np.asarray(rows.column("source_row")))):

@@ -16,8 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.digests import Hashes, hash_rows
-from transforms.integers import owned
+from transforms.digests import Hashes, hash_rows, identities
 from transforms.texts import with_values
 
 #: What a charge is for, by kind of export.
@@ -44,12 +43,9 @@ _CONTENT_FIRST = (
 )  # fmt: skip
 _NOT_CONTENT = {"line_id", "period", "file_sha256", "source_file", "source_row"}
 
-_HEX = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
-_ID_BYTES = 12
-
 
 def charge_keys(table: pa.Table, kind: str) -> tuple[Hashes, Hashes]:
-    """The key of each row's charge as 128 bits in two halves.
+    """The key of each row's charge as 128 bits in two halves; their `identities` are the first occurrences' `line_id`.
 
     Args:
         table: typed rows of the export, with the columns of its table in `transforms.tables.sources`.
@@ -57,11 +53,6 @@ def charge_keys(table: pa.Table, kind: str) -> tuple[Hashes, Hashes]:
     """
     signs = pc.sign(table.column(SIGN_COLUMN[kind])).combine_chunks()
     return hash_rows([*(_canonical(table, name) for name in KEY_COLUMNS[kind]), signs])
-
-
-def line_ids(first: Hashes, second: Hashes) -> pa.Array:
-    """The `line_id` of the first occurrence of each charge: 24 hexadecimal digits of its key."""
-    return _hexadecimal(first, second)
 
 
 class Numbered(NamedTuple):
@@ -92,7 +83,7 @@ def number_occurrences(table: pa.Table, kind: str) -> pa.Table:
         digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
         first[row], second[row] = np.frombuffer(digest, dtype=np.uint64)
     place = table.select(["file_sha256", "source_file", "source_row"]).take(pa.array(later))
-    return place.append_column("line_id", _hexadecimal(first[later], second[later]))
+    return place.append_column("line_id", identities(first[later], second[later]))
 
 
 def _canonical(table: pa.Table, name: str) -> pa.Array:
@@ -142,14 +133,3 @@ def _rank(column: pa.ChunkedArray) -> np.ndarray[Any, Any]:
         pc.rank(column, sort_keys=[("", "ascending", "at_start")], tiebreaker="dense")
     )
     return ranks
-
-
-def _hexadecimal(first: Hashes, second: Hashes) -> pa.Array:
-    words = np.stack([first, second], axis=1).view(np.uint8).reshape(-1, 16)[:, :_ID_BYTES]
-    digits = np.empty((len(words), 2 * _ID_BYTES), dtype=np.uint8)
-    digits[:, 0::2] = _HEX[words >> 4]
-    digits[:, 1::2] = _HEX[words & 15]
-    offsets = np.arange(len(words) + 1, dtype=np.int32) * (2 * _ID_BYTES)
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(digits))]
-    return owned(pa.Array.from_buffers(pa.string(), len(words), buffers))
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,13 +39,17 @@ class TextBatch:
     unreadable: list[Unreadable] = field(default_factory=list)
 
 
-#: Parses some rows; whoever calls it may be another thread.
+#: Parses some rows; whoever calls it may be another thread, or process.
 Load = Callable[[], TextBatch]
 
 
 def loaded(batch: TextBatch) -> Load:
     """Rows that are parsed already."""
-    return lambda: batch
+    return functools.partial(_itself, batch)
+
+
+def _itself(batch: TextBatch) -> TextBatch:
+    return batch
 
 
 @dataclass(frozen=True)
@@ -58,8 +63,8 @@ class Source:
         names_may_grow: whether later rows may have columns that are not in `names` (JSON Lines).
         absent_is_null: whether a row may leave out a column in which it has no value (JSON), so that one that no row
             has says nothing against the file.
-        ranges: as `read` of all columns, but what parses a batch reads its bytes from the file itself, so that it can
-            be sent to another process; None where the file cannot be cut.
+        ranges: as `read` of all columns, but what parses a batch reads its bytes from the file itself; None where the
+            file cannot be cut.
     """
 
     names: tuple[str, ...]

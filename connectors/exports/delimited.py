@@ -12,7 +12,7 @@ import functools
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from transforms.tables import EXPORT_TABLES
 
 DELIMITERS = (",", ";", "\t")
 BLOCK_BYTES = 16 << 20
+ARROW_BLOCK_BYTES = 2 << 20
 
 
 @dataclass(frozen=True)
@@ -95,9 +96,9 @@ def _cut(content: Content, header: Header, offset: int) -> Iterator[Load]:
     """The same blocks as ranges of the file on disk, where the text begins at the offset."""
     for block in _blocks(content, header):
         yield _Range(
-            content.path.absolute(), offset + block.offset, len(block.data), block.is_last, block.row,
-            block.after_header, header, content.source_file,
-        )  # fmt: skip
+            content.path.absolute(), offset + block.offset, len(block.data), replace(block, data=b""), header,
+            content.source_file,
+        )
 
 
 @dataclass(frozen=True)
@@ -106,20 +107,16 @@ class _Block:
 
     Attributes:
         data, index: the bytes and their rows; a row that does not end belongs to the next block.
-        is_last: whether the text ends with it.
         offset: where it begins in the text.
         row: number of its first row.
-        after_header: whether the header stands before it.
         has_begun: whether the header stands before the next one.
         keep: the rows that are to be parsed.
     """
 
     data: bytes
     index: RowIndex
-    is_last: bool
     offset: int
     row: int
-    after_header: bool
     has_begun: bool
     keep: Mask
 
@@ -134,19 +131,17 @@ class _Block:
             keep[: first + 1] = False
             index.broken[first] = False
         has_begun = after_header or not bool(blank.all())
-        return cls(data, index, is_last, offset, row, after_header, has_begun, keep)
+        return cls(data, index, offset, row, has_begun, keep)
 
 
 @dataclass(frozen=True)
 class _Range:
-    """A block that is read from the file on disk when it is asked for, in whatever process."""
+    """A block, known but for its bytes, which are read from the file on disk when it is asked for."""
 
     path: Path
     offset: int
     size: int
-    is_last: bool
-    row: int
-    after_header: bool
+    block: _Block
     header: Header
     name: str
 
@@ -164,9 +159,7 @@ class _Range:
             raise InputError(f"{self.path}: cannot be read: {error.strerror or error}") from error
         if len(data) != self.size:
             raise InputError(f"{self.name}: the file changed while it was read: run again when it is complete")
-        block = _Block.of(data, self.header, is_last=self.is_last, offset=self.offset, row=self.row,
-                          after_header=self.after_header)  # fmt: skip
-        return _parse(block, self.header, self.name, None)
+        return _parse(replace(self.block, data=data), self.header, self.name, None)
 
 
 def _blank(block: bytes, index: RowIndex, header: Header) -> Mask:
@@ -216,7 +209,8 @@ def _parse(found: _Block, header: Header, name: str, only: Sequence[str] | None)
                 keep[at] = False
                 unreadable.append(Unreadable(int(numbers[at]), _raw(block, index, at), error))
     kept = np.flatnonzero(keep)
-    texts, ragged = _arrow(_kept_bytes(block, index, keep), header, only, name)
+    longest = int((index.ends - index.starts).max(initial=0))
+    texts, ragged = _arrow(_kept_bytes(block, index, keep), longest, header, only, name)
     for at, actual in ragged:
         position = int(kept[at])
         unreadable.append(
@@ -238,9 +232,9 @@ def _parse(found: _Block, header: Header, name: str, only: Sequence[str] | None)
 
 
 def _arrow(
-    data: bytes | memoryview, header: Header, only: Sequence[str] | None, name: str
+    data: bytes | memoryview, longest: int, header: Header, only: Sequence[str] | None, name: str
 ) -> tuple[pa.Table, list[tuple[int, int]]]:
-    """Parse whole rows as text; also gives the position and the column count of ragged rows."""
+    """Parse whole rows, the longest of so many bytes, as text; also gives position and column count of ragged rows."""
     wanted = list(header.names if only is None else only)
     if not len(data):
         return pa.table({column: pa.array([], pa.string()) for column in wanted}), []
@@ -251,20 +245,20 @@ def _arrow(
         return "skip"
 
     try:
-        table = _parsed(data, header, wanted, put_aside)
+        table = _parsed(data, max(ARROW_BLOCK_BYTES, longest + 2), header, wanted, put_aside)
     except pa.ArrowInvalid as error:
         raise InputError(f"{name}: its rows cannot be told apart ({error}): export it again as CSV UTF-8") from error
     return table.combine_chunks(), ragged
 
 
 def _parsed(
-    data: bytes | memoryview, header: Header, wanted: list[str], put_aside: Callable[[Any], str]
+    data: bytes | memoryview, block_bytes: int, header: Header, wanted: list[str], put_aside: Callable[[Any], str]
 ) -> pa.Table:
     return pyarrow.csv.read_csv(
         pa.BufferReader(data),
-        # One thread, because only then Arrow numbers the rows that it skips; one block, so that nothing is copied.
+        # One thread, because only then Arrow numbers the rows that it skips; blocks that a processor's cache holds.
         read_options=pyarrow.csv.ReadOptions(
-            use_threads=False, column_names=header.names, block_size=len(data) + 1
+            use_threads=False, column_names=header.names, block_size=block_bytes
         ),
         parse_options=pyarrow.csv.ParseOptions(
             delimiter=header.delimiter, newlines_in_values=True, ignore_empty_lines=False,

@@ -61,6 +61,16 @@ class Export:
         """Reads its rows; it can be read repeatedly."""
         return ExportReader(self.content, self.source, self.kind)
 
+    def about_rows(self) -> int:
+        """About how many rows it has, by the length of the first ones; 0 where it is packed or no delimited text."""
+        if self.source.ranges is None:
+            return 0
+        head = self.content.head()
+        lines = max(head.count(b"\n"), 1)
+        if len(head) >= self.content.byte_count:
+            return max(lines - 1, 1)
+        return lines * self.content.byte_count // len(head)
+
     def file(self, reader: ExportReader) -> SourceFile:
         """The export as a source file, when the reader has read it."""
         content = self.content
@@ -132,14 +142,19 @@ def _delivered_paths(location: Path) -> list[Path]:
     if location.is_file():
         return [location]
     if not location.is_dir():
-        raise InputError(f"{location}: there is no such folder of exports: create it or name another one")
+        raise InputError(
+            f"{location}: there is no such folder of exports: create it, or name another one with --exports"
+        )
     paths = sorted(
         path
         for path in location.rglob("*")
         if path.is_file() and not any(part.startswith(".") for part in path.relative_to(location).parts)
     )
     if not paths:
-        raise InputError(f"{location}: the folder of exports is empty: put the partner exports there")
+        raise InputError(
+            f"{location}: the folder of exports is empty: put the partner exports there, or name another one with "
+            "--exports"
+        )
     return paths
 
 

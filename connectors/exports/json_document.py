@@ -7,6 +7,7 @@ refused with line and column.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -32,9 +33,13 @@ def open_document(content: Content) -> Source:
 
     def read(only: Sequence[str] | None) -> Iterator[Load]:
         rows = 1 + np.arange(len(records), dtype=np.int64)
-        yield loaded(batch_of(records, names if only is None else only, rows, lambda at: compact_json(records[at])))
+        yield loaded(batch_of(records, names if only is None else only, rows, functools.partial(_raw_at, records)))
 
     return Source(names, read, absent_is_null=True)
+
+
+def _raw_at(records: list[dict[str, Any]], at: int) -> str:
+    return compact_json(records[at])
 
 
 def _records(documents: list[Any]) -> list[dict[str, Any]]:

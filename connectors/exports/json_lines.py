@@ -7,6 +7,7 @@ Python for that block, line by line, which refuses single lines and tells why.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -121,7 +122,7 @@ def _by_arrow(block: bytes, shape: Shape, first_row: int) -> TextBatch | None:
     if table.num_rows != lines and table.num_rows != len(_lines(block)):
         return None
     rows = first_row + np.arange(table.num_rows, dtype=np.int64)
-    return TextBatch(table, rows, lambda at: _shown(_lines(block)[at]))
+    return TextBatch(table, rows, functools.partial(_line_at, block))
 
 
 @cache
@@ -173,7 +174,7 @@ def _by_python(block: bytes, first_row: int, shape: Shape) -> tuple[TextBatch, S
         rows.append(row)
         raws.append(line)
     names = tuple(dict.fromkeys(name for record in records for name in record))
-    batch = batch_of(records, names, np.array(rows, dtype=np.int64), lambda at: _shown(raws[at]), unreadable)
+    batch = batch_of(records, names, np.array(rows, dtype=np.int64), functools.partial(_raw_at, raws), unreadable)
     return batch, _learn([EXACT.decode(_text(line)) for line in raws[:_SHOWN_RECORDS]], shape)
 
 
@@ -197,6 +198,14 @@ def _fault(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         return f"byte {error.start + 1} of the line is not UTF-8: export it again as UTF-8"
     return NESTED_TOO_DEEP if isinstance(error, RecursionError) else f"malformed JSON: {error}"
+
+
+def _line_at(block: bytes, at: int) -> str:
+    return _shown(_lines(block)[at])
+
+
+def _raw_at(raws: list[bytes], at: int) -> str:
+    return _shown(raws[at])
 
 
 def _shown(line: bytes) -> str:

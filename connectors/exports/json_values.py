@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -98,9 +99,13 @@ def batch_of(
     return TextBatch(
         texts.take(pa.array(kept)),
         rows[kept],
-        lambda at: raw_text(int(kept[at])),
+        functools.partial(_at, raw_text, kept),
         sorted([*unreadable, *broken], key=lambda row: row.source_row),
     )
+
+
+def _at(raw_text: Callable[[int], str], kept: Rows, at: int) -> str:
+    return raw_text(int(kept[at]))
 
 
 def _texts(records: list[dict[str, Any]], names: Sequence[str]) -> tuple[pa.Table, list[int]]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shutil
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
 from connectors.exports.containers import Content
 from connectors.exports.delivery import SourceFile
-from connectors.exports.gzip_members import CHUNK_BYTES
 from transforms.errors import InputError
 
 
@@ -35,17 +35,14 @@ def land(file: Content | SourceFile, home: Path) -> str:
         descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".landing-")
         part = Path(name)
         try:
-            with os.fdopen(descriptor, "wb") as copy, file.path.open("rb") as original:
-                digest = hashlib.sha256()
-                while chunk := original.read(CHUNK_BYTES):
-                    digest.update(chunk)
-                    copy.write(chunk)
-                copy.flush()
-                os.fsync(copy.fileno())
-            if digest.hexdigest() != file.file_sha256:
+            # By the kernel, which is much cheaper than reading, digesting and writing it once more.
+            shutil.copyfile(file.path, part)
+            os.fsync(descriptor)
+            if not _is_as_seen(file) and _sha256(part) != file.file_sha256:
                 raise _changed(file)
             part.replace(target)
         finally:
+            os.close(descriptor)
             with contextlib.suppress(FileNotFoundError):
                 part.unlink()
     except OSError as error:
@@ -64,16 +61,21 @@ def check_unchanged(file: Content) -> None:
         InputError: the file changed since it was found.
     """
     try:
-        stat = file.path.stat()
-        seen = (file.byte_count, file.modified_at)
-        if (stat.st_size, datetime.fromtimestamp(stat.st_mtime, UTC)) == seen:
-            return
-        with file.path.open("rb") as original:
-            same = hashlib.file_digest(original, "sha256").hexdigest() == file.file_sha256
+        if not _is_as_seen(file) and _sha256(file.path) != file.file_sha256:
+            raise _changed(file)
     except FileNotFoundError:
         return
-    if not same:
-        raise _changed(file)
+
+
+def _is_as_seen(file: Content | SourceFile) -> bool:
+    """Whether size and time of change are those of when its SHA-256 was taken."""
+    stat = file.path.stat()
+    return (stat.st_size, datetime.fromtimestamp(stat.st_mtime, UTC)) == (file.byte_count, file.modified_at)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _changed(file: Content | SourceFile) -> InputError:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from connectors.exports.batches import Load, Source, TextBatch, Unreadable, loaded
+from connectors.exports.batches import Load, Source, TextBatch, Unreadable
 from connectors.exports.containers import Content
 from connectors.exports.kinds import missing_sentence
 from transforms.columns import Column, Table
@@ -81,7 +81,7 @@ class PartNote:
     invoices: frozenset[str]
 
 
-#: Parses and types some rows; whoever calls it may be another thread.
+#: Parses and types some rows; whoever calls it may be another thread, or process.
 LoadPart = Callable[[], Part]
 
 
@@ -126,21 +126,14 @@ class ExportReader:
         Args:
             columns: only these declared columns have values; None for all.
         """
-        only = None if columns is None else self._delivered(columns)
-        decimal_comma: bool | None = None
-        for load in self._source.read(only):
-            if self._source.may_have_decimal_comma and decimal_comma is None:
-                batch = load()
-                decimal_comma = uses_decimal_comma(batch.texts, self._table)
-                load = loaded(batch)
-            yield functools.partial(self._typing.part, load, bool(decimal_comma))
+        return self._typed(self._source.read(None if columns is None else self._delivered(columns)))
 
     def ranges(self) -> Iterator[LoadPart] | None:
-        """As `parts`, but what loads one reads its bytes itself and can be sent to another process.
+        """As `parts`, but what loads one reads its bytes itself, so that little has to be sent to another process.
 
         None where the file cannot be cut: it is packed, or no delimited text.
         """
-        return None if self._source.ranges is None else self._ranges(self._source.ranges())
+        return None if self._source.ranges is None else self._typed(self._source.ranges())
 
     def count(self, part: PartNote) -> None:
         """Take note of a part, in whatever order."""
@@ -188,7 +181,7 @@ class ExportReader:
         found = match_headers(self._source.names, self._table).found
         return [name for column in columns for name in found.get(column, ())]
 
-    def _ranges(self, loads: Iterator[Load]) -> Iterator[LoadPart]:
+    def _typed(self, loads: Iterator[Load]) -> Iterator[LoadPart]:
         decimal_comma: bool | None = None
         for load in loads:
             if self._source.may_have_decimal_comma and decimal_comma is None:

@@ -17,9 +17,10 @@ from connectors.halopsa.invoices import Documents, documents, is_billed
 from connectors.halopsa.ledger import BILLED, POSTED, Ledger
 from connectors.halopsa.lines import Lines
 from connectors.halopsa.lock import holding
-from connectors.halopsa.plan import HaloLoadSettings, LoadPlan, MarkCounts, Progress, silent
+from connectors.halopsa.plan import HaloLoadSettings, LoadPlan, MarkCounts
 from connectors.halopsa.properties import CONSUMPTION, INVOICE
 from connectors.halopsa.verification import verify
+from connectors.progress import Progress, silent
 
 
 def mark_billed(
@@ -84,7 +85,7 @@ class _Marking:
             book.mark_billed(sorted(billed))
             marked += len(billed)
             pending = [draft for draft in pending if draft.key not in billed]
-            self._progress("billed lines", marked, marked + len(pending))
+            self._progress("marking lines", marked, marked + len(pending))
             if not pending:
                 return marked
         raise DisagreementError(
@@ -106,7 +107,7 @@ class _Marking:
             billed |= {draft.key for draft in pending if answered and draft.key not in with_lines}
             book.mark_billed(sorted(billed))
             pending = [draft for draft in pending if draft.key not in billed]
-            self._progress("billed invoices", total - len(pending), total)
+            self._progress("marking invoices", total - len(pending), total)
         if pending:
             raise DisagreementError(f"HaloPSA does not mark invoice {pending[0].key} as billed; look at it there")
         return total
@@ -130,7 +131,7 @@ class _Marking:
             else:
                 self._batch.answered(len(batch), self._client.answered_after)
             start += len(batch)
-            self._progress("billed lines", start, len(drafts))
+            self._progress("marking lines", start, len(drafts))
         return doubt
 
     def _marked(self, draft: Draft) -> dict[str, object]:

@@ -11,10 +11,11 @@ from connectors.halopsa.client import HaloClient
 from connectors.halopsa.errors import DisagreementError
 from connectors.halopsa.fingerprint import content_hash
 from connectors.halopsa.ledger import BILLED, INTENDED, POSTED, Book, Ledger, Posting
-from connectors.halopsa.plan import HaloLoadSettings, LoadPlan, Progress
+from connectors.halopsa.plan import HaloLoadSettings, LoadPlan
 from connectors.halopsa.posting import Sender
 from connectors.halopsa.properties import INVOICE
 from connectors.halopsa.tally import Tally
+from connectors.progress import Progress
 from transforms.documents import voided_invoices
 
 Row = dict[str, Any]
@@ -90,7 +91,7 @@ def load_invoices(
         INVOICE,
         settings,
         lambda drafts: _find(client, drafts, newest),
-        progress=lambda done, all_: progress("invoices", done, all_),
+        progress=lambda done, all_: progress("posting invoices", done, all_),
     )
     to_send = new + [draft.at(book.rows[draft.key].halo_id) for draft in usable if _is_changed(draft, book)]
     tally.add(to_send, sender.send(to_send))

@@ -13,11 +13,12 @@ from connectors.halopsa.fingerprint import content_hash, stable_part
 from connectors.halopsa.invoices import Documents
 from connectors.halopsa.ledger import BILLED, INTENDED, POSTED, Book, Ledger
 from connectors.halopsa.listing import Listing, Row, check_recognised, same_content, same_identity, some
-from connectors.halopsa.plan import HaloLoadSettings, LoadPlan, Progress
+from connectors.halopsa.plan import HaloLoadSettings, LoadPlan
 from connectors.halopsa.posting import Sender, Sent
 from connectors.halopsa.properties import CONSUMPTION
 from connectors.halopsa.tally import Tally
 from connectors.halopsa.verification import verify
+from connectors.progress import Progress
 from transforms.tables import DAILY_USAGE, INVOICE_RECON
 
 
@@ -49,7 +50,7 @@ class Lines:
         self.drafts = {draft.key: draft for draft in wanted if draft.parent_key in self._parents}
         self.held = [draft.key for draft in wanted if draft.parent_key not in self._parents]
         self.book = Book(ledger, CONSUMPTION.name, plan.run_id, plan.period, self._parents)
-        self.listing = Listing(client, ledger, self.book, documents)
+        self.listing = Listing(client, ledger, self.book, documents, progress)
         self.tally = Tally()
         self._listed: set[str] = set()
 
@@ -67,7 +68,7 @@ class Lines:
             self._settings,
             self.listing.find,
             self.body,
-            lambda done, total: self._progress("lines", done, total),
+            lambda done, total: self._progress("posting lines", done, total),
         )
         sender.send(new)
         self.tally.add((*new, *changed), sender.send(changed))

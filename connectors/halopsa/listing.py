@@ -17,12 +17,15 @@ from connectors.halopsa.fingerprint import content_hash, stable_part
 from connectors.halopsa.invoices import Documents
 from connectors.halopsa.ledger import Book, Ledger
 from connectors.halopsa.properties import CONSUMPTION, Type
+from connectors.progress import Progress
 
 Row = dict[str, Any]
 Same = Callable[[Mapping[str, Any]], str]
 
 _ID = CONSUMPTION.id_property
 _PATH = str(CONSUMPTION.list_path)
+#: After so many listed lines the progress is told.
+_TOLD_EACH = 100
 #: What a line is, without its amounts.
 _IDENTITY = [prop for prop in CONSUMPTION.properties.values() if prop.stable and prop.type is not Type.NUMBER]
 
@@ -35,13 +38,17 @@ class Listing:
         ledger: bounds how far the list has to be walked.
         book: ledger rows of the lines of these invoices.
         documents: the invoices.
+        progress: is told how many lines are read.
 
     Attributes:
         walked: invoices whose lines were all listed, down to the oldest there can be.
     """
 
-    def __init__(self, client: HaloClient, ledger: Ledger, book: Book, documents: Documents) -> None:
+    def __init__(
+        self, client: HaloClient, ledger: Ledger, book: Book, documents: Documents, progress: Progress
+    ) -> None:
         self._client = client
+        self._progress = progress
         self._ledger = ledger
         self._book = book
         self._documents = documents
@@ -134,7 +141,9 @@ class Listing:
         missing, missing_ids = Counter(digests), set(ids)
         if digests is not None and not missing and not missing_ids:
             return listed
-        for row in self._client.newest_first(_PATH, _ID, floor):
+        for count, row in enumerate(self._client.newest_first(_PATH, _ID, floor)):
+            if count % _TOLD_EACH == 0:
+                self._progress("reading HaloPSA's lines", count, 0)
             number = by_parent.get(row.get("parentid", 0))
             if number is None:
                 continue

@@ -8,11 +8,12 @@ from connectors.halopsa.invoices import load_invoices
 from connectors.halopsa.ledger import Ledger
 from connectors.halopsa.lines import Lines
 from connectors.halopsa.lock import holding
-from connectors.halopsa.plan import HaloLoadSettings, LoadCounts, LoadPlan, MarkCounts, Progress, silent
+from connectors.halopsa.plan import HaloLoadSettings, LoadCounts, LoadPlan, MarkCounts
 from connectors.halopsa.prices import load_prices
 from connectors.halopsa.voided import lines_of_voided
+from connectors.progress import Progress, silent
 
-__all__ = ["HaloLoadSettings", "LoadCounts", "LoadPlan", "MarkCounts", "Progress", "load", "mark_billed"]
+__all__ = ["HaloLoadSettings", "LoadCounts", "LoadPlan", "MarkCounts", "load", "mark_billed"]
 
 
 def load(

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pyarrow as pa
-
-#: Called as work goes on: what is being sent, how many of how many are done.
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -111,7 +108,3 @@ class MarkCounts:
 
     invoices: int = 0
     lines: int = 0
-
-
-def silent(what: str, done: int, total: int) -> None:
-    """The progress that nobody watches."""

@@ -86,6 +86,8 @@ class Sender:
         """
         queue: deque[Batch] = deque([list(drafts)] if drafts else [])
         left = len(drafts)
+        if left:
+            self._progress(0, left)
         while queue:
             batch = queue.popleft()
             if len(batch) > self._batch.rows:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from connectors.halopsa.bodies import Draft, price_drafts
 from connectors.halopsa.client import HaloClient
 from connectors.halopsa.ledger import INTENDED, REJECTED, Book, Ledger
-from connectors.halopsa.plan import HaloLoadSettings, LoadPlan, Progress
+from connectors.halopsa.plan import HaloLoadSettings, LoadPlan
 from connectors.halopsa.posting import Sender
 from connectors.halopsa.properties import PRICING
 from connectors.halopsa.tally import Tally
+from connectors.progress import Progress
 
 
 def load_prices(
@@ -22,7 +23,9 @@ def load_prices(
     book = Book(ledger, PRICING.name, plan.run_id, plan.period)
     tally = Tally()
     usable = tally.refuse(book, drafts)
-    sender = Sender(client, book, PRICING, settings, None, progress=lambda done, all_: progress("prices", done, all_))
+    sender = Sender(
+        client, book, PRICING, settings, None, progress=lambda done, all_: progress("posting prices", done, all_)
+    )
     to_send = [draft for each in usable if (draft := _due(each, book, settings)) is not None]
     sent = sender.send(to_send)
     tally.add(to_send, sent)

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from connectors.warehouse import pgcopy
+from connectors.warehouse.partitions import make_partitions
 from transforms.columns import Table
 from transforms.errors import WarehouseError
 
@@ -37,12 +38,14 @@ class Prepared:
         count: how many rows.
         rows: what DuckDB reads; None for PostgreSQL.
         pieces: what PostgreSQL reads, in pieces of whole rows, about as long as the rows' texts; empty for DuckDB.
+        partitions: where the rows belong, in a table with partitions on PostgreSQL.
     """
 
     table: Table
     count: int
     rows: pa.Table | None
     pieces: tuple[memoryview, ...] = ()
+    partitions: tuple[str, ...] = ()
 
 
 def prepare(dialect: str, table: Table, rows: pa.Table | pa.RecordBatch) -> Prepared:
@@ -59,23 +62,27 @@ def prepare(dialect: str, table: Table, rows: pa.Table | pa.RecordBatch) -> Prep
     rows = table.conform(rows, keep_dictionaries=True)
     if dialect == "duckdb":
         return Prepared(table, rows.num_rows, rows)
-    return Prepared(table, rows.num_rows, None, tuple(pgcopy.encode(rows)))
+    partitions = rows[table.partition_by].unique().to_pylist() if table.partition_by else ()
+    return Prepared(table, rows.num_rows, None, tuple(pgcopy.encode(rows)), tuple(partitions))
 
 
 def insert_prepared(connection: sa.Connection, prepared: Prepared) -> int:
     """Insert what `prepare` made for the connection's engine and return how many rows they were.
 
+    A partition that is not there yet is made.
+
     The calling thread lets other threads run Python meanwhile. DuckDB asks for the interpreter again for each buffer
     that numpy or Python owns, which costs up to 5 ms each while another thread runs Python; Arrow's own are free.
 
     Raises:
-        WarehouseError: a text that PostgreSQL cannot keep (it has no NUL character).
+        WarehouseError: a text that PostgreSQL cannot keep (it has no NUL character), or a partition in its way.
     """
     if not prepared.count:
         return 0
     if prepared.rows is not None:
         _insert_duckdb(connection, prepared.table, prepared.rows)
     else:
+        make_partitions(connection, prepared.table, prepared.partitions)
         _copy_in(connection, prepared.table, prepared.pieces)
     return prepared.count
 

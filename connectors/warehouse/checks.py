@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from connectors.progress import Progress, silent
 from connectors.warehouse.engine import Warehouse
 from connectors.warehouse.migrations import ensure_current
 
@@ -57,15 +58,20 @@ def read_checks() -> list[Check]:
     return [_parse(file.name.removesuffix(".sql"), file.read_text(encoding="utf-8")) for file in files]
 
 
-def run_checks(warehouse: Warehouse) -> list[CheckResult]:
-    """Run every check in one read-only transaction.
+def run_checks(warehouse: Warehouse, progress: Progress = silent) -> list[CheckResult]:
+    """Run every check in one read-only transaction; `progress` is told how many of them.
 
     Raises:
         WarehouseError: not reachable or not upgraded.
     """
     ensure_current(warehouse)
     with warehouse.read() as connection:
-        return [_run(connection, check) for check in read_checks()]
+        checks = read_checks()
+        results = []
+        for done, check in enumerate(checks):
+            progress("checking", done, len(checks))
+            results.append(_run(connection, check))
+        return results
 
 
 def _parse(name: str, text: str) -> Check:

@@ -26,11 +26,13 @@ from transforms.errors import SettingsError, WarehouseError
 SETTING = "CSP_BILLING_WAREHOUSE_URL"
 LOCK_TIMEOUT_SECONDS = 30
 
-#: Of the whole DuckDB instance. What does not fit the memory is written to the file or beside it.
-_LOADING_SETTINGS = {"threads": 1, "memory_limit": "256MiB"}
+#: While millions of rows pass: of the whole DuckDB instance, which writes what does not fit the memory to its file or
+#: beside it; of the PostgreSQL session, which sorts on disk what does not fit.
+SMALL = {"duckdb": {"threads": "1", "memory_limit": "256MiB"}, "postgresql": {"work_mem": "64MB"}}
 
 _POSTGRESQL_DRIVERS = ("postgresql", "postgresql+psycopg", "postgres")
 _EXAMPLES = "duckdb:///folder/warehouse.duckdb or postgresql+psycopg://user:password@host/database"
+_INSUFFICIENT_PRIVILEGE = "42501"
 _LOCK_HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 
 
@@ -61,33 +63,32 @@ class Warehouse:
             loading: for inserting millions of rows batch by batch: DuckDB keeps to one thread and 256 MiB, since
                 it would otherwise hold what was inserted in up to 80 % of the machine's memory, and several threads
                 take longer for a batch than one. Where the file is already open in this process, its other
-                connections are kept to that too.
+                connections are kept to that too. PostgreSQL may take 64 MB for a sort.
 
         Raises:
-            WarehouseError: the database cannot be reached, or another process keeps the DuckDB file.
+            WarehouseError: the database cannot be reached, another process keeps the DuckDB file, or the login may not
+                do what is done.
         """
         if self.path is not None:
             _make_folder(self.path.parent)
-        with self._connect(self.engine) as connection:
-            settings = _LOADING_SETTINGS if loading and self.path is not None else {}
-            for name, value in settings.items():
-                connection.exec_driver_sql(f"set {name} = '{value}'")
+        with (
+            self._rights_told(),
+            self._connect(self.engine) as connection,
+            self._kept_small(connection, loading),
+        ):
             connection.commit()
-            try:
-                with connection.begin():
-                    yield connection
-            finally:
-                # An instance that refuses even this is closed, and its settings are gone with it.
-                with suppress(DBAPIError):
-                    for name in settings:
-                        connection.exec_driver_sql(f"reset {name}")
+            with connection.begin():
+                yield connection
 
     @contextmanager
-    def read(self) -> Iterator[sa.Connection]:
+    def read(self, copying: bool = False) -> Iterator[sa.Connection]:
         """One transaction in which the engine itself refuses every write.
 
         A thread that still has a `begin` open in this process shares its DuckDB instance, since DuckDB opens a file
         only one way at a time; then the transaction, not the whole file, is the read-only part.
+
+        Args:
+            copying: for reading millions of rows: the engine keeps to the same bounds as for `loading`.
 
         Raises:
             WarehouseError: as `begin`; also when there is no DuckDB file yet.
@@ -99,11 +100,40 @@ class Warehouse:
         except _OpenForWritingError:
             opened = self._connect(self.engine.execution_options(isolation_level="AUTOCOMMIT"))
             opened.exec_driver_sql("begin transaction read only")
-        with opened as connection:
+        with self._rights_told(), opened as connection:
             try:
-                yield connection
+                with self._kept_small(connection, copying):
+                    yield connection
             finally:
                 connection.rollback()
+
+    @contextmanager
+    def _rights_told(self) -> Iterator[None]:
+        """Say in a line what a login may not do: a statement may fail in the driver or below SQLAlchemy."""
+        try:
+            yield
+        except Exception as error:
+            reason = getattr(error, "orig", error)
+            if getattr(reason, "sqlstate", None) != _INSUFFICIENT_PRIVILEGE:
+                raise
+            raise WarehouseError(
+                f"the login of the warehouse {self.url_masked} may not do this: {str(reason).splitlines()[0]}; use the "
+                "login that owns its tables, or for the views `csp-billing warehouse query`"
+            ) from None
+
+    @contextmanager
+    def _kept_small(self, connection: sa.Connection, wanted: bool) -> Iterator[None]:
+        """Keep the engine to SMALL meanwhile, where that is wanted."""
+        settings = SMALL[self.dialect] if wanted else {}
+        for name, value in settings.items():
+            connection.exec_driver_sql(f"set {name} = '{value}'")
+        try:
+            yield
+        finally:
+            # An instance that refuses even this is closed, and its settings are gone with it.
+            with suppress(DBAPIError):
+                for name in settings:
+                    connection.exec_driver_sql(f"reset {name}")
 
     def _connect(self, engine: sa.Engine, share: bool = False) -> sa.Connection:
         """Connect, waiting for a DuckDB file that is open elsewhere.
@@ -126,6 +156,12 @@ class Warehouse:
                     raise WarehouseError(_locked(self, text)) from None
             time.sleep(delay * random.uniform(0.5, 1.0))
             delay = min(delay * 2, 1.0)
+
+
+def use_all_threads(connection: sa.Connection) -> None:
+    """When all batches of `begin(loading=True)` are inserted: what follows is better done by several threads."""
+    if connection.dialect.name == "duckdb":
+        connection.exec_driver_sql("reset threads")
 
 
 class _OpenForWritingError(Exception):
@@ -214,7 +250,8 @@ def _locked(warehouse: Warehouse, text: str) -> str:
     who = f"process {holder['pid']} ({Path(holder['program']).name})" if holder else "another reader in this process"
     return (
         f"the warehouse {warehouse.path} has been in use by {who} for {warehouse.lock_timeout_seconds} seconds; "
-        "wait for it to finish, or close it, and try again"
+        "wait for it to finish, or close it, and try again; whoever only reads should read the copy that "
+        "`csp-billing warehouse snapshot` publishes"
     )
 
 

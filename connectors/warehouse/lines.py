@@ -49,7 +49,10 @@ def read_stored_line(connection: sa.Connection, line_id: str) -> StoredLine:
     if run_id is None:
         raise InputError(f"there is no line {line_id}: `csp-billing findings` and the view out_lines name the lines")
     line = _rows(connection, LINES, run_id=run_id, line_id=line_id)[0]
-    source = _rows(connection, EXPORT_TABLES[line["source"]], line_id=line_id)
+    # First where the run found it, which is indexed; the line of an ad hoc run may be stored at another place.
+    place = {name: line[name] for name in ("period", "source_file", "source_row")}
+    table = EXPORT_TABLES[line["source"]]
+    source = _rows(connection, table, line_id=line_id, **place) or _rows(connection, table, line_id=line_id)
     if not source:
         raise InputError(f"line {line_id} was in run {run_id}, but its source row has been replaced since")
     price = (

@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from connectors.warehouse.engine import Warehouse
-from connectors.warehouse.views import create_views, drop_views, stale_views
+from connectors.warehouse.views import create_views, drop_views, read_grants, stale_views
 from transforms.errors import WarehouseError
 
 UPGRADE = "csp-billing warehouse upgrade"
@@ -50,7 +50,8 @@ class Status:
 def upgrade(warehouse: Warehouse) -> Status:
     """Run the pending revisions and replace the views, in one transaction; return how it stands then.
 
-    An upgraded warehouse is left alone. The embedded warehouse is created when there is none.
+    An upgraded warehouse is left alone, and who may read a view may still do so afterwards. The embedded warehouse is
+    created when there is none.
 
     Raises:
         WarehouseError: not reachable, upgraded by a newer program, or a view that others depend on.
@@ -61,9 +62,10 @@ def upgrade(warehouse: Warehouse) -> Status:
         before = _status(connection)
         _refuse_newer(warehouse, before)
         if not before.is_current:
+            grants = read_grants(connection)
             drop_views(connection)
             run_revisions(connection, "head")
-            create_views(connection)
+            create_views(connection, grants)
         return _status(connection)
 
 

@@ -7,13 +7,16 @@ and keeps its lines in temporary tables of the same columns, for as long as its 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import sqlalchemy as sa
 
 from connectors.warehouse.bulk import Prepared, insert_arrow, insert_prepared, prepare, read_arrow, stream_arrow
+from connectors.warehouse.engine import use_all_threads
+from connectors.warehouse.partitions import index_partitions
 from connectors.warehouse.schema import create_temporary, sql_table
 from connectors.warehouse.sources import clear_period
 from transforms.columns import Column, Kind, Table
@@ -34,6 +37,30 @@ class PreparedLines(NamedTuple):
     prepared: tuple[Prepared, ...]
 
 
+@dataclass(frozen=True)
+class LinePreparer:
+    """Makes lines of one run ready to be written; any thread may, and it can be sent to another process."""
+
+    dialect: str
+    run_id: str
+    period: str
+    tables: Mapping[str, Table]
+
+    def __call__(self, kind: str, rows: pa.Table, lines: pa.Table) -> PreparedLines:
+        """Make some lines ready.
+
+        Args:
+            kind: `invoice_recon` or `daily_usage`.
+            rows: the lines as delivered, without period.
+            lines: as they are judged, columns of LINES without run_id and period; may be fewer.
+        """
+        own = rows.append_column("period", repeated(self.period, rows.num_rows))
+        judged = lines.append_column("run_id", repeated(self.run_id, lines.num_rows))
+        judged = judged.append_column("period", repeated(self.period, lines.num_rows))
+        prepared = prepare(self.dialect, self.tables[kind], own), prepare(self.dialect, LINES, judged)
+        return PreparedLines(rows.num_rows, lines.num_rows, prepared)
+
+
 class PeriodLines:
     """Writes the lines of one run."""
 
@@ -49,25 +76,23 @@ class PeriodLines:
         else:
             self._tables = {kind: self._temporary(f"run_{kind}", table.columns) for kind, table in self._tables.items()}
 
-    def prepare(self, kind: str, rows: pa.Table, lines: pa.Table) -> PreparedLines:
-        """Make some lines ready to be written; any thread may do that.
-
-        Args:
-            kind: `invoice_recon` or `daily_usage`.
-            rows: the lines as delivered, without period.
-            lines: as they are judged, columns of LINES without run_id and period; may be fewer.
-        """
-        dialect = self._connection.dialect.name
-        own = rows.append_column("period", repeated(self._period, rows.num_rows))
-        judged = lines.append_column("run_id", repeated(self._run_id, lines.num_rows))
-        judged = judged.append_column("period", repeated(self._period, lines.num_rows))
-        prepared = prepare(dialect, self._tables[kind], own), prepare(dialect, LINES, judged)
-        return PreparedLines(rows.num_rows, lines.num_rows, prepared)
+    @property
+    def prepare(self) -> LinePreparer:
+        """What makes lines ready to be written."""
+        return LinePreparer(self._connection.dialect.name, self._run_id, self._period, self._tables)
 
     def write(self, lines: PreparedLines) -> None:
         """Write lines that are made ready."""
         for prepared in lines.prepared:
             insert_prepared(self._connection, prepared)
+
+    def end(self) -> None:
+        """All lines are written: let look-ups find them quickly."""
+        index_partitions(self._connection, self._period)
+        for kind, table in self._tables.items():
+            if table is not EXPORT_TABLES[kind]:
+                self._analyse(table)
+        use_all_threads(self._connection)
 
     def fetch(self, kind: str, wanted: pa.Table) -> pa.Table:
         """The lines, in the columns of their export's table, that equal one of the given rows in these columns.
@@ -84,7 +109,7 @@ class PeriodLines:
         table = own if kind == "previous" else self._tables[kind]
         lines, asked = sql_table(table), self._asked(own, wanted)
         period = month_before(self._period) if kind == "previous" else self._period
-        same = [_same(lines.c[name], asked.c[name], own[name].kind) for name in wanted.column_names]
+        same = [_same(lines.c[name], asked.c[name], own[name]) for name in wanted.column_names]
         statement = sa.select(lines).join(asked, sa.and_(*same)).where(lines.c.period == period)
         return read_arrow(self._connection, statement, own.schema)
 
@@ -126,7 +151,13 @@ class PeriodLines:
         columns = tuple(table[name] for name in rows.column_names)
         made = self._temporary(f"asked_{next(self._numbers)}", columns)
         insert_arrow(self._connection, made, rows)
+        self._analyse(made)
         return sql_table(made)
+
+    def _analyse(self, table: Table) -> None:
+        """Let PostgreSQL see what was just written: its plans would be those of an empty table."""
+        if self._connection.dialect.name == "postgresql":
+            self._connection.execute(sa.text(f"analyze {table.name}"))
 
     def _temporary(self, name: str, columns: tuple[Column, ...]) -> Table:
         table = Table(f"{name}_{self._run_id.rsplit('-', 1)[-1]}", "Rows of one run, while it is written.", columns)
@@ -144,7 +175,7 @@ def stream_period(
     return stream_arrow(connection, statement, pa.schema([table.schema.field(name) for name in columns]))
 
 
-def _same(column: sa.Column[Any], asked: sa.Column[Any], kind: Kind) -> sa.ColumnElement[bool]:
-    if kind is Kind.TEXT:
+def _same(column: sa.Column[Any], asked: sa.Column[Any], declared: Column) -> sa.ColumnElement[bool]:
+    if declared.kind is Kind.TEXT and declared.nullable:
         return sa.func.coalesce(column, "") == sa.func.coalesce(asked, "")
     return column == asked

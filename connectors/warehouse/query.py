@@ -68,5 +68,7 @@ def _on_postgresql(connection: sa.Connection, sql: str) -> QueryResult:
 
 
 def _one_line(text: str) -> str:
-    lines = text.strip().splitlines()
-    return f"the query cannot be run: {lines[0] if lines else 'no reason given'}"
+    """The reason with its hint, such as the name that was meant, without the line of SQL that follows."""
+    lines = [line.strip() for line in text.strip().splitlines()]
+    at = next((place for place, line in enumerate(lines) if line.startswith("LINE ")), len(lines))
+    return f"the query cannot be run: {' '.join(filter(None, lines[:at])) or 'no reason given'}"

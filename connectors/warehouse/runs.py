@@ -16,8 +16,11 @@ from connectors.warehouse.bulk import insert_arrow, read_arrow
 from connectors.warehouse.schema import sql_table
 from connectors.warehouse.sources import write_files
 from transforms.columns import Table
+from transforms.digests import TableDigest, combined_digest
 from transforms.errors import InputError
+from transforms.findings import with_ids
 from transforms.tables.results import FINDINGS, INVOICE_TIEOUT, LINES, RUN_FILES, RUNS
+from transforms.texts import repeated
 
 _LATEST_RUNS = sa.table("latest_runs", sa.column("period", sa.Text), sa.column("run_id", sa.Text))
 #: By weight.
@@ -49,32 +52,41 @@ def write_run(
         run: one row of RUNS by column name.
         files: columns of SOURCE_FILES; files already known are left as they are.
         run_files: columns of RUN_FILES.
-        findings: columns of FINDINGS.
+        findings: columns of FINDINGS but `finding_id`.
         tieout: columns of INVOICE_TIEOUT.
     """
     connection.execute(sql_table(RUNS).insert(), [dict(run)])
     write_files(connection, files)
-    for table, rows in ((RUN_FILES, run_files), (FINDINGS, findings), (INVOICE_TIEOUT, tieout)):
+    for table, rows in ((RUN_FILES, run_files), (FINDINGS, with_ids(findings)), (INVOICE_TIEOUT, tieout)):
         insert_arrow(connection, table, rows)
 
 
-def replace_findings(connection: sa.Connection, run_id: str, period: str, code: str, rows: pa.Table) -> None:
-    """Replace a run's findings of one code and count its blocking findings anew.
+def record_load(connection: sa.Connection, run_id: str, found: pa.Table, at: dt.datetime) -> None:
+    """Record that a run is loaded, with the findings that loading added in place of those of an earlier load of it.
+
+    They are part of what is approved: with them the run's content is another one (`loaded_digest`). A billed run stays
+    billed.
 
     Args:
         connection: an open transaction.
         run_id: the run.
-        period: its period.
-        code: the code of all `rows`.
-        rows: columns of FINDINGS without run_id and period.
+        found: BILLED_LINE_CHANGED findings, columns of FINDINGS without run_id, period and finding_id.
+        at: now, UTC.
     """
+    run = get_run(connection, run_id)
     findings, runs = sql_table(FINDINGS), sql_table(RUNS)
-    connection.execute(findings.delete().where(findings.c.run_id == run_id, findings.c.code == code))
-    for name, value in (("run_id", run_id), ("period", period)):
-        rows = rows.append_column(name, pa.repeat(pa.scalar(value), rows.num_rows))
-    insert_arrow(connection, FINDINGS, FINDINGS.conform(rows))
-    blocking = sa.select(sa.func.count()).where(findings.c.run_id == run_id, findings.c.severity == "block")
-    connection.execute(runs.update().where(runs.c.run_id == run_id).values(blocking_count=blocking.scalar_subquery()))
+    own = findings.c.run_id == run_id
+    connection.execute(findings.delete().where(own, findings.c.code == "BILLED_LINE_CHANGED"))
+    digest = TableDigest()
+    digest.add(found.drop_columns(["source_file", "source_row", "message"]))
+    for name in ("run_id", "period"):
+        found = found.append_column(name, repeated(run[name], found.num_rows))
+    insert_arrow(connection, FINDINGS, with_ids(found))
+    blocking = sa.select(sa.func.count()).where(own, findings.c.severity == "block").scalar_subquery()
+    loaded = combined_digest(run["content_digest"], digest.hexdigest()) if found.num_rows else None
+    status = run["status"] if run["status"] == "billed" else "loaded"
+    values = {"blocking_count": blocking, "loaded_digest": loaded, "status": status, "finished_at": at}
+    connection.execute(runs.update().where(runs.c.run_id == run_id).values(**values))
 
 
 def get_run(connection: sa.Connection, run_id: str) -> dict[str, Any]:
@@ -115,16 +127,9 @@ def set_status(connection: sa.Connection, run_id: str, status: str, finished_at:
     values: dict[str, Any] = {"status": status}
     if finished_at is not None:
         values["finished_at"] = finished_at
-    _update(connection, run_id, values)
-
-
-def approve(connection: sa.Connection, run_id: str, by: str, note: str | None, at: dt.datetime) -> None:
-    """Record who approved a run for loading, and when (UTC).
-
-    Raises:
-        InputError: there is no such run.
-    """
-    _update(connection, run_id, {"approved_by": by, "approved_at": at, "approval_note": note})
+    get_run(connection, run_id)
+    runs = sql_table(RUNS)
+    connection.execute(runs.update().where(runs.c.run_id == run_id).values(**values))
 
 
 def read_lines(connection: sa.Connection, run_id: str) -> pa.Table:
@@ -164,12 +169,14 @@ def read_findings(
     return ordered.append_column("rank", rank).sort_by("rank").drop_columns("rank")
 
 
+def count_findings(connection: sa.Connection, run_id: str) -> int:
+    """How many findings a run has."""
+    findings = sql_table(FINDINGS)
+    statement = sa.select(sa.func.count()).select_from(findings).where(findings.c.run_id == run_id)
+    return connection.execute(statement).scalar_one()
+
+
 def _of_run(connection: sa.Connection, table: Table, run_id: str, *where: sa.ColumnElement[bool]) -> pa.Table:
     made = sql_table(table)
     return read_arrow(connection, sa.select(made).where(made.c.run_id == run_id, *where), table.schema)
 
-
-def _update(connection: sa.Connection, run_id: str, values: Mapping[str, Any]) -> None:
-    get_run(connection, run_id)
-    runs = sql_table(RUNS)
-    connection.execute(runs.update().where(runs.c.run_id == run_id).values(**values))

@@ -52,12 +52,13 @@ def _build(tables: tuple[Table, ...]) -> sa.MetaData:
     """Make the tables.
 
     Bulk tables have no primary key (see `Table`). Other indexes exist on PostgreSQL only: DuckDB scans its
-    compressed columns faster than it would keep such an index, and loads get several times slower with one.
+    compressed columns faster than it would keep such an index, and loads get several times slower with one. Those of
+    partitions are made with these (`connectors.warehouse.partitions`).
     """
     metadata = sa.MetaData(naming_convention=NAMING_CONVENTION)
     for table in tables:
         made = sa.Table(table.name, metadata, *(_sql_column(table, column) for column in table.columns))
-        for index in table.indexes:
+        for index in () if table.partition_by else table.indexes:
             sa.Index(None, *(made.c[name] for name in index)).ddl_if(dialect="postgresql")
     return metadata
 

@@ -7,6 +7,7 @@ the same functions. A digest of each view is kept beside them, so that a warehou
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from importlib import resources
 
 import sqlalchemy as sa
@@ -16,20 +17,36 @@ from connectors.warehouse.schema import VIEW_VERSIONS, sql_table
 from transforms.errors import WarehouseError
 from transforms.tables.views import VIEWS
 
-#: Views that only other views read.
-_INNER_VIEWS = ("latest_runs", "focus_recon", "focus_usage", "focus_services", "azure_regions")
-VIEW_NAMES = (*_INNER_VIEWS, *(view.name for view in VIEWS))
+#: Views that only out_focus reads.
+_INNER_VIEWS = ("focus_recon", "focus_usage", "focus_services", "azure_regions")
+_DECLARED = tuple(view.name for view in VIEWS)
+VIEW_NAMES = tuple(name for view in _DECLARED for name in ((*_INNER_VIEWS, view) if view == "out_focus" else (view,)))
 
 
-def create_views(connection: sa.Connection) -> None:
-    """Create the functions and then the views, in the order in which they need each other, and note their digests."""
+def create_views(connection: sa.Connection, grants: Iterable[str] = ()) -> None:
+    """Create the functions and then the views, in the order in which they need each other, and note their digests.
+
+    Args:
+        connection: an open transaction.
+        grants: what `read_grants` told before the views were dropped.
+    """
     views = [f"create view {name} as\n{view_sql(name)}" for name in VIEW_NAMES]
-    for statement in (*_functions(connection.dialect.name), *views):
+    for statement in (*functions(connection.dialect.name), *views):
         # A percent sign in them is no place for a parameter.
         connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
     table = sql_table(VIEW_VERSIONS)
     connection.execute(table.delete())
-    connection.execute(table.insert(), [{"name": name, "sql_sha256": _digest(name)} for name in VIEW_NAMES])
+    rows = [{"name": name, "sql_sha256": digest} for name, digest in view_digests().items()]
+    connection.execute(table.insert(), rows)
+    for statement in grants:
+        connection.exec_driver_sql(statement.replace("%", "%%"))
+
+
+def read_grants(connection: sa.Connection) -> list[str]:
+    """Statements that give again what others than their owner may do with the views; none on DuckDB."""
+    if connection.dialect.name != "postgresql":
+        return []
+    return list(connection.execute(_GRANTS, {"views": list(VIEW_NAMES)}).scalars())
 
 
 def drop_views(connection: sa.Connection) -> None:
@@ -52,7 +69,7 @@ def stale_views(connection: sa.Connection) -> list[str]:
     """Names of the views that the database has not, or has in another version."""
     table = sql_table(VIEW_VERSIONS)
     found = dict(connection.execute(sa.select(table.c.name, table.c.sql_sha256)).all())
-    return [name for name in VIEW_NAMES if found.get(name) != _digest(name)]
+    return [name for name, digest in view_digests().items() if found.get(name) != digest]
 
 
 def view_sql(name: str) -> str:
@@ -60,11 +77,25 @@ def view_sql(name: str) -> str:
     return resources.files("sql").joinpath("views", f"{name}.sql").read_text(encoding="utf-8")
 
 
-def _functions(dialect: str) -> list[str]:
-    """The statements of the engine's functions file; an empty line parts them."""
+_GRANTS = sa.text("""
+    select format(
+        'grant %s on %I to %s%s',
+        privilege_type,
+        relname,
+        case when grantee = 0 then 'public' else quote_ident(pg_get_userbyid(grantee)) end,
+        case when is_grantable then ' with grant option' else '' end
+    )
+    from pg_class cross join lateral aclexplode(relacl)
+    where relkind = 'v' and relname = any(:views) and pg_table_is_visible(pg_class.oid) and grantee <> relowner
+""")
+
+
+def functions(dialect: str) -> list[str]:
+    """The statements that make the functions views use on an engine: those of its file, parted by an empty line."""
     text = resources.files("sql").joinpath("functions", f"{dialect}.sql").read_text(encoding="utf-8")
     return text.split("\n\n")
 
 
-def _digest(name: str) -> str:
-    return hashlib.sha256(view_sql(name).encode()).hexdigest()
+def view_digests() -> dict[str, str]:
+    """SHA-256 of each view's SQL file, by the view's name."""
+    return {name: hashlib.sha256(view_sql(name).encode()).hexdigest() for name in VIEW_NAMES}

@@ -1,7 +1,7 @@
 """The FinOps Foundation's own validator finds nothing but what its rules say otherwise than the specification.
 
-It needs other versions of NumPy and pandas than this project, and Python 3.12: `make focus` sets it up in an environment
-of its own and runs this. Everywhere else these tests are skipped, and `rules.py` alone judges the view.
+It needs other versions of NumPy and pandas than this project, and Python 3.12: `make focus` sets it up in an
+environment of its own and runs this. Everywhere else these tests are skipped, and `rules.py` alone judges the view.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from connectors.reports.focus import write_focus
 from tests.focus.conftest import Month, reconcile
 from tests.focus.test_month import SAMPLES
 
-ENVIRONMENT = Path(os.environ.get("FOCUS_VENV", Path(__file__).parents[2] / ".venv-focus")).resolve()
+ENVIRONMENT = Path(__file__).parents[2] / ".venv-focus"
 VALIDATOR = ENVIRONMENT / "bin" / "focus-validator"
 #: The version of its rule model, which comes with it.
 MODEL = "1.2.0.1"
@@ -32,7 +32,7 @@ APPLICABLE = (
 )  # fmt: skip
 #: Rules that the model has otherwise than its own sentence, or than the specification.
 CONTRADICTED = {
-    "CommitmentDiscountStatus-C-004-C": "asks for a status where CommitmentDiscountId is empty, and not where it is not",
+    "CommitmentDiscountStatus-C-004-C": "asks for a status where CommitmentDiscountId is empty, not where it is not",
     "EffectiveCost-C-005-C": "asks for 0 of every purchase, and not of those alone that cover later charges",
     "InvoiceId-C-004-C": "asks for no invoice on any row, billed or not",
     "InvoiceId-C-005-C": "asks for an invoice on every row, billed or not",
@@ -48,8 +48,8 @@ def failures(file: Path, folder: Path) -> set[str]:
     # It looks for its list of currencies below the folder that it is called in.
     (packages,) = ENVIRONMENT.glob("lib/python*/site-packages")
     command = [
-        VALIDATOR, "--data-file", file, "--validate-version", MODEL, "--block-download", "--applicability-criteria",
-        ",".join(APPLICABLE), "--output-type", "unittest", "--output-destination", report,
+        str(VALIDATOR), "--data-file", str(file), "--validate-version", MODEL, "--block-download", "--applicability-criteria",
+        ",".join(APPLICABLE), "--output-type", "unittest", "--output-destination", str(report),
     ]  # fmt: skip
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(command, cwd=packages, env=environment, capture_output=True, text=True)

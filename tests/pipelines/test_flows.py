@@ -40,14 +40,17 @@ def stored(home: Path, table: str) -> list[tuple[str, str]]:
 
 def test_a_month_is_recorded_with_its_steps(halo: Sandbox, working_folder: Path) -> None:
     generate_month(Path("exports"), period="2025-11", plant=False)
-    outcome = recorded("run", "--period", "2025-11", cwd=working_folder)
+    outcome = recorded("run", "--period", "2025-11", "--report", cwd=working_folder)
     assert outcome.returncode == 0, outcome.stderr
     document = json.loads(outcome.stdout)
     assert (document["status"], document["blocking"]) == ("billed", 0)
     home = working_folder / "prefect"
     assert stored(home, "flow_run") == [("monthly-billing 2025-11", "Completed")]
     steps = {(name.rpartition("-")[0], state) for name, state in stored(home, "task_run")}
-    assert steps == {(step, "Completed") for step in ("extract", "reconcile", "load-run", "mark-run")}
+    names = ("extract", "reconcile", "load-run", "mark-run", "write-reports", "publish")
+    assert steps == {(step, "Completed") for step in names}
+    assert all((working_folder / file).stat().st_size for file in document["reports"])
+    assert document["reports"]
     assert "leaked" not in outcome.stderr
 
     failed = recorded("reconcile", "--period", "2025-10", cwd=working_folder)

@@ -67,7 +67,7 @@ def test_a_month_with_discrepancies_is_loaded_and_waits_for_approval(
     run_id = query("select run_id from out_runs order by started_at desc limit 1")[0]["run_id"]
     refused = command("mark-billed", str(run_id))
     assert (refused.code, refused.err.count("\n")) == (2, 1)
-    assert "--approve" in refused.err
+    assert f"csp-billing approve {run_id}" in refused.err
     approved = command("mark-billed", str(run_id), "--approve", "--json")
     assert (approved.code, approved.document["status"]) == (1, "billed")
     assert all(line.get("isbilled") for line in halo.lines())

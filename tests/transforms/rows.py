@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 
 from transforms.categories import categorise
 from transforms.columns import Table
-from transforms.digests import TableDigest, combined_digest
+from transforms.digests import TableDigest, combined_digest, identities
 from transforms.documents import voided_invoices, without_voided
 from transforms.judging import PROVENANCE, Judge
-from transforms.line_identity import charge_keys, line_ids, number_occurrences
+from transforms.line_identity import charge_keys, number_occurrences
 from transforms.policy import Policy
 from transforms.price_lists import PriceLists
 from transforms.pricing import Pricer
@@ -287,7 +287,7 @@ def codes(result: Reconciliation) -> list[str]:
 def identified(table: pa.Table, kind: str) -> pa.Table:
     """Rows with their identity, each its own."""
     numbered = number_occurrences(table, kind)
-    ids = line_ids(*charge_keys(table, kind)).to_pylist()
+    ids = identities(*charge_keys(table, kind)).to_pylist()
     rows = {(row["source_file"], row["source_row"]): place for place, row in enumerate(
         table.select(["source_file", "source_row"]).to_pylist())}  # fmt: skip
     for row in numbered.to_pylist():

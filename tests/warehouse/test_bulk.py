@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from connectors.warehouse.bulk import insert_arrow, read_arrow
 from connectors.warehouse.engine import Warehouse
-from connectors.warehouse.schema import metadata, sql_table
+from connectors.warehouse.schema import sql_table
 from tests.warehouse.rows import with_dictionaries
 from transforms.columns import Column, Kind, Table
 from transforms.errors import WarehouseError
@@ -46,7 +46,8 @@ _VALUES: dict[Kind, st.SearchStrategy[object]] = {
 
 def _rows(table: Table) -> st.SearchStrategy[pa.Table]:
     def value(column: Column) -> st.SearchStrategy[object]:
-        values = _VALUES[column.kind]
+        # One partition, since several give the rows in their own order.
+        values = st.just("2026-03") if column.name == table.partition_by else _VALUES[column.kind]
         return st.none() | values if column.nullable else values
 
     row = st.fixed_dictionaries({column.name: value(column) for column in table.columns})
@@ -54,16 +55,13 @@ def _rows(table: Table) -> st.SearchStrategy[pa.Table]:
 
 
 @pytest.mark.parametrize("table", [table for table in ALL_TABLES if table.bulk], ids=lambda table: table.name)
-def test_random_rows_come_back_identical(empty_warehouse: Warehouse, table: Table) -> None:
-    with empty_warehouse.begin() as connection:
-        metadata.create_all(connection, tables=[sql_table(table)])
-
+def test_random_rows_come_back_identical(warehouse: Warehouse, table: Table) -> None:
     @settings(max_examples=20, suppress_health_check=list(HealthCheck))
     @given(rows=_rows(table), dictionaries=st.booleans(), skipped=st.integers(0, 3))
     def round_trip(rows: pa.Table, dictionaries: bool, skipped: int) -> None:
         delivered = with_dictionaries(rows) if dictionaries else rows
         delivered = delivered.combine_chunks().slice(skipped)  # arrays that do not begin with their buffers
-        with empty_warehouse.begin() as connection:
+        with warehouse.begin() as connection:
             connection.execute(sql_table(table).delete())
             assert insert_arrow(connection, table, delivered) == delivered.num_rows
             back = read_arrow(connection, sa.select(sql_table(table)), table.schema)

@@ -81,6 +81,10 @@ _BREAKS: dict[str, tuple[Rows, set[str]]] = {
         [(HALO_POSTINGS, {**_POSTED, "natural_key": "b", "halo_id": 2, "state": "posted"})],
         set(),
     ),
+    "billed_run_was_approved": (
+        [(FINDINGS, {**_RUN, "line_id": "a", "severity": "block", "finding_id": "f"})],
+        {"run_counts_its_rows"},
+    ),
     "nothing_in_quarantine": ([(QUARANTINE, _MONTH)], set()),
 }
 

@@ -152,6 +152,7 @@ DAILY_USAGE = Table(
         *provenance(),
     ),
     key=("line_id",),
-    indexes=(("period",),),
+    indexes=(("source_row",),),
     bulk=True,
+    partition_by="period",
 )

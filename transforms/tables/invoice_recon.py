@@ -180,6 +180,7 @@ INVOICE_RECON = Table(
         *provenance(),
     ),
     key=("line_id",),
-    indexes=(("period",),),
+    indexes=(("source_row",), ("subscription_id",)),
     bulk=True,
+    partition_by="period",
 )

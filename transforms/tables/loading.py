@@ -37,7 +37,7 @@ HALO_POSTINGS = Table(
         Column("settled_at", TIMESTAMP, "When its outcome was known, UTC."),
     ),
     key=("halo_url", "entity", "natural_key"),
-    indexes=(("run_id",), ("parent_key",)),
+    indexes=(("run_id",), ("parent_key",), ("natural_key",)),
 )
 
 LOCKS = Table(

@@ -25,15 +25,14 @@ RUNS = Table(
         Column(
             "content_digest",
             TEXT,
-            "SHA-256 of the lines and findings: equal results have equal digests.",
+            "SHA-256 of the lines and findings as reconciled: equal results have equal digests.",
             nullable=False,
         ),
         Column("line_count", INTEGER, "Lines of the run.", nullable=False),
         Column("invoice_count", INTEGER, "Invoice documents of the period.", nullable=False),
         Column("blocking_count", INTEGER, "Findings of severity block.", nullable=False),
-        Column("approved_by", TEXT, "Who approved it for loading."),
-        Column("approved_at", TIMESTAMP, "When, UTC."),
-        Column("approval_note", TEXT, "The approver's note."),
+        Column("loaded_digest", TEXT, "SHA-256 of `content_digest` and of the findings that loading added; empty where "
+               "it added none."),
     ),
     key=("run_id",),
     indexes=(("period",),),
@@ -102,8 +101,9 @@ LINES = Table(
         Column("source_row", INTEGER, "Row in that file.", nullable=False),
     ),
     key=("run_id", "line_id"),
-    indexes=(("run_id",), ("line_id",)),
+    indexes=(("line_id",), ("run_id",), ("customer_id",), ("invoice_number",)),
     bulk=True,
+    partition_by="period",
 )
 
 FINDINGS = Table(
@@ -133,8 +133,10 @@ FINDINGS = Table(
         Column("message", TEXT, "The finding in a sentence, with its figures.", nullable=False),
         Column("source_file", TEXT, "File."),
         Column("source_row", INTEGER, "Row in that file."),
+        Column("finding_id", TEXT, "Identity of the finding with its figures: the same in every run that comes to it; "
+               "empty for runs of versions that had none."),
     ),
-    indexes=(("run_id", "code"),),
+    indexes=(("run_id", "code"), ("period", "code")),
 )
 
 INVOICE_TIEOUT = Table(

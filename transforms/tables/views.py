@@ -6,6 +6,7 @@ The SQL is in `sql/views`, one file for each; a test holds its columns against t
 from __future__ import annotations
 
 from transforms.columns import Column, Kind, Table
+from transforms.tables.approvals import APPROVALS, WAIVED_COLUMNS, WAIVERS
 from transforms.tables.commerce import ECOMMERCE_ORDERS
 from transforms.tables.focus import OUT_FOCUS
 from transforms.tables.invoice_recon import INVOICE_RECON
@@ -27,9 +28,15 @@ OUT_RUNS = Table(
     _of(RUNS, "run_id", "period", "status", "started_at", "finished_at", "code_version", "policy_digest"),
 )
 
+LATEST_RUNS = Table(
+    "latest_runs",
+    "The run that counts for each period: its latest full run that did not fail. Join it where only these are wanted.",
+    (RUNS["period"], Column("run_id", TEXT, "Its run.", nullable=False)),
+)
+
 OUT_FINDINGS = Table(
     "out_findings",
-    "Every finding of every run; pick a run, or join `out_lines` for the latest of each period.",
+    "Every finding of every run; pick a run, or join `latest_runs` for those that count.",
     _of(
         FINDINGS,
         "run_id", "period", "code", "severity", "invoice_number", "customer_id", "customer_name", "subscription_id",
@@ -58,7 +65,7 @@ OUT_LINES = Table(
 
 OUT_INVOICE_TIEOUT = Table(
     "out_invoice_tieout",
-    "Every invoice of every run against the sum of its lines.",
+    "Every invoice of every run against the sum of its lines; pick a run, or join `latest_runs` for those that count.",
     INVOICE_TIEOUT.columns,
 )
 
@@ -163,9 +170,52 @@ OUT_ORDERS = Table(
     ),
 )  # fmt: skip
 
+OUT_APPROVALS = Table(
+    "out_approvals",
+    "Every decision about a run's results.",
+    (
+        *_of(
+            APPROVALS,
+            "approval_id", "run_id", "period", "decision", "decided_by", "decided_at", "note", "blocking_count",
+            "content_digest", "recorded_by",
+        ),
+        Column("is_in_force", Kind.BOOLEAN, "Whether it is the last decision about the content of the period's latest "
+               "run.", nullable=False),
+    ),
+)  # fmt: skip
+
+OUT_WAIVERS = Table(
+    "out_waivers",
+    "Every waiver of a finding.",
+    (
+        *_of(WAIVERS, "waiver_id", "finding_id", "period", *WAIVED_COLUMNS, "reason"),
+        Column("waived_by", TEXT, "Who granted it.", nullable=False),
+        Column("waived_at", Kind.TIMESTAMP, "When, UTC.", nullable=False),
+        WAIVERS["valid_until"],
+        Column("ended_by", TEXT, "Who ended it before its last day."),
+        Column("ended_at", Kind.TIMESTAMP, "When, UTC."),
+        Column("end_reason", TEXT, "Why."),
+        Column("state", TEXT, "in_force, expired or ended, today (UTC).", nullable=False),
+        Column("is_found", Kind.BOOLEAN, "Whether the latest run of its period has the finding, with the same figures.",
+               nullable=False),
+    ),
+)  # fmt: skip
+
+OUT_OPEN_FINDINGS = Table(
+    "out_open_findings",
+    "The findings that block, of every run: of severity block, and no waiver is in force for them today (UTC).",
+    _of(
+        FINDINGS,
+        "run_id", "period", "finding_id", "code", "invoice_number", "customer_id", "customer_name", "subscription_id",
+        "product_id", "sku_id", "line_id", "expected_amount", "actual_amount", "difference_amount", "currency",
+        "message",
+    ),
+)  # fmt: skip
+
 #: In the order in which they are created.
 VIEWS: tuple[Table, ...] = (
     OUT_RUNS,
+    LATEST_RUNS,
     OUT_FINDINGS,
     OUT_LINES,
     OUT_INVOICE_TIEOUT,
@@ -175,5 +225,8 @@ VIEWS: tuple[Table, ...] = (
     OUT_HALO_LOAD,
     OUT_PERIOD_CHANGES,
     OUT_ORDERS,
+    OUT_APPROVALS,
+    OUT_WAIVERS,
+    OUT_OPEN_FINDINGS,
     OUT_FOCUS,
 )

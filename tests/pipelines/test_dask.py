@@ -1,11 +1,8 @@
-"""Both engines write the same: Dask's workers, each reading its piece, and the threads of one process."""
+"""Dask's workers, each reading its piece, write what the threads of one process write."""
 
 from __future__ import annotations
 
-import csv
-import gzip
 import importlib.util
-import json
 import multiprocessing
 import os
 import signal
@@ -15,19 +12,15 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-import sqlalchemy as sa
 
 from connectors.exports import containers, delimited
 from connectors.parts import PartsFolder
-from connectors.warehouse.engine import open_warehouse
 from examples.month import generate_month
-from pipelines.settings import load_settings
 from tests.pipelines.conftest import Command, Outcome
+from tests.pipelines.stored import TABLES, in_three_files, stored
 
 distributed = pytest.importorskip("distributed", reason="Dask is not installed")
 
-_TABLES = ("src_invoice_recon", "src_daily_usage", "src_invoices", "lines", "findings", "invoice_tieout", "quarantine")
-_USAGE = "G127110699_BilledUsage_c000.csv"
 
 
 @pytest.fixture(autouse=True)
@@ -63,19 +56,6 @@ def reconcile(command: Command, monkeypatch: pytest.MonkeyPatch) -> Reconcile:
     return run
 
 
-def stored(home: str) -> dict[str, list[tuple[Any, ...]]]:
-    """Everything a run wrote but its id, and its content digest."""
-    with open_warehouse(load_settings(home=Path(home)).warehouse).read() as connection:
-        found = {}
-        for table in _TABLES:
-            names = [column["name"] for column in sa.inspect(connection).get_columns(table)]
-            columns = ", ".join(name for name in names if name != "run_id")
-            statement = sa.text(f"select {columns} from {table} order by all")
-            found[table] = [tuple(row) for row in connection.execute(statement)]
-        found["digest"] = [tuple(row) for row in connection.execute(sa.text("select content_digest from runs"))]
-    return found
-
-
 def same(local: Outcome, dask: Outcome) -> None:
     """Both ended alike, wrote the same, and left no part behind."""
     assert (local.code, local.document["findings"]) == (dask.code, dask.document["findings"]), dask.err
@@ -104,21 +84,6 @@ def test_a_cluster_reads_text_gzip_and_json_alike_and_forgets_the_run(reconcile:
     assert set(next(iter(cluster.workers.values())).plugins) == before
     lines = len(stored("local")["src_daily_usage"])
     assert lines > 300
-
-
-def in_three_files() -> None:
-    """Deliver the usage as plain text with semicolons and a broken row, packed text, and JSON Lines."""
-    packed = Path("exports", f"{_USAGE}.gz")
-    header, *rows = csv.reader(gzip.decompress(packed.read_bytes()).decode("utf-8-sig").splitlines())
-    packed.unlink()
-    third = len(rows) // 3
-    with Path("exports", "usage-1.csv").open("w", encoding="utf-8-sig", newline="") as file:
-        csv.writer(file, delimiter=";").writerows([header, *rows[:third]])
-        file.write('"never closed\r\n;;\r\n')
-    with gzip.open("exports/usage-2.csv.gz", "wt", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([header, *rows[third : 2 * third]])
-    records = [json.dumps(dict(zip(header, row, strict=True))) for row in rows[2 * third :]]
-    Path("exports", "usage-3.jsonl").write_text("\n".join(records), encoding="utf-8")
 
 
 def at_the_first_part(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], None]) -> list[str]:
@@ -160,7 +125,7 @@ def test_a_cluster_that_goes_away_leaves_nothing_written(
     at_the_first_part(monkeypatch, cluster.close)
     outcome = reconcile("dask", cluster.scheduler_address)
     assert (outcome.code, "workers were lost" in outcome.err) == (3, True), outcome.err
-    assert [len(rows) for rows in stored("dask").values()] == [0] * (len(_TABLES) + 1)
+    assert [len(rows) for rows in stored("dask").values()] == [0] * (len(TABLES) + 1)
     assert list(Path("dask/parts").iterdir()) == []
 
 

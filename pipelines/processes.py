@@ -1,0 +1,153 @@
+"""Parts of a run worked on by other processes of this machine, because threads of one share its interpreter.
+
+Each worker gets pieces of whole rows: as a range of the file where that can be cut, else as bytes. The workers end with
+the run, also when this process is killed.
+"""
+
+from __future__ import annotations
+
+import functools
+import multiprocessing
+import os
+import pickle
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from connectors.exports.delivery import Export
+from connectors.handover import Handed, hand_over, take_over
+from connectors.warehouse.period_lines import LinePreparer, PreparedLines
+from pipelines.extract import Extraction
+from pipelines.partitions import Partition, Workers, work
+from pipelines.parts import GivePart, JudgedPart, PartJudge, PartReport, PreparedPart
+from transforms.errors import RemoteError
+
+
+class _Landed(NamedTuple):
+    """A part whose prepared rows are files."""
+
+    report: PartReport
+    delivered: int
+    judged: int
+    handed: tuple[Handed, ...]
+
+
+class ProcessEngine(Workers[_Landed]):
+    """Worker processes of this machine, for one run."""
+
+    #: One part is taken ahead while another one is written.
+    threads = 1
+
+    def __init__(self, pool: ProcessPoolExecutor, count: int, folder: Path) -> None:
+        super().__init__()
+        self._pool = pool
+        self._count = count
+        self._folder = folder
+
+    def parts(
+        self, exports: Sequence[tuple[int, Export]], extraction: Extraction, judge: PartJudge, prepare: LinePreparer
+    ) -> Iterator[GivePart]:
+        """See `pipelines.engines.Engine.parts`."""
+        try:
+            yield from super().parts(exports, extraction, judge, prepare)
+            # What is left to be done is this process's, which may need their memory.
+            self._pool.shutdown()
+        except BrokenProcessPool:
+            raise RemoteError(
+                "a worker process ended before its time, as when memory runs out: nothing is written, run again"
+            ) from None
+
+    def _begin(self, judge: PartJudge, prepare: LinePreparer) -> None:
+        self._for_duckdb = prepare.dialect == "duckdb"
+        self._tell("judge", judge)
+        self._tell("prepare", prepare)
+
+    def _ahead(self) -> int:
+        return self._count + 1
+
+    def _partitions(self, exports: Sequence[tuple[int, Export]]) -> Iterator[Partition]:
+        for place, export in exports:
+            reader = export.reader()
+            for source in reader.ranges() or reader.parts():
+                yield Partition(place, export.kind, source)
+
+    def _tell(self, name: str, value: Any) -> None:
+        (self._folder / name).write_bytes(pickle.dumps(value, pickle.HIGHEST_PROTOCOL))
+
+    def _submit(self, partition: Partition, membership: str) -> Future[Any]:
+        return self._pool.submit(_work, partition, membership, self._folder)
+
+    def _taken(self, landed: _Landed) -> PreparedPart:
+        prepared = tuple(take_over(handed, arrow=self._for_duckdb) for handed in landed.handed)
+        return landed.report, PreparedLines(landed.delivered, landed.judged, prepared)
+
+
+@contextmanager
+def open_processes(count: int) -> Iterator[ProcessEngine]:
+    """Start worker processes for one run; they end with it."""
+    with tempfile.TemporaryDirectory(prefix="csp-billing-") as folder:
+        # Not forked: this process has threads, of which a fork would keep the locks and nothing else.
+        context = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(count, context, initializer=_begin_worker, initargs=(folder,))
+        try:
+            with _nameless_program():
+                for _ in range(count):
+                    # They load what they need while this process indexes the price lists.
+                    pool.submit(os.getpid)
+            yield ProcessEngine(pool, count, Path(folder))
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _nameless_program() -> Iterator[None]:
+    """A new process runs the program's main module once more, which needs not be written for that: hide it."""
+    program = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = program
+
+
+def _begin_worker(folder: str) -> None:
+    # The process that started it says when it is to stop, also when somebody presses Ctrl-C.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    pa.set_cpu_count(1)
+    threading.Thread(target=_end_with_parent, args=(folder,), daemon=True).start()
+
+
+def _end_with_parent(folder: str) -> None:
+    """A worker waits for work for ever when the process that gives it is killed, and its files would stay."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(1)
+
+
+@functools.cache
+def _told(file: Path) -> Any:
+    return pickle.loads(file.read_bytes())
+
+
+def _work(partition: Partition, membership: str, folder: Path) -> list[_Landed] | tuple[str | None, ...]:
+    """Work on a partition, in a worker."""
+
+    def land(done: JudgedPart) -> _Landed:
+        report, lines = done.prepared(_told(folder / "prepare"))
+        handed = tuple(hand_over(prepared, folder) for prepared in lines.prepared)
+        return _Landed(report, lines.delivered, lines.judged, handed)
+
+    return work(partition, _told(folder / "judge"), _told(folder / membership), land)
