@@ -68,10 +68,11 @@ def test_a_month_is_reported_where_the_command_says_so(halo: Sandbox, command: C
     assert (outcome.code, outcome.out.count("reconciliation.")) == (1, 2)
     (folder,) = Path(".csp-billing/reports").iterdir()
     assert sorted(path.name for path in folder.iterdir()) == NAMES
-    before = (folder / NAMES[1]).read_bytes()
+    page = folder / "reconciliation.html"
+    before = page.read_bytes()
     command("approve", folder.name, "--by", "Ada")
     assert command("report", folder.name).code == 0
-    assert (folder / NAMES[1]).read_bytes() != before
+    assert page.read_bytes() != before
     assert "reports" in command("run", "--period", "2025-11", "--dry-run", "--json").document
     assert len(list(Path(".csp-billing/reports").iterdir())) == 1
 

@@ -52,7 +52,7 @@ def _content(published: Path) -> dict[str, list[str]]:
 
 def _views(warehouse: Warehouse) -> dict[str, list[str]]:
     with warehouse.read() as connection:
-        selects = {view: sa.text(f"select {', '.join(view.names)} from {view.name}") for view in VIEWS}
+        selects = {view: sa.select(*map(sa.column, view.names)).select_from(sa.table(view.name)) for view in VIEWS}
         return {view.name: _sorted(read_arrow(connection, select, view.schema)) for view, select in selects.items()}
 
 
