@@ -49,7 +49,8 @@ def failures(file: Path, folder: Path) -> set[str]:
     (packages,) = ENVIRONMENT.glob("lib/python*/site-packages")
     command = [
         str(VALIDATOR), "--data-file", str(file), "--validate-version", MODEL, "--block-download",
-        "--applicability-criteria", ",".join(APPLICABLE), "--output-type", "unittest", "--output-destination", str(report),
+        "--applicability-criteria", ",".join(APPLICABLE),
+        "--output-type", "unittest", "--output-destination", str(report),
     ]  # fmt: skip
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(command, cwd=packages, env=environment, capture_output=True, text=True)
