@@ -20,7 +20,9 @@ from pipelines.customers import import_customers
 from pipelines.settings import load_settings
 
 PAGE = Path(__file__).parents[2] / "docs" / "analyst-queries.md"
-QUESTION = re.compile(r"## \d+\. (?P<question>.+?)\n.*?```sql\n(?P<sql>.+?)```\n\n(?P<table>(?:\|[^\n]*\n?)+)", re.DOTALL)
+QUESTION = re.compile(
+    r"## \d+\. (?P<question>.+?)\n.*?```sql\n(?P<sql>.+?)```\n\n(?P<table>(?:\|[^\n]*\n?)+)", re.DOTALL
+)
 QUESTIONS = [found.groupdict() for found in QUESTION.finditer(PAGE.read_text(encoding="utf-8"))]
 
 
