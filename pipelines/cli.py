@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -36,6 +38,8 @@ app.add_typer(waivers_app, name="waivers")
 app.add_typer(orders_app, name="orders")
 app.add_typer(integrations_app, name="integrations")
 app.add_typer(subscriptions_app, name="subscriptions")
+
+_FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 Exports = Annotated[str | None, typer.Option("--exports", help="Folder with the partner exports.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Reconcile and store, but write nothing to HaloPSA.")]
@@ -266,11 +270,22 @@ def main() -> None:
         code = _fail(str(error), error.exit_code, as_json)
     except KeyboardInterrupt:
         code = _fail("interrupted", 130, as_json)
+    except OSError as error:
+        if error.errno not in _FULL_DISK:
+            raise
+        code = _fail(_no_room(error), 3, as_json)
     except Exception as error:
         if not hasattr(error, "exit_code") or not hasattr(error, "format_message"):
             raise
         code = _misused(error, as_json)
     exit_with(code if isinstance(code, int) else 0)
+
+
+def _no_room(error: OSError) -> str:
+    """A full disk where nothing else says so: a temporary file, or the output itself."""
+    what = error.filename or "a temporary file, or what is printed,"
+    why = os.strerror(error.errno or 0)
+    return f"{what} cannot be written: {why}; make room, there or in the folder that TMPDIR names, and repeat"
 
 
 def _misused(error: Any, as_json: bool) -> int:

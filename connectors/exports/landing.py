@@ -12,7 +12,11 @@ from pathlib import Path
 
 from connectors.exports.containers import Content
 from connectors.exports.delivery import SourceFile
+from connectors.unfinished import claimed, remove_abandoned
 from transforms.errors import InputError
+
+#: What the name of a copy begins with that is not complete.
+_PART = ".landing-"
 
 
 def land(file: Content | SourceFile, home: Path) -> str:
@@ -28,19 +32,21 @@ def land(file: Content | SourceFile, home: Path) -> str:
     """
     relative = Path("landing", file.file_sha256[:2], file.file_sha256, file.path.name)
     target = home / relative
+    remove_abandoned(target.parent.glob(f"{_PART}*"))
     if target.is_file() and target.stat().st_size == file.byte_count:
         return relative.as_posix()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".landing-")
+        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=_PART)
         part = Path(name)
         try:
-            # By the kernel, which is much cheaper than reading, digesting and writing it once more.
-            shutil.copyfile(file.path, part)
-            os.fsync(descriptor)
-            if not _is_as_seen(file) and _sha256(part) != file.file_sha256:
-                raise _changed(file)
-            part.replace(target)
+            with claimed(part):
+                # By the kernel, which is much cheaper than reading, digesting and writing it once more.
+                shutil.copyfile(file.path, part)
+                os.fsync(descriptor)
+                if not _is_as_seen(file) and _sha256(part) != file.file_sha256:
+                    raise _changed(file)
+                part.replace(target)
         finally:
             os.close(descriptor)
             with contextlib.suppress(FileNotFoundError):

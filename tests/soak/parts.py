@@ -1,0 +1,88 @@
+"""The parts of the campaign by name: each takes a seed and how often (0: as meant), and returns how many failed."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.postgresql import Server, serving
+from tests.soak.full_disk import fill_disks
+from tests.soak.kills import Deaths, kill_runs
+from tests.soak.stage import stage
+
+_KILLS = 100
+_DISKS = 30
+#: Kilobytes, from a disk that has no room for the first file to one that has room for all.
+_SMALLEST, _LARGEST = 4, 14_000
+
+
+def tell(text: str) -> None:
+    """Print at once, also into a pipe."""
+    print(text, flush=True)
+
+
+def kill_on_duckdb(seed: int, rounds: int) -> int:
+    """kill -9 of the whole run, with a DuckDB warehouse."""
+    with _folder() as folder, stage(folder) as place:
+        return _told(kill_runs(place, lambda: place.url, seed, rounds or _KILLS, tell))
+
+
+def kill_on_postgresql(seed: int, rounds: int) -> int:
+    """kill -9 of the whole run, with a PostgreSQL warehouse."""
+    with serving() as server, _folder() as folder, stage(folder) as place:
+        return _told(kill_runs(place, _databases(server), seed, rounds or _KILLS, tell))
+
+
+def fill_disk(seed: int, rounds: int) -> int:
+    """Full disks, with a DuckDB warehouse; with PostgreSQL the disk of the warehouse is not this machine's matter."""
+    chance = random.Random(f"{seed}/disk")
+    sizes = sorted(chance.sample(range(_SMALLEST, _LARGEST, 4), rounds or _DISKS))
+    with _folder() as folder, stage(folder) as place:
+        found = fill_disks(place, lambda: place.url, sizes, tell)
+    for what, count in found.complaints.most_common():
+        tell(f"{count:5} {what}")
+    tell(f"{found.tried} disks, {len(found.failures)} failures")
+    for failure in found.failures:
+        tell(failure)
+    return len(found.failures)
+
+
+PARTS: dict[str, Callable[[int, int], int]] = {
+    "kill-duckdb": kill_on_duckdb,
+    "kill-postgresql": kill_on_postgresql,
+    "disk": fill_disk,
+}
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="soak-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def _databases(server: Server) -> Callable[[], str]:
+    """Gives an empty database each time, and drops the one before."""
+    before: list[str] = []
+
+    def fresh() -> str:
+        for url in before:
+            server.drop_database(url)
+        before[:] = [server.make_database()]
+        return before[0]
+
+    return fresh
+
+
+def _told(deaths: Deaths) -> int:
+    for where, count in deaths.places.most_common():
+        tell(f"{count:5} died {where}")
+    seconds = deaths.repeat_seconds or [0.0]
+    tell(
+        f"{deaths.places.total()} kills survived, {len(deaths.failures)} not; {deaths.ended_before} runs had ended "
+        f"before they were killed; a repeat took {statistics.median(seconds):.1f} s, at most {max(seconds):.1f} s"
+    )
+    return len(deaths.failures)
