@@ -247,9 +247,16 @@ class HaloClient:
 
     def _same_host(self, url: str, response: requests.Response) -> str:
         """Where a redirect leads, if it stays on the host (or only turns to HTTPS there)."""
-        target = urljoin(url, response.headers["location"])
-        here, there = urlsplit(url), urlsplit(target)
-        if (here.hostname, here.port, here.scheme) != (there.hostname, there.port, there.scheme) and not (
+        here = urlsplit(url)
+        try:
+            target = urljoin(url, response.headers["location"])
+            there = urlsplit(target)
+            place = (there.hostname, there.port, there.scheme)
+        except ValueError:
+            raise NotAppliedError(
+                f"HaloPSA at {self.base_url} redirects to what is no address", mend=_CHECK_URL
+            ) from None
+        if (here.hostname, here.port, here.scheme) != place and not (
             here.hostname == there.hostname and there.scheme == "https"
         ):
             raise NotAppliedError(

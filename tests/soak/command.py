@@ -34,6 +34,7 @@ class Plan:
         waits: a file that is written there; the command goes on when it is gone. Empty: the process group is killed.
         workers: judge lines in worker processes, however small the month.
         tells: a file to which is written at the end how many boundaries of each name were passed.
+        lock_seconds: how long a DuckDB file is waited for that another process has open; 0 for as long as usual.
     """
 
     counts: str = ""
@@ -41,6 +42,7 @@ class Plan:
     waits: str = ""
     workers: bool = False
     tells: str = ""
+    lock_seconds: int = 0
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -109,6 +111,10 @@ def main() -> None:
     boundaries = Boundaries(plan)
     _watch(boundaries)
     _hurry(float(os.environ.get(HURRY, "1")))
+    if plan.lock_seconds:
+        from connectors.warehouse.engine import open_warehouse
+
+        open_warehouse.__defaults__ = (plan.lock_seconds,)
     if plan.workers:
         from connectors.exports import delimited
         from pipelines import engines

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import re
 import statistics
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +14,12 @@ from pathlib import Path
 from tests.postgresql import Server, serving
 from tests.soak.full_disk import fill_disks
 from tests.soak.kills import Deaths, kill_runs
+from tests.soak.outages import Outages, hold_duckdb, lose_postgresql
 from tests.soak.stage import stage
 
 _KILLS = 100
 _DISKS = 30
+_OUTAGES = 30
 #: Kilobytes, from a disk that has no room for the first file to one that has room for all.
 _SMALLEST, _LARGEST = 4, 14_000
 
@@ -51,10 +55,24 @@ def fill_disk(seed: int, rounds: int) -> int:
     return len(found.failures)
 
 
+def lose_server(seed: int, rounds: int) -> int:
+    """PostgreSQL stopped, restarted and cut off in the middle."""
+    with serving() as server, _folder() as folder, stage(folder) as place:
+        return _listed(lose_postgresql(place, server, _databases(server), seed, rounds or _OUTAGES, tell))
+
+
+def hold_file(_seed: int, _rounds: int) -> int:
+    """The DuckDB file held by an analyst."""
+    with _folder() as folder, stage(folder) as place:
+        return _listed(hold_duckdb(place, tell))
+
+
 PARTS: dict[str, Callable[[int, int], int]] = {
     "kill-duckdb": kill_on_duckdb,
     "kill-postgresql": kill_on_postgresql,
     "disk": fill_disk,
+    "outage-postgresql": lose_server,
+    "lock-duckdb": hold_file,
 }
 
 
@@ -75,6 +93,13 @@ def _databases(server: Server) -> Callable[[], str]:
         return before[0]
 
     return fresh
+
+
+def _listed(found: Outages) -> int:
+    for end, count in Counter(re.sub(r" [0-9]+(?=:)", "", end) for end in found.ends.elements()).most_common():
+        tell(f"{count:5} {end}")
+    tell(f"{found.tried} outages, {len(found.failures)} failures")
+    return len(found.failures)
 
 
 def _told(deaths: Deaths) -> int:
