@@ -144,7 +144,8 @@ class Listing:
         for count, row in enumerate(self._client.newest_first(_PATH, _ID, floor)):
             if count % _TOLD_EACH == 0:
                 self._progress("reading HaloPSA's lines", count, 0)
-            number = by_parent.get(_parent(row))
+            parent = _parent(row)
+            number = None if parent is None else by_parent.get(parent)
             if number is None:
                 continue
             listed[number].append(row)

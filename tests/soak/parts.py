@@ -12,7 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.postgresql import Server, serving
+from tests.soak.clocks import turn_clocks
+from tests.soak.flaky_month import bill_flaky_month
 from tests.soak.full_disk import fill_disks
+from tests.soak.fuzz import damage_exports, fuzz_readers
 from tests.soak.kills import Deaths, kill_runs
 from tests.soak.outages import Outages, hold_duckdb, lose_postgresql
 from tests.soak.stage import stage
@@ -20,6 +23,8 @@ from tests.soak.stage import stage
 _KILLS = 100
 _DISKS = 30
 _OUTAGES = 30
+_FILES = 3_000
+_LINES = 1_000_000
 #: Kilobytes, from a disk that has no room for the first file to one that has room for all.
 _SMALLEST, _LARGEST = 4, 14_000
 
@@ -67,12 +72,40 @@ def hold_file(_seed: int, _rounds: int) -> int:
         return _listed(hold_duckdb(place, tell))
 
 
+def jump_clocks(_seed: int, _rounds: int) -> int:
+    """Time zones, and clocks that jump between the steps."""
+    with _folder() as folder, stage(folder) as place:
+        return len(turn_clocks(place, lambda: place.url, tell))
+
+
+def fuzz(seed: int, rounds: int) -> int:
+    """Mutated bytes for every reader, and damaged exports."""
+    defects = fuzz_readers(seed, rounds or _FILES, tell) + damage_exports(seed, rounds or _FILES, tell)
+    for defect in defects:
+        tell(f"DEFECT {defect}")
+    return len(defects)
+
+
+def flaky_halo(seed: int, rounds: int) -> int:
+    """A large month into a HaloPSA that fails one request in five; `rounds` is how many lines."""
+    with _folder() as folder:
+        try:
+            bill_flaky_month(folder, rounds or _LINES, seed, tell)
+        except AssertionError as error:
+            tell(f"FAILED: {error}")
+            return 1
+    return 0
+
+
 PARTS: dict[str, Callable[[int, int], int]] = {
+    "fuzz": fuzz,
     "kill-duckdb": kill_on_duckdb,
     "kill-postgresql": kill_on_postgresql,
     "disk": fill_disk,
     "outage-postgresql": lose_server,
     "lock-duckdb": hold_file,
+    "clocks": jump_clocks,
+    "flaky-month": flaky_halo,
 }
 
 

@@ -131,17 +131,18 @@ class Stage:
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
 
-    def run(self, *arguments: str, plan: Plan | None = None) -> Done:
-        """Run a command to its end."""
-        return self.wait(self.start(*arguments, plan=plan))
+    def run(self, *arguments: str, plan: Plan | None = None, patient: bool = False) -> Done:
+        """Run a command to its end; `patient` is for one that takes long."""
+        return self.wait(self.start(*arguments, plan=plan), patient=patient)
 
-    def wait(self, process: subprocess.Popen[str]) -> Done:
+    def wait(self, process: subprocess.Popen[str], patient: bool = False) -> Done:
         """Wait for a command to end; raises AssertionError, and kills it, where it does not."""
+        seconds = _LONGEST_SECONDS * 100 if patient else _LONGEST_SECONDS
         try:
-            out, err = process.communicate(timeout=_LONGEST_SECONDS)
+            out, err = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
             kill_group(process)
-            raise AssertionError(f"the command did not end within {_LONGEST_SECONDS} seconds") from None
+            raise AssertionError(f"the command did not end within {seconds} seconds") from None
         return Done(process.returncode, out, err)
 
     def bill(self) -> Done:
