@@ -66,7 +66,7 @@ dictionary: $(READY) ## Write docs/data-dictionary.md anew from the declared tab
 
 constraints: ## Resolve all dependencies anew and pin them in constraints.txt
 	@rm -rf $(VENV)-new && "$(PYTHON)" -m venv $(VENV)-new
-	@$(VENV)-new/bin/python -m pip install --quiet --disable-pip-version-check '.[postgres,dask,benchmarks,dev]'
+	@$(VENV)-new/bin/python -m pip install --quiet --disable-pip-version-check '.[postgres,dask,benchmarks,soak,dev]'
 	@{ echo "# The versions this project is tested with, for Python 3.11; made by \`make constraints\`."; \
 	   $(VENV)-new/bin/python -m pip freeze --exclude csp-billing; } > constraints.txt
 	@rm -rf $(VENV)-new
