@@ -37,6 +37,9 @@ app.add_typer(orders_app, name="orders")
 app.add_typer(integrations_app, name="integrations")
 app.add_typer(subscriptions_app, name="subscriptions")
 
+#: The flows that make a run.
+_COMPARING = ("monthly_billing", "reconcile")
+
 Exports = Annotated[str | None, typer.Option("--exports", help="Folder with the partner exports.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Reconcile and store, but write nothing to HaloPSA.")]
 Approve = Annotated[bool, typer.Option("--approve", help="Approve the results, and mark as billed.")]
@@ -235,6 +238,8 @@ def _report(
     from pipelines.output import note, print_json
     from pipelines.progress import shown_progress
     from pipelines.recording import api_configured, run_recorded
+    from pipelines.run_view import read_run_view
+    from pipelines.settings import load_settings
     from pipelines.summaries import print_summary
 
     if flow and (recorded or api_configured()):
@@ -248,7 +253,8 @@ def _report(
     if as_json:
         print_json(document)
     else:
-        print_summary(document)
+        view = read_run_view(load_settings(), document["run_id"])
+        print_summary(document, view, compares=flow in _COMPARING)
     if document.get("error"):
         note(f"csp-billing: {document['error']}")
         raise typer.Exit(3)

@@ -14,7 +14,8 @@ from connectors.halopsa.client import HaloClient
 from connectors.halopsa.ledger import Ledger
 from connectors.halopsa.listing import some
 from connectors.halopsa.load import load
-from connectors.halopsa.plan import HaloLoadSettings, LoadCounts, LoadPlan, VoidedLines
+from connectors.halopsa.plan import HaloLoadSettings, LoadCounts, LoadPlan, MarkCounts, VoidedLines
+from connectors.reports.amounts import verb
 from connectors.warehouse.customers import read_clients
 from connectors.warehouse.engine import Warehouse, open_warehouse
 from connectors.warehouse.migrations import ensure_current
@@ -116,7 +117,16 @@ def mark_run(settings: Settings, run_id: str) -> StepCounts:
     counts = mark_billed(client, ledger, plan, _load_settings(settings, all_prices=False), tell_progress)
     with warehouse.begin() as connection:
         set_status(connection, run_id, "billed", datetime.now(UTC))
-    return StepCounts({"invoices": counts.invoices, "lines": counts.lines})
+    return StepCounts({"invoices": counts.invoices, "lines": counts.lines}, tuple(_mark_notices(counts)))
+
+
+def _mark_notices(counts: MarkCounts) -> list[str]:
+    """What stays unmarked, though the run is billed."""
+    if not (count := len(counts.unmarked)):
+        return []
+    numbers = ", ".join(counts.unmarked[:5]) + (f" and {count - 5} more" if count > 5 else "")
+    told = f"invoices {numbers} have no line in HaloPSA, which therefore does not call them billed"
+    return [verb(told, count).replace("invoices", "invoice", count == 1)]
 
 
 def _load_notices(counts: LoadCounts) -> list[str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -49,6 +50,17 @@ class Scope:
             if wanted and name in table.column_names:
                 table = table.filter(_is_in(table, name, wanted))
         return table
+
+
+def part_of(run: Mapping[str, Any]) -> str:
+    """Which part of its period a run (columns of RUNS) was limited to, in words; empty for all of it."""
+    if run["scope"] is None:
+        return ""
+    scope = Scope(**{name: tuple(values) for name, values in json.loads(run["scope"]).items()})
+    kinds = (("customer", scope.customers), ("invoice", scope.invoices), ("code", scope.codes))
+    return " and ".join(
+        f"{kind if len(values) == 1 else f'{kind}s'} {', '.join(values)}" for kind, values in kinds if values
+    )
 
 
 def finding_codes(given: Iterable[str]) -> tuple[str, ...]:
