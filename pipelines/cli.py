@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipelines.cli_approval import approve, status, waivers_app
-from pipelines.cli_options import AsJson, Codes, Period, Recorded, RunId
+from pipelines.cli_options import AsJson, Codes, Period, Recorded, RunId, Severity
 from pipelines.cli_orders import integrations_app, orders_app, subscriptions_app
 from pipelines.cli_reports import WithReports, report
 from pipelines.cli_warehouse import customers_app, warehouse_app
@@ -140,22 +140,38 @@ def findings(
         str | None, typer.Option("--period", help="The latest run of this period.", autocompletion=complete_periods)
     ] = None,
     code: Codes = None,
+    severity: Annotated[
+        list[Severity] | None, typer.Option("--severity", help="Only findings of this severity; repeatable.")
+    ] = None,
+    only_open: Annotated[bool, typer.Option("--open", help="Only findings that no waiver is in force for.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the findings of a run; without a run or period those of the run made last."""
-    from pipelines.inspection import FINDING_COLUMNS, list_findings
-    from pipelines.output import print_records
+    """List the findings of a run; without a run or period those of the last run of a whole period."""
+    from pipelines.inspection import list_findings
+    from pipelines.output import print_json
     from pipelines.settings import load_settings
 
-    print_records(FINDING_COLUMNS, list_findings(load_settings(), run, period, code or []), as_json, "no findings")
+    severities = [one.value for one in severity or []]
+    found = list_findings(load_settings(), run, period, code or [], severities, only_open=only_open)
+    if as_json:
+        print_json(found.findings)
+    else:
+        from pipelines.finding_list import print_findings
+
+        print_findings(found)
 
 
 @app.command()
 def explain(
-    line_id: Annotated[str, typer.Argument(help="Id of the line, as findings and out_lines print it.")],
+    line_id: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID", help="Id of a line or finding, as findings and out_lines print it, or what it begins with."
+        ),
+    ],
     as_json: AsJson = False,
 ) -> None:
-    """Say why a line was judged as it was: source, price row, every rule with its figures."""
+    """Say why a line was judged as it was: source, price row, every rule with its figures; or what a finding says."""
     from pipelines.inspection import explain as explain_stored
     from pipelines.output import print_json
     from pipelines.settings import load_settings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from connectors.reports.amounts import counted, money_texts, verb
@@ -56,7 +57,10 @@ def print_summary(document: dict[str, Any], view: RunView | None, *, compares: b
 
 
 def print_explanation(document: dict[str, Any]) -> None:
-    """Print why a line was judged as it was."""
+    """Print why a line was judged as it was, or what a finding about no line says."""
+    if "line" not in document:
+        _print_findings(document["findings"])
+        return
     line = document["line"]
     say(f"line {document['line_id']} of run {document['run_id']}, {document['source']}")
     say(f"{line['customer_name']}: {line['sku_name']}, {line['charge_type']} {line['charge_start_on']} to "
@@ -70,14 +74,23 @@ def print_explanation(document: dict[str, Any]) -> None:
         say(f"same event: {other['charge_type']} {other['charge_start_date']} to {other['charge_end_date']}, "
               f"{money_text(other['subtotal'], other['currency'])}, line {other['line_id']}")  # fmt: skip
     print()
-    for finding in document["findings"]:
-        say(f"{finding['code']} ({finding['severity']}): {finding['message']}")
-        if finding["waived_by"]:
-            say(f"  waived by {finding['waived_by']} until {finding['waived_until']}: {finding['waiver_reason']}")
+    _print_findings(document["findings"])
     if not document["findings"]:
         say("no findings")
     for posting in document["halopsa"]:
         say(f"HaloPSA {posting['halo_url']}: {posting['state']}, id {posting['halo_id'] or 'not known'}")
+
+
+def _print_findings(findings: Sequence[Mapping[str, Any]]) -> None:
+    """Findings in sentences, each with what to do about it."""
+    from transforms.finding_help import FINDING_HELP
+
+    for finding in findings:
+        say(f"{finding['code']} ({finding['severity']}): {finding['message']}")
+        say(f"  finding {finding['finding_id']} of run {finding['run_id']}; to do: "
+            f"{FINDING_HELP[finding['code']].what_to_do}")  # fmt: skip
+        if finding["waived_by"]:
+            say(f"  waived by {finding['waived_by']} until {finding['waived_until']}: {finding['waiver_reason']}")
 
 
 def _print_codes(overview: Overview) -> None:

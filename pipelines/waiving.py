@@ -13,6 +13,7 @@ from typing import Any
 from connectors.warehouse import waivers
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.migrations import ensure_current
+from pipelines.inspection import identity
 from pipelines.people import person, recorder, remark
 from pipelines.settings import Settings
 from transforms.errors import InputError
@@ -46,7 +47,7 @@ def add_waivers(
     warehouse = open_warehouse(settings.warehouse)
     ensure_current(warehouse)
     with warehouse.begin() as connection:
-        found = [waivers.latest_finding(connection, _identity(given)) for given in finding_ids]
+        found = [waivers.latest_finding(connection, identity(given, "finding", "finding_id")) for given in finding_ids]
         granted = {
             waivers.grant(
                 connection, finding, by=by, reason=reason, valid_until=valid_until, recorded_by=recorder(), at=now
@@ -78,13 +79,6 @@ def list_waivers(settings: Settings, period: str | None, *, every: bool) -> list
         return waivers.list_waivers(
             connection, parse_period(period) if period else None, None if every else "in_force"
         )
-
-
-def _identity(given: str) -> str:
-    text = given.strip().lower()
-    if len(text) < 6 or set(text) - set("0123456789abcdef"):
-        raise InputError(f"{given} is no finding: write its finding_id, or the first digits of it, six at least")
-    return text
 
 
 def _last_day(text: str, today: date) -> date:
