@@ -22,7 +22,7 @@ from pipelines.extract import extract
 from pipelines.loading import StepCounts, load_run, mark_run, open_halo
 from pipelines.progress import tell_progress
 from pipelines.reconciling import reconcile
-from pipelines.reporting import with_reports
+from pipelines.reporting import renewed, with_reports
 from pipelines.run_summary import RunSummary as RunSummary
 from pipelines.scope import Scope
 from pipelines.settings import Settings
@@ -135,7 +135,8 @@ def load_stored_run(settings: Settings, run_id: str, *, all_prices: bool = False
     began = time.monotonic()
     summary = stored_summary(settings, run_id)
     open_halo(settings).log_in()
-    return _finished(_published(settings, _load(settings, summary, step, all_prices), step), began)
+    summary = renewed(settings, _load(settings, summary, step, all_prices), step)
+    return _finished(_published(settings, summary, step), began)
 
 
 def mark_stored_run(
@@ -151,7 +152,7 @@ def mark_stored_run(
     if approved_by is not None:
         step(approve_where_needed, settings, run_id, approved_by)
     marked = step(mark_run, settings, run_id)
-    summary = _as_billed(summary, marked)
+    summary = renewed(settings, _as_billed(summary, marked), step)
     return _finished(_published(settings, summary, step), began)
 
 

@@ -12,7 +12,7 @@ import typer
 from pipelines.cli_approval import approve, status, waivers_app
 from pipelines.cli_options import AsJson, Codes, Period, Recorded, RunId, Severity
 from pipelines.cli_orders import integrations_app, orders_app, subscriptions_app
-from pipelines.cli_reports import WithReports, report
+from pipelines.cli_reports import WithReports, cut_values, report
 from pipelines.cli_warehouse import customers_app, warehouse_app
 from pipelines.completion import complete_periods, complete_runs
 from transforms.errors import BillingError
@@ -80,7 +80,9 @@ def run(
 def reconcile(
     period: Period,
     exports: Exports = None,
-    customer: Annotated[list[str] | None, typer.Option("--customer", help="Only this customer id; repeatable.")] = None,
+    customer: Annotated[
+        list[str] | None, typer.Option("--customer", help="Only the customer of this tenant id; repeatable.")
+    ] = None,
     invoice: Annotated[list[str] | None, typer.Option("--invoice", help="Only this invoice; repeatable.")] = None,
     code: Codes = None,
     prefect: Recorded = False,
@@ -131,6 +133,7 @@ def mark_billed(run_id: RunId, approve: Approve = False, by: By = None, as_json:
 app.command()(approve)
 app.command()(status)
 app.command()(report)
+app.command("cut-values")(cut_values)
 
 
 @app.command()
@@ -212,7 +215,7 @@ def doctor(as_json: AsJson = False) -> None:
     if as_json:
         print_json(report.to_dict())
     else:
-        print_table(["setting", "value"], report.settings.items())
+        print_table(["setting", "value", "from"], report.told())
         print()
         print_table(["part", "state"], report.states)
     raise typer.Exit(report.exit_code)

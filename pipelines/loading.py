@@ -15,7 +15,7 @@ from connectors.halopsa.ledger import Ledger
 from connectors.halopsa.listing import some
 from connectors.halopsa.load import load
 from connectors.halopsa.plan import HaloLoadSettings, LoadCounts, LoadPlan, MarkCounts, VoidedLines
-from connectors.reports.amounts import verb
+from connectors.reports.amounts import counted, verb
 from connectors.warehouse.customers import read_clients
 from connectors.warehouse.engine import Warehouse, open_warehouse
 from connectors.warehouse.migrations import ensure_current
@@ -91,7 +91,7 @@ def load_run(settings: Settings, run_id: str, *, all_prices: bool = False) -> St
     counts = load(client, ledger, plan, _load_settings(settings, all_prices), tell_progress)
     _record_load(warehouse, settings, plan, counts.billed_changed)
     loaded = {"prices": counts.prices, "invoices": counts.invoices, "lines": counts.lines}
-    return StepCounts(loaded, tuple(_load_notices(counts)))
+    return StepCounts(loaded, tuple(_load_notices(counts, run_id)))
 
 
 def mark_run(settings: Settings, run_id: str) -> StepCounts:
@@ -129,18 +129,30 @@ def _mark_notices(counts: MarkCounts) -> list[str]:
     return [verb(told, count).replace("invoices", "invoice", count == 1)]
 
 
-def _load_notices(counts: LoadCounts) -> list[str]:
+def _load_notices(counts: LoadCounts, run_id: str) -> list[str]:
     """What a load did beyond posting, in sentences; nothing where there is nothing to say."""
     sentences = {
-        "adopted": "records were in HaloPSA already and are taken over",
-        "cut": "values were cut to HaloPSA's limits",
-        "rounded": "numbers were sent with the decimals that HaloPSA keeps",
-        "rejected": "records were refused by HaloPSA or its limits; `csp-billing warehouse query \"select * from "
-        "out_halo_load where state = 'rejected'\"` says why",
-        "held": "lines are held back because their invoice is not in HaloPSA",
-        "unknown_prices": "prices have an unknown outcome and are not sent again",
+        "adopted": ("record was in HaloPSA already and is taken over", "records were in HaloPSA already and are taken "
+                    "over"),
+        "cut": ("value was cut to HaloPSA's limits", "values were cut to HaloPSA's limits"),
+        "rounded": ("number was", "numbers were"),
+        "rejected": ("record was", "records were"),
+        "held": ("line is held back because its invoice is not in HaloPSA", "lines are held back because their "
+                 "invoices are not in HaloPSA"),
+        "unknown_prices": ("price has", "prices have"),
+    }  # fmt: skip
+    more = {
+        "cut": f": `csp-billing cut-values {run_id}` lists them",
+        "rounded": " sent with the decimals that HaloPSA keeps",
+        "rejected": " refused by HaloPSA or its limits; `csp-billing warehouse query \"select * from out_halo_load "
+        "where state = 'rejected'\"` says why",
+        "unknown_prices": " an unknown outcome and are not sent again",
     }
-    told = [f"{count} {text}" for name, text in sentences.items() if (count := getattr(counts, name))]
+    told = [
+        f"{counted(count, *words)}{more.get(name, '')}"
+        for name, words in sentences.items()
+        if (count := getattr(counts, name))
+    ]
     return told + [_voided_notice(each) for each in counts.voided]
 
 

@@ -22,7 +22,10 @@ from transforms.periods import parse_period
 STATUS_COLUMNS = ["period", "status", "blocking", "waived", "loaded", "billed"]
 
 _DONE = "nothing: the month is billed"
-_MEND = "mend that in the exports; `csp-billing run --period {period}` then bills what is new, and nothing twice"
+_MEND = (
+    "nothing, if that is accepted: all else is billed; what is mended in the exports is billed by `csp-billing run "
+    "--period {period}`, and nothing twice"
+)
 
 
 def period_status(settings: Settings, period: str | None = None) -> list[dict[str, Any]]:

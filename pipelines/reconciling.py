@@ -189,6 +189,8 @@ class _Run:
             fetch=self._lines.fetch,
         )
         own = pa.concat_tables([conclusion.findings, *self._findings])
+        if self._scope.customers:
+            self._scope.check_customers(self._lines.customers())
         findings = self._scope.limit_findings(_renamed(own, changed))
         tieout = self._scope.limit_tieout(conclusion.tieout)
         if self._scope.codes:
@@ -196,7 +198,7 @@ class _Run:
         elif not self._scope.is_full and not (self.line_count or findings.num_rows or tieout.num_rows):
             raise InputError(
                 f"period {self._extraction.period} has no line of these customers and invoices: check --customer and "
-                "--invoice"
+                "--invoice; customers are named by their tenant id, which `csp-billing customers list` has"
             )
         return findings, tieout
 

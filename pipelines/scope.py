@@ -14,6 +14,9 @@ from transforms.errors import InputError
 from transforms.policy import SEVERITIES
 from transforms.texts import where
 
+#: How many customers of a name are named.
+_NAMED = 10
+
 
 @dataclass(frozen=True)
 class Scope:
@@ -44,6 +47,26 @@ class Scope:
     def limit_tieout(self, tieout: pa.Table) -> pa.Table:
         """The tie-out of the invoices, and nobody's where only customers or codes are asked for."""
         return tieout.slice(0, 0) if self.customers or self.codes else self._own(tieout)
+
+    def check_customers(self, known: Iterable[tuple[str, str]]) -> None:
+        """Raise InputError where a customer is given by name; names the tenants of the customers so called.
+
+        Args:
+            known: tenant (in lower case) and name of each customer.
+        """
+        customers = list(known)
+        tenants = {tenant for tenant, _ in customers}
+        for given in self.customers:
+            if given.lower() in tenants:
+                continue
+            wanted = given.strip().casefold()
+            meant = [f"{tenant} ({name})" for tenant, name in customers if wanted and wanted in name.casefold()]
+            if meant:
+                more = f" and {len(meant) - _NAMED} more" if len(meant) > _NAMED else ""
+                raise InputError(
+                    f"--customer {given}: it takes the customer's tenant id; so named are {', '.join(meant[:_NAMED])}"
+                    f"{more}"
+                )
 
     def _own(self, table: pa.Table) -> pa.Table:
         for name, wanted in (("customer_id", self.customers), ("invoice_number", self.invoices)):

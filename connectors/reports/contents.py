@@ -64,6 +64,7 @@ class ReportContents:
         decision: the last decision about its content by column name of APPROVALS: approved or rejected, by whom, when
             and why; None where nobody has decided.
         blocking: how many findings of severity block are open, and how many are waived today.
+        as_of: when it was read, UTC: what was decided, loaded or billed later is not in it.
         is_latest: whether it is its period's latest full run, the one that is billed.
         previous_run_id: the full run of the period before it, which `changes` compare with; None where there is none,
             or the run is not a full one.
@@ -88,6 +89,7 @@ class ReportContents:
     run: Mapping[str, Any]
     decision: Mapping[str, Any] | None
     blocking: Blocking
+    as_of: dt.datetime
     is_latest: bool
     previous_run_id: str | None
     totals: pa.Table
@@ -224,6 +226,7 @@ class _Reader:
             run=self._run,
             decision=last_decision(self._connection, self._run),
             blocking=count_blocking(self._connection, self._run),
+            as_of=dt.datetime.now(dt.UTC),
             is_latest=is_latest,
             previous_run_id=self._previous,
             totals=_sorted(self._read(REPORT_TOTALS, report_sql("totals")), "-source", "currency", "is_voided"),

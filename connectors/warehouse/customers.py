@@ -56,15 +56,6 @@ def namesakes(connection: sa.Connection, names: Collection[str], run_id: str | N
     return frozenset(connection.execute(statement.group_by(lines.c.customer_name).having(tenants > 1)).scalars())
 
 
-def tenants_named(connection: sa.Connection, name: str) -> list[tuple[str, str]]:
-    """Tenants and names of the customers in the latest runs whose name has this text in it, whatever its case."""
-    return [
-        (row["customer_id"], row["customer_name"])
-        for row in list_customers(connection)
-        if name.strip().casefold() in (row["customer_name"] or "").casefold()
-    ]
-
-
 def list_customers(connection: sa.Connection) -> list[dict[str, Any]]:
     """Every tenant that is mapped or has lines in a latest run, by name: its client, if known, and its last period."""
     table, lines = sql_table(CUSTOMER_CLIENTS), sql_table(LINES)

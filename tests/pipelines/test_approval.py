@@ -63,7 +63,12 @@ def test_an_approval_holds_for_the_same_results_and_for_no_others(
     assert all(line["isbilled"] for line in halo.lines())
     assert [row[:3] for row in approvals()] == [("approved", "Ada Lovelace", "checked")]
     found = standing(command)
-    assert (found["next"], found["decision"]["decided_by"]) == ("nothing: the month is billed", "Ada Lovelace")
+    assert (found["next"].partition(":")[0], found["decision"]["decided_by"]) == (
+        "nothing, if that is accepted", "Ada Lovelace")  # fmt: skip
+    assert {one["reason"]: (one["lines"], one["amounts"]) for one in found["unbilled"]} == {
+        "no_document": (3, {"USD": "1155.15"}), "no_lines": (0, {"CHF": "412.6"}), "short": (0, {"EUR": "2344.91"}),
+        "unreadable": (3, {}),
+    }  # fmt: skip
     lines = found["halopsa"]["lines"]
     assert lines["wanted"] == lines["loaded"] == lines["billed"] == len(halo.lines())
 
