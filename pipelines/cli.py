@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +16,7 @@ from pipelines.cli_orders import integrations_app, orders_app, subscriptions_app
 from pipelines.cli_reports import WithReports, cut_values, report
 from pipelines.cli_warehouse import customers_app, warehouse_app
 from pipelines.completion import complete_periods, complete_runs
-from transforms.errors import BillingError
+from transforms.errors import BillingError, RemoteError, Stopped
 
 if TYPE_CHECKING:
     from pipelines.billing import RunSummary
@@ -127,7 +128,7 @@ def mark_billed(run_id: RunId, approve: Approve = False, by: By = None, as_json:
         settings = load_settings()
         return mark_stored_run(settings, run_id, approved_by=approver_in_advance(settings, approve, by))
 
-    _report(False, None, {}, steps, as_json)
+    _report(False, None, {"run_id": run_id}, steps, as_json)
 
 
 app.command()(approve)
@@ -261,12 +262,18 @@ def _report(
     from pipelines.settings import load_settings
     from pipelines.summaries import print_summary
 
-    if flow and (recorded or api_configured()):
-        document, flow_run = run_recorded(flow, **parameters)
-        note(f"recorded as Prefect flow run {flow_run}")
-    else:
-        with shown_progress():
-            document = steps().to_dict()
+    began = datetime.now(UTC)
+    try:
+        if flow and (recorded or api_configured()):
+            document, flow_run = run_recorded(flow, **parameters)
+            note(f"recorded as Prefect flow run {flow_run}")
+        else:
+            with shown_progress():
+                document = steps().to_dict()
+    except KeyboardInterrupt:
+        raise Stopped(f"interrupted; {_left(began, parameters)}") from None
+    except RemoteError as error:
+        raise RemoteError(f"{error}; {_left(began, parameters)}") from None
     for notice in document["notices"]:
         note(notice)
     if as_json:
@@ -275,9 +282,17 @@ def _report(
         view = read_run_view(load_settings(), document["run_id"])
         print_summary(document, view, compares=flow in _COMPARING)
     if document.get("error"):
-        note(f"csp-billing: {document['error']}")
+        note(f"csp-billing: {document['error']}; {_left(began, {'run_id': document['run_id']})}")
         raise typer.Exit(3)
     raise typer.Exit(1 if document["blocking"] else 0)
+
+
+def _left(began: datetime, parameters: dict[str, Any]) -> str:
+    """Where a command that did not come to its end leaves things, and what to type next."""
+    from pipelines.aftermath import aftermath
+    from pipelines.settings import load_settings
+
+    return aftermath(load_settings(), began, period=parameters.get("period"), run_id=parameters.get("run_id"))
 
 
 def main() -> None:
@@ -287,10 +302,11 @@ def main() -> None:
     as_json = "--json" in sys.argv
     try:
         code = app(standalone_mode=False)
+        if code == Stopped.exit_code:
+            # Typer has taken the interrupt.
+            code = _fail("interrupted: the same command can be typed again", Stopped.exit_code, as_json)
     except BillingError as error:
         code = _fail(str(error), error.exit_code, as_json)
-    except KeyboardInterrupt:
-        code = _fail("interrupted", 130, as_json)
     except Exception as error:
         if not hasattr(error, "exit_code") or not hasattr(error, "format_message"):
             raise

@@ -160,12 +160,11 @@ def _tell(
 def _tell_how_to_go_on(directory: Path, run_id: str, reached_by: dict[str, str]) -> None:
     """Commands that look at the month and finish it, with the demo's own HaloPSA."""
     command = _command()
-    folders = {f"{PREFIX}HOME": directory / "home", f"{PREFIX}EXPORTS": directory / "exports"}
+    folders = {f"{PREFIX}{name.upper()}": str((directory / name).absolute()) for name in ("home", "exports")}
     port = urlsplit(reached_by[f"{PREFIX}HALO_URL"]).port
     print("\nTo look at it:")
     for name, value in {**folders, **reached_by}.items():
-        text = str(value.absolute()) if isinstance(value, Path) else value
-        print(f"  export {name}={shlex.quote(text)}")
+        print(f"  export {name}={shlex.quote(value)}")
     print(f"  {command} findings")
     print(f"  {command} warehouse query 'select * from out_customer_margin'")
     print("\nTo finish it, start the local HaloPSA again, in another terminal, with what it was sent:")
