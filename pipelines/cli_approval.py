@@ -132,6 +132,8 @@ def waivers_end(
 
 def _print(waivers: list[dict[str, object]], as_json: bool) -> None:
     from pipelines.output import print_records
-    from pipelines.waiving import WAIVER_COLUMNS
+    from pipelines.settings import load_settings
+    from pipelines.waiving import WAIVER_COLUMNS, with_tenants
 
-    print_records(WAIVER_COLUMNS, waivers, as_json, "no such waiver: `csp-billing waivers add` makes one")
+    shown = waivers if as_json else with_tenants(load_settings(), waivers)
+    print_records(WAIVER_COLUMNS, shown, as_json, "no such waiver: `csp-billing waivers add FINDING_ID` makes one")

@@ -29,6 +29,7 @@ def customers_import(
     as_json: AsJson = False,
 ) -> None:
     """Import which HaloPSA client each customer's tenant belongs to."""
+    from connectors.reports.amounts import counted
     from pipelines.customers import import_customers
     from pipelines.output import print_json
     from pipelines.settings import load_settings
@@ -37,7 +38,7 @@ def customers_import(
     if as_json:
         print_json({"imported": count})
     else:
-        print(f"{count} tenants imported")
+        print(f"{counted(count, 'tenant')} imported")
 
 
 @customers_app.command("list")

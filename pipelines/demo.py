@@ -132,7 +132,7 @@ def _tell(
     comparisons: list[Comparison],
     inside: dict[str, int],
 ) -> None:
-    print(f"\nRan {document['period']} in {document['seconds']} s: {document['lines']} lines, "
+    print(f"\nRan {document['period']} in {document['seconds']} s: {document['lines']:,} lines, "
           f"{document['invoices']} invoice documents.\n")  # fmt: skip
     output.print_table(
         ["finding", "planted", "found", "the same ones"],

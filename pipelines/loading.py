@@ -161,9 +161,11 @@ def _voided_notice(lines: VoidedLines) -> str:
     told = f"invoice {lines.invoice} (haloid {lines.halo_id}) is void, and lines of it were posted before it was: "
     todo = []
     if lines.unbilled:
-        todo.append(f"{len(lines.unbilled)} are not billed, delete them in HaloPSA (ids {some(lines.unbilled)})")
+        count = len(lines.unbilled)
+        todo.append(f"{count} {verb('are not billed, delete them', count)} in HaloPSA (ids {some(lines.unbilled)})")
     if lines.billed:
-        todo.append(f"{len(lines.billed)} are billed, credit the customers (ids {some(lines.billed)})")
+        count = len(lines.billed)
+        todo.append(f"{count} {verb('are', count)} billed, credit who was charged (ids {some(lines.billed)})")
     return told + " and ".join(todo)
 
 

@@ -106,6 +106,8 @@ def cell_text(value: Any, column: str, currency: Any) -> str:
     """A cell; no line breaks, and nothing that a terminal takes for a command."""
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, Decimal):
         return _amount(value, column, currency)
     if isinstance(value, datetime):

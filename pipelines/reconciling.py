@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from connectors.exports.delivery import Export
 from connectors.exports.reader import ExportReader
+from connectors.reports.amounts import counted, verb
 from connectors.spill import FileRecords
 from connectors.warehouse.changes import count_changes, first_changes
 from connectors.warehouse.engine import open_warehouse
@@ -215,7 +216,8 @@ class _Run:
     def notices(self) -> list[str]:
         """Sentences about the lines that the user ought to see."""
         return [
-            f"{count} lines have the charge type {name}, which is not known: they are checked like other charges"
+            f"{counted(count, 'line')} {verb('have', count)} the charge type {name}, which is not known: checked like "
+            "other charges"
             for name, count in self._total.charge_types.items()
         ]
 

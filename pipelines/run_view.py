@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from connectors.reports.overview import Overview, read_overview
 from connectors.reports.unbilled import read_unbilled
+from connectors.warehouse.customers import namesakes
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.runs import get_run, latest_run, previous_run
 from pipelines.approval import decided_by, standing
@@ -26,6 +28,7 @@ class RunView:
         decision: who decided what about its content, in words; empty where nobody has.
         unbilled: what of it is not billed whatever is done, in sentences.
         next: what to do, with the command to type.
+        namesakes: customers' names that several customers of the run have.
         previous: the full run before it, by column name of RUNS; None where there is none, or it is no full run.
     """
 
@@ -34,11 +37,18 @@ class RunView:
     decision: str
     unbilled: tuple[str, ...]
     next: str
+    namesakes: frozenset[str]
     previous: dict[str, Any] | None
 
 
-def read_run_view(settings: Settings, run_id: str) -> RunView | None:
-    """Read what is shown of a run; None where it cannot be read, which undoes nothing of what was done."""
+def read_run_view(settings: Settings, run_id: str, customers: Collection[str] = ()) -> RunView | None:
+    """Read what is shown of a run; None where it cannot be read, which undoes nothing of what was done.
+
+    Args:
+        settings: name the warehouse.
+        run_id: the run.
+        customers: names of customers that are going to be shown.
+    """
     try:
         with open_warehouse(settings.warehouse).read() as connection:
             run = get_run(connection, run_id)
@@ -53,6 +63,7 @@ def read_run_view(settings: Settings, run_id: str) -> RunView | None:
                 decided_by(found.decision, run_id) if found.decision else "",
                 tuple(one.why(run_id) for one in unbilled) if is_latest else (),
                 run_status(connection, run, settings)["next"] if is_latest else look,
+                namesakes(connection, customers, run_id),
                 previous_run(connection, run) if run["scope"] is None else None,
             )
     except BillingError:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from connectors.reports.amounts import counted, money_texts, verb
+from pipelines.finding_list import with_tenant
 from pipelines.output import print_table, say
 from transforms.findings import money_text
 from transforms.policy import SEVERITY_ORDER
@@ -154,7 +155,12 @@ def _print_changes(document: dict[str, Any], view: RunView | None) -> None:
         for change, count in counts.items()
     ]
     say("since the last run of the period: " + ", ".join(told))
-    rows = [[one["change"], one["what"], *(one[name] for name in _CHANGED)] for one in document["changed"]]
+    shared = view.namesakes if view else frozenset()
+    changed = [
+        {**one, "customer_name": with_tenant(one["customer_name"], one["customer_id"], shared)}
+        for one in document["changed"]
+    ]
+    rows = [[one["change"], one["what"], *(one[name] for name in _CHANGED)] for one in changed]
     print_table(["change", "what", *_CHANGED], rows)
     if sum(count for counts in changes.values() for count in counts.values()) <= len(rows):
         return

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from connectors.warehouse import waivers
+from connectors.warehouse.customers import namesakes
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.migrations import ensure_current
 from pipelines.inspection import identity
@@ -20,8 +21,8 @@ from transforms.errors import InputError
 from transforms.periods import parse_period
 
 #: What of a waiver fits on a screen; `--json` and the view out_waivers have everything.
-WAIVER_COLUMNS = ["waiver_id", "period", "code", "invoice_number", "customer_name", "actual_amount", "currency",
-                  "reason", "waived_by", "valid_until", "state", "is_found"]  # fmt: skip
+WAIVER_COLUMNS = ["waiver_id", "finding_id", "period", "code", "invoice_number", "customer_name", "actual_amount",
+                  "currency", "reason", "waived_by", "valid_until", "state", "is_found"]  # fmt: skip
 
 
 def add_waivers(
@@ -79,6 +80,15 @@ def list_waivers(settings: Settings, period: str | None, *, every: bool) -> list
         return waivers.list_waivers(
             connection, parse_period(period) if period else None, None if every else "in_force"
         )
+
+
+def with_tenants(settings: Settings, listed: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Waivers as they are shown: customers' names with the beginning of their tenant where several have that name."""
+    from pipelines.finding_list import with_tenant
+
+    with open_warehouse(settings.warehouse).read() as connection:
+        shared = namesakes(connection, {row["customer_name"] for row in listed if row["customer_name"]})
+    return [{**row, "customer_name": with_tenant(row["customer_name"], row["customer_id"], shared)} for row in listed]
 
 
 def _last_day(text: str, today: date) -> date:
