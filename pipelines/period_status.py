@@ -63,9 +63,14 @@ def status_sentences(document: Mapping[str, Any]) -> list[str]:
     return [
         f"{document['period']}: run {run_id}, {', '.join(counts)}; "
         f"{decided_by(decision, run_id) if decision else undecided}",
-        *(f"  not billed: {one['why']}" for one in document["unbilled"]),
+        *(f"  {not_billed(document['status'])}: {one['why']}" for one in document["unbilled"]),
         f"  next: {document['next']}",
     ]
+
+
+def not_billed(status: str) -> str:
+    """What is said of charges that a run of this status leaves."""
+    return "not billed" if status == "billed" else "cannot be billed"
 
 
 def run_status(connection: sa.Connection, run: Mapping[str, Any], settings: Settings) -> dict[str, Any]:

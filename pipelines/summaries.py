@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from connectors.reports.amounts import counted, money_texts, verb
 from pipelines.finding_list import with_tenant
 from pipelines.output import print_table, say
+from pipelines.period_status import not_billed
 from transforms.findings import money_text
 from transforms.policy import SEVERITY_ORDER
 
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
 
 #: How many invoices a summary shows, those that differ first.
 SHOWN_INVOICES = 20
-TIEOUT_COLUMNS = ["invoice_number", "status", "invoice_amount", "lines_amount", "difference_amount", "currency"]
+#: Columns of the tie-out that a summary shows, by shorter headings, which fit 80 columns.
+TIEOUT_COLUMNS = {
+    "invoice": "invoice_number", "status": "status", "invoiced": "invoice_amount", "lines": "lines_amount",
+    "difference": "difference_amount", "currency": "currency",
+}  # fmt: skip
 _CHANGED = ["code", "invoice_number", "customer_name", "line_id", "previous_amount", "amount", "currency"]
 
 
@@ -64,7 +69,7 @@ def print_explanation(document: dict[str, Any]) -> None:
         return
     line = document["line"]
     say(f"line {document['line_id']} of run {document['run_id']}, {document['source']}")
-    say(f"{line['customer_name']}: {line['sku_name']}, {line['charge_type']} {line['charge_start_on']} to "
+    say(f"{line['customer_name']} ({line['customer_id']}): {line['sku_name']}, {line['charge_type']} {line['charge_start_on']} to "
           f"{line['charge_end_on'] or 'no end'}, invoice {line['invoice_number'] or 'none'}")  # fmt: skip
     print()
     marks = {True: "holds", False: "no", None: ""}
@@ -122,7 +127,7 @@ def _print_tieout(overview: Overview) -> None:
     differ = [row for row in overview.tieout if row["status"] != "matched"]
     shown = (differ + [row for row in overview.tieout if row["status"] == "matched"])[:SHOWN_INVOICES]
     if shown:
-        print_table(TIEOUT_COLUMNS, [[row[name] for name in TIEOUT_COLUMNS] for row in shown])
+        print_table(list(TIEOUT_COLUMNS), [[row[name] for name in TIEOUT_COLUMNS.values()] for row in shown])
         if more := len(overview.tieout) - len(shown):
             say(f"and {more} more: `csp-billing warehouse query 'select * from out_invoice_tieout'`")
         print()
@@ -133,7 +138,7 @@ def _print_next(document: dict[str, Any], view: RunView | None) -> None:
     blocking = document["blocking"]
     if view is not None:
         for why in view.unbilled:
-            say(f"not billed: {why}")
+            say(f"{not_billed(document['status'])}: {why}")
     if blocking:
         decision = f"{view.decision}; " if view and view.decision else ""
         say(f"{decision}{counted(blocking, 'finding')} of severity block {verb('stay', blocking)} open: exit code 1")

@@ -248,10 +248,10 @@ def test_status_counts_what_a_load_would_post(
     assert standing(command)["halopsa"] == found, "the HaloPSA that was posted to last"
     *_, told, without_document, without_lines, short, unreadable, next_step = command("status").out.splitlines()
     assert told == f"2025-11: run {run_id}, 2,145 lines, 5 invoices, 27 findings; nobody has decided upon it"
-    assert without_document.startswith("  not billed: 3 lines of 1,155.15 USD: ")
-    assert without_lines.startswith("  not billed: 412.60 CHF of invoice G127110794: ")
-    assert short.startswith("  not billed: 2,344.91 EUR of invoice G127110741: ")
-    assert unreadable.startswith("  not billed: 3 rows that could not be read")
+    assert without_document.startswith("  cannot be billed: 3 lines of 1,155.15 USD: ")
+    assert without_lines.startswith("  cannot be billed: 412.60 CHF of invoice G127110794: ")
+    assert short.startswith("  cannot be billed: 2,344.91 EUR of invoice G127110741: ")
+    assert unreadable.startswith("  cannot be billed: 3 rows that could not be read")
     assert next_step.startswith("  next: look at the 18 findings that block")
 
 
