@@ -19,6 +19,7 @@ from connectors.warehouse.waivers import count_blocking
 from pipelines.approval import approve_where_needed, hindrance, latest_alike, read_standing
 from pipelines.extract import extract
 from pipelines.loading import load_run, mark_run, open_halo
+from pipelines.month_lock import holding_month
 from pipelines.progress import tell_progress
 from pipelines.reconciling import reconcile
 from pipelines.reporting import with_reports
@@ -53,13 +54,19 @@ def call(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
 def reconcile_month(settings: Settings, period: str, scope: Scope | None = None, step: Step = call) -> RunSummary:
     """Extract, reconcile and store a period, without any HaloPSA write.
 
+    A part of a period is reconciled beside anything else; the whole of it replaces the run before, so that nobody else
+    may be at work on the period.
+
     Raises:
         InputError, SettingsError, WarehouseError: nothing was done.
     """
     began = time.monotonic()
     scope = scope or Scope()
-    summary = _reconcile(settings, period, scope, step)
-    return _finished(_published(settings, summary, step) if scope.is_full else summary, began)
+    if not scope.is_full:
+        return _finished(_reconcile(settings, period, scope, step), began)
+    with holding_month(settings, parse_period(period)):
+        summary = _reconcile(settings, period, scope, step)
+        return _finished(_published(settings, summary, step), began)
 
 
 def bill_month(
@@ -77,7 +84,8 @@ def bill_month(
 
     The HaloPSA login is tried first, so that a wrong setting shows before anything is done. A failure of HaloPSA
     during the load leaves the stored run and the posting ledger as they are; the summary then has the status
-    `failed` and an `error`, and running the month again continues where it stopped.
+    `failed` and an `error`, and running the month again continues where it stopped. Who is second to work on a month
+    is refused before anything is done; nobody is while a person decides.
 
     Args:
         settings: name the exports, the warehouse and HaloPSA.
@@ -93,15 +101,16 @@ def bill_month(
     parse_period(period)
     if not dry_run:
         open_halo(settings).log_in()
-    summary = _reconcile(settings, period, Scope(), step)
-    try:
-        if not dry_run:
-            summary = _load(settings, summary, step, all_prices)
-            summary = _mark_if_cleared(settings, summary, approved_by, decide, step)
-    except RemoteError as error:
-        summary = replace(summary, status="failed", error=str(error))
-    summary = with_reports(settings, summary, step) if report else summary
-    return _finished(_published(settings, summary, step), began)
+    with holding_month(settings, period) as month:
+        summary = _reconcile(settings, period, Scope(), step)
+        try:
+            if not dry_run:
+                summary = _load(settings, summary, step, all_prices)
+                summary = _mark_if_cleared(settings, summary, approved_by, decide and month.let_go_for(decide), step)
+        except RemoteError as error:
+            summary = replace(summary, status="failed", error=str(error))
+        summary = with_reports(settings, summary, step) if report else summary
+        return _finished(_published(settings, summary, step), began)
 
 
 def resume_month(
@@ -119,14 +128,15 @@ def resume_month(
     latest = latest_alike(settings, run_id)
     decide(stored_summary(settings, run_id))
     summary = stored_summary(settings, latest)
-    try:
-        if summary.status == "reconciled":
-            summary = _load(settings, summary, step)
-        summary = _mark_if_cleared(settings, summary, None, None, step)
-    except RemoteError as error:
-        summary = replace(summary, status="failed", error=str(error))
-    summary = with_reports(settings, summary, step) if report else summary
-    return _finished(_published(settings, summary, step), began)
+    with holding_month(settings, summary.period, latest):
+        try:
+            if summary.status == "reconciled":
+                summary = _load(settings, summary, step)
+            summary = _mark_if_cleared(settings, summary, None, None, step)
+        except RemoteError as error:
+            summary = replace(summary, status="failed", error=str(error))
+        summary = with_reports(settings, summary, step) if report else summary
+        return _finished(_published(settings, summary, step), began)
 
 
 def load_stored_run(settings: Settings, run_id: str, *, all_prices: bool = False, step: Step = call) -> RunSummary:
@@ -134,7 +144,8 @@ def load_stored_run(settings: Settings, run_id: str, *, all_prices: bool = False
     began = time.monotonic()
     summary = stored_summary(settings, run_id)
     open_halo(settings).log_in()
-    return _finished(_published(settings, _load(settings, summary, step, all_prices), step), began)
+    with holding_month(settings, summary.period, run_id):
+        return _finished(_published(settings, _load(settings, summary, step, all_prices), step), began)
 
 
 def mark_stored_run(
@@ -147,11 +158,12 @@ def mark_stored_run(
     """
     began = time.monotonic()
     summary = stored_summary(settings, run_id)
-    if approved_by is not None:
-        step(approve_where_needed, settings, run_id, approved_by)
-    marked = step(mark_run, settings, run_id)
-    summary = replace(summary, status="billed", marked=marked.counts)
-    return _finished(_published(settings, summary, step), began)
+    with holding_month(settings, summary.period, run_id):
+        if approved_by is not None:
+            step(approve_where_needed, settings, run_id, approved_by)
+        marked = step(mark_run, settings, run_id)
+        summary = replace(summary, status="billed", marked=marked.counts)
+        return _finished(_published(settings, summary, step), began)
 
 
 def stored_summary(settings: Settings, run_id: str) -> RunSummary:
