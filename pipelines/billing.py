@@ -16,6 +16,7 @@ from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.migrations import ensure_current
 from connectors.warehouse.runs import get_run, read_findings, set_status
 from connectors.warehouse.waivers import count_blocking
+from pipelines import telemetry
 from pipelines.approval import approve_where_needed, hindrance, latest_alike, read_standing
 from pipelines.extract import extract
 from pipelines.loading import load_run, mark_run, open_halo
@@ -47,8 +48,11 @@ Decide = Callable[[RunSummary], None]
 
 
 def call(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run a step in this process, unrecorded."""
-    return function(*args, **kwargs)
+    """Run a step in this process; only the log tells of it."""
+    with telemetry.step(function.__name__) as counts:
+        result = function(*args, **kwargs)
+        counts.update(telemetry.counts_of(result))
+        return result
 
 
 def reconcile_month(settings: Settings, period: str, scope: Scope | None = None, step: Step = call) -> RunSummary:
@@ -63,7 +67,8 @@ def reconcile_month(settings: Settings, period: str, scope: Scope | None = None,
     began = time.monotonic()
     scope = scope or Scope()
     if not scope.is_full:
-        return _finished(_reconcile(settings, period, scope, step), began)
+        with telemetry.about("reconcile", period=period):
+            return _finished(_reconcile(settings, period, scope, step), began)
     with holding_month(settings, parse_period(period)):
         summary = _reconcile(settings, period, scope, step)
         return _finished(_published(settings, summary, step), began)
@@ -254,4 +259,6 @@ def _finished(summary: RunSummary, began: float) -> RunSummary:
     """The summary as it is told: how long it took, and how many findings are waived."""
     waived = f"{summary.waived} findings of severity block are waived and do not block"
     notices = summary.notices + ((waived,) if summary.waived else ())
+    counts = {"lines": summary.lines, "invoices": summary.invoices, "blocking": summary.blocking}
+    telemetry.log("info", "run ended", status=summary.status, **counts)
     return replace(summary, notices=notices, seconds=round(time.monotonic() - began, 2))

@@ -37,6 +37,19 @@ app.add_typer(orders_app, name="orders")
 app.add_typer(integrations_app, name="integrations")
 app.add_typer(subscriptions_app, name="subscriptions")
 
+
+
+@app.callback()
+def _logging(
+    verbose: Annotated[
+        int, typer.Option("--verbose", "-v", count=True, help="Log each step on stderr; twice: what it does, too.")
+    ] = 0,
+) -> None:
+    from pipelines import telemetry
+
+    telemetry.be_verbose(("", "info", "debug")[min(verbose, 2)])
+
+
 Exports = Annotated[str | None, typer.Option("--exports", help="Folder with the partner exports.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Reconcile and store, but write nothing to HaloPSA.")]
 Approve = Annotated[bool, typer.Option("--approve", help="Approve the results, and mark as billed.")]
@@ -243,14 +256,15 @@ def _report(
     else:
         with shown_progress():
             document = steps().to_dict()
+    about = {"period": document["period"], "run_id": document["run_id"]}
     for notice in document["notices"]:
-        note(notice)
+        note(notice, **about)
     if as_json:
         print_json(document)
     else:
         print_summary(document)
     if document.get("error"):
-        note(f"csp-billing: {document['error']}")
+        note(f"csp-billing: {document['error']}", "error", **about)
         raise typer.Exit(3)
     raise typer.Exit(1 if document["blocking"] else 0)
 
@@ -293,7 +307,7 @@ def _fail(message: str, code: int, as_json: bool) -> int:
     if line and as_json:
         print_json({"error": line, "exit_code": code})
     if line:
-        note(f"csp-billing: {line}")
+        note(f"csp-billing: {line}", "error")
     return code
 
 

@@ -37,7 +37,7 @@ def as_task(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R
 
     def told(*task_args: Any, **task_kwargs: Any) -> Any:
         try:
-            return function(*task_args, **task_kwargs)
+            return billing.call(function, *task_args, **task_kwargs)
         except BillingError as error:
             return Failed(message=str(error), data=error)
 

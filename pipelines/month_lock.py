@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from connectors.warehouse.engine import Warehouse, open_warehouse
 from connectors.warehouse.lock import Holder, held, renewed_beside
 from connectors.warehouse.migrations import ensure_current
+from pipelines import telemetry
 from pipelines.run_summary import RunSummary
 from pipelines.settings import Settings
 
@@ -56,7 +57,7 @@ class Month:
 
 @contextmanager
 def holding_month(settings: Settings, period: str, run_id: str = "") -> Iterator[Month]:
-    """Hold a month in the warehouse, which is set up where it is empty.
+    """Hold a month in the warehouse, which is set up where it is empty; what is logged inside is about it.
 
     Args:
         settings: name the warehouse.
@@ -71,6 +72,7 @@ def holding_month(settings: Settings, period: str, run_id: str = "") -> Iterator
     month = Month(warehouse, period, run_id)
     month.take()
     try:
-        yield month
+        with telemetry.about("month", period=period, run_id=run_id):
+            yield month
     finally:
         month.let_go()

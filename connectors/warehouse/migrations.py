@@ -59,14 +59,14 @@ def upgrade(warehouse: Warehouse) -> Status:
     with warehouse.begin() as connection:
         if warehouse.dialect == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
-        before = _status(connection)
+        before = status_within(connection)
         _refuse_newer(warehouse, before)
         if not before.is_current:
             grants = read_grants(connection)
             drop_views(connection)
             run_revisions(connection, "head")
             create_views(connection, grants)
-        return _status(connection)
+        return status_within(connection)
 
 
 def run_revisions(connection: sa.Connection, target: str) -> None:
@@ -93,7 +93,7 @@ def status(warehouse: Warehouse) -> Status:
     if warehouse.path is not None and not warehouse.path.exists():
         return _compare(None, [])
     with warehouse.read() as connection:
-        return _status(connection)
+        return status_within(connection)
 
 
 def ensure_current(warehouse: Warehouse) -> None:
@@ -135,7 +135,8 @@ def known_revisions() -> tuple[str, ...]:
     return tuple(sorted(file.name.partition("_")[0] for file in files if file.name[:1].isdigit()))
 
 
-def _status(connection: sa.Connection) -> Status:
+def status_within(connection: sa.Connection) -> Status:
+    """How the warehouse of an open transaction stands."""
     current = _revision(connection)
     has_views = current is not None and sa.inspect(connection).has_table("view_versions")
     return _compare(current, stale_views(connection) if has_views else [])
