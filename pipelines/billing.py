@@ -144,13 +144,18 @@ def resume_month(
         return _finished(_published(settings, summary, step), began)
 
 
-def load_stored_run(settings: Settings, run_id: str, *, all_prices: bool = False, step: Step = call) -> RunSummary:
-    """Load a stored run to HaloPSA; what is there already is not sent again."""
+def load_stored_run(
+    settings: Settings, run_id: str, *, all_prices: bool = False, resend_prices: bool = False, step: Step = call
+) -> RunSummary:
+    """Load a stored run to HaloPSA; what is there already is not sent again.
+
+    With `resend_prices` prices are sent of which nobody knows whether they are there.
+    """
     began = time.monotonic()
     summary = stored_summary(settings, run_id)
     open_halo(settings).log_in()
     with holding_month(settings, summary.period, run_id):
-        return _finished(_published(settings, _load(settings, summary, step, all_prices), step), began)
+        return _finished(_published(settings, _load(settings, summary, step, all_prices, resend_prices), step), began)
 
 
 def mark_stored_run(
@@ -195,8 +200,10 @@ def _reconcile(settings: Settings, period: str, scope: Scope, step: Step) -> Run
     return _refreshed(settings, summary) if summary.blocking else summary
 
 
-def _load(settings: Settings, summary: RunSummary, step: Step, all_prices: bool = False) -> RunSummary:
-    loaded = step(load_run, settings, summary.run_id, all_prices=all_prices)
+def _load(
+    settings: Settings, summary: RunSummary, step: Step, all_prices: bool = False, resend_prices: bool = False
+) -> RunSummary:
+    loaded = step(load_run, settings, summary.run_id, all_prices=all_prices, resend_prices=resend_prices)
     return replace(_refreshed(settings, summary), loaded=loaded.counts, notices=summary.notices + loaded.notices)
 
 

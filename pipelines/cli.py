@@ -111,16 +111,25 @@ def reconcile(
 
 
 @app.command()
-def load(run_id: RunId, all_prices: AllPrices = False, prefect: Recorded = False, as_json: AsJson = False) -> None:
+def load(
+    run_id: RunId,
+    all_prices: AllPrices = False,
+    resend_prices: Annotated[
+        bool, typer.Option("--resend-prices", help="Send also prices that may be in HaloPSA already.")
+    ] = False,
+    prefect: Recorded = False,
+    as_json: AsJson = False,
+) -> None:
     """Load a stored run to HaloPSA; what is there already is not sent again."""
 
     def steps() -> RunSummary:
         from pipelines.billing import load_stored_run
         from pipelines.settings import load_settings
 
-        return load_stored_run(load_settings(), run_id, all_prices=all_prices)
+        return load_stored_run(load_settings(), run_id, all_prices=all_prices, resend_prices=resend_prices)
 
-    _report(prefect, "load", {"run_id": run_id, "all_prices": all_prices}, steps, as_json)
+    parameters = {"run_id": run_id, "all_prices": all_prices, "resend_prices": resend_prices}
+    _report(prefect, "load", parameters, steps, as_json)
 
 
 @app.command("mark-billed")

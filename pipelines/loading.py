@@ -74,8 +74,12 @@ def open_halo(
     )  # fmt: skip
 
 
-def load_run(settings: Settings, run_id: str, *, all_prices: bool = False) -> StepCounts:
+def load_run(
+    settings: Settings, run_id: str, *, all_prices: bool = False, resend_prices: bool = False
+) -> StepCounts:
     """Post a run's prices, invoices and lines; what is there already and unchanged is not sent again.
+
+    Prices whose outcome is not known, or that a restored ledger does not know, are sent only with `resend_prices`.
 
     Raises:
         InputError: there is no such run, or a later one of its period has replaced it.
@@ -87,7 +91,7 @@ def load_run(settings: Settings, run_id: str, *, all_prices: bool = False) -> St
     plan = build_plan(warehouse, settings, run_id)
     client = open_halo(settings)
     ledger = Ledger(warehouse, client.base_url)
-    counts = load(client, ledger, plan, _load_settings(settings, all_prices), tell_progress)
+    counts = load(client, ledger, plan, _load_settings(settings, all_prices, resend_prices), tell_progress)
     _record_load(warehouse, settings, plan, counts.billed_changed)
     loaded = {"prices": counts.prices, "invoices": counts.invoices, "lines": counts.lines}
     return StepCounts(loaded, tuple(_load_notices(counts)))
@@ -128,7 +132,8 @@ def _load_notices(counts: LoadCounts) -> list[str]:
         "rejected": "records were refused by HaloPSA or its limits; `csp-billing warehouse query \"select * from "
         "out_halo_load where state = 'rejected'\"` says why",
         "held": "lines are held back because their invoice is not in HaloPSA",
-        "unknown_prices": "prices have an unknown outcome and are not sent again",
+        "unknown_prices": "prices may be in HaloPSA already, which has no list of them, and are not sent: look there, "
+        "then `csp-billing load RUN_ID --resend-prices` sends them",
     }
     told = [f"{count} {text}" for name, text in sentences.items() if (count := getattr(counts, name))]
     return told + [_voided_notice(each) for each in counts.voided]
@@ -209,10 +214,11 @@ def _of_invoices(lines: pa.Table, numbers: list[str]) -> pa.Table:
     return lines.filter(pc.fill_null(pc.is_in(lines.column("invoice_number"), pa.array(numbers, pa.string())), False))
 
 
-def _load_settings(settings: Settings, all_prices: bool) -> HaloLoadSettings:
+def _load_settings(settings: Settings, all_prices: bool, resend_prices: bool = False) -> HaloLoadSettings:
     return HaloLoadSettings(
         csp_tenant_id=settings.halo_csp_tenant_id,
         line_type=settings.halo_line_type,
         usage_type=settings.halo_usage_type,
         all_prices=all_prices,
+        resend_unknown_prices=resend_prices,
     )

@@ -75,7 +75,7 @@ def say(text: str) -> None:
 
 
 def note(text: str, level: str = "warning", **about: str) -> None:
-    """Say something beside the output, on stderr; where that is for JSON lines, as one of them, with what it is about."""
+    """Say something beside the output, on stderr; where that is for JSON lines as one of them, and about what."""
     if telemetry.writes_json():
         telemetry.log(level, _clean(text), **about)
         return

@@ -56,6 +56,9 @@ class Posting:
 
 _NAMES = [field.name for field in fields(Posting)]
 _COLUMNS = [_TABLE.c[name] for name in _NAMES]
+#: What no address or key is.
+_ANY = "*"
+_DOUBT = sa.and_(_TABLE.c.halo_url == _ANY, _TABLE.c.entity == "price", _TABLE.c.natural_key == _ANY)
 
 
 class Ledger:
@@ -107,6 +110,16 @@ class Ledger:
         with self.warehouse.read() as connection:
             return connection.execute(query).scalar()
 
+    def doubts_prices(self) -> bool:
+        """Whether prices that this ledger does not know may be in HaloPSA: see `doubt_prices`."""
+        with self.warehouse.read() as connection:
+            return connection.execute(sa.select(_TABLE.c.entity).where(_DOUBT)).first() is not None
+
+    def trust_prices(self) -> None:
+        """End the doubt."""
+        with self.warehouse.begin() as connection:
+            connection.execute(sa.delete(_TABLE).where(_DOUBT))
+
     def write(self, postings: Sequence[Posting]) -> None:
         """Insert or replace rows, all in one transaction."""
         if not postings:
@@ -128,6 +141,17 @@ class Ledger:
                         _TABLE.c.natural_key.in_(keys[start : start + _ROWS_PER_STATEMENT]),
                     )
                 )
+
+
+def doubt_prices(connection: sa.Connection, since: datetime, why: str) -> None:
+    """Write down that prices which the ledger does not know may have been posted since then, to whatever HaloPSA.
+
+    Invoices and lines that a ledger does not know are found in HaloPSA's lists; prices are in none. So after an older
+    ledger has been restored they are not sent until somebody says so.
+    """
+    doubt = Posting(_ANY, "price", _ANY, None, "restored", "", INTENDED, "", None, 0, why, since, None)
+    connection.execute(sa.delete(_TABLE).where(_DOUBT))
+    connection.execute(_TABLE.insert(), [{name: getattr(doubt, name) for name in _NAMES}])
 
 
 class Book:

@@ -172,7 +172,7 @@ def check_file(file: Path, entry: dict[str, Any]) -> None:
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{file} cannot be read: {error}") from None
     if not is_whole or sums.rows != entry["rows"] or (sums.rows and sums.told()["sums"] != entry["sums"]):
-        raise InputError(f"{file} is not as it was written: its content differs from the manifest's; use another backup")
+        raise InputError(f"{file} is not as it was written: its content differs from the manifest's")
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -237,7 +237,7 @@ def sums_of(connection: sa.Connection, table: Table) -> dict[str, Any]:
 
 
 def _kind(found: Any) -> Kind:
-    """The kind of a column of the database; a width that no kind has would be a defect, since nothing may be rounded."""
+    """The kind of a column of the database; a width that no kind has would be a defect: nothing may be rounded."""
     if isinstance(found, sa.Numeric):
         return _KINDS[pa.decimal128(found.precision, found.scale)]
     kinds = {

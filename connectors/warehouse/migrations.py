@@ -57,8 +57,7 @@ def upgrade(warehouse: Warehouse) -> Status:
         WarehouseError: not reachable, upgraded by a newer program, or a view that others depend on.
     """
     with warehouse.begin() as connection:
-        if warehouse.dialect == "postgresql":
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
+        lock_out_others(connection)
         before = status_within(connection)
         _refuse_newer(warehouse, before)
         if not before.is_current:
@@ -69,19 +68,30 @@ def upgrade(warehouse: Warehouse) -> Status:
         return status_within(connection)
 
 
+def lock_out_others(connection: sa.Connection) -> None:
+    """Wait until nobody else changes the tables; DuckDB has one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
+
+
 def run_revisions(connection: sa.Connection, target: str) -> None:
     """Upgrade, or downgrade where `target` lies behind, the tables to a revision; the views must be gone."""
     from alembic import command
-    from alembic.config import Config
 
     # DuckDB's part registers itself, but only where Alembic was there before the engine was made.
     importlib.import_module("duckdb_sqlalchemy.alembic_impl")
-    config = Config()
-    config.set_main_option("script_location", str(resources.files("sql").joinpath("migrations")).replace("%", "%%"))
+    config = _config()
     config.attributes["connection"] = connection
     done, current = known_revisions(), _revision(connection)
     is_behind = target == "base" or (target in done and current in done[done.index(target) + 1 :])
     (command.downgrade if is_behind else command.upgrade)(config, target)
+
+
+def revision_scripts() -> dict[str, Any]:
+    """The module of each revision."""
+    from alembic.script import ScriptDirectory
+
+    return {script.revision: script.module for script in ScriptDirectory.from_config(_config()).walk_revisions()}
 
 
 def status(warehouse: Warehouse) -> Status:
@@ -140,6 +150,14 @@ def status_within(connection: sa.Connection) -> Status:
     current = _revision(connection)
     has_views = current is not None and sa.inspect(connection).has_table("view_versions")
     return _compare(current, stale_views(connection) if has_views else [])
+
+
+def _config() -> Any:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(resources.files("sql").joinpath("migrations")).replace("%", "%%"))
+    return config
 
 
 def _revision(connection: sa.Connection) -> str | None:

@@ -69,22 +69,23 @@ def restore(
     if warehouse.path is None:
         if not is_empty:
             raise WarehouseError(
-                f"the warehouse {warehouse.url_masked} is not empty, and a backup is never restored over anything: make "
-                "another database and name it in CSP_BILLING_WAREHOUSE_URL"
+                f"the warehouse {warehouse.url_masked} is not empty, and a backup is never restored over anything: "
+                "make another database and name it in CSP_BILLING_WAREHOUSE_URL"
             )
         _fill(warehouse, folder, manifest, finish, progress)
         return manifest
     if not is_empty and not set_aside:
         raise WarehouseError(
-            f"the warehouse {warehouse.path} is not empty, and a backup is never restored over anything: --set-aside keeps "
-            "it under another name, or name another file in CSP_BILLING_WAREHOUSE_URL"
+            f"the warehouse {warehouse.path} is not empty, and a backup is never restored over anything: --set-aside "
+            "keeps it under another name, or name another file in CSP_BILLING_WAREHOUSE_URL"
         )
     new = warehouse.path.with_name(f".{warehouse.path.name}.{os.getpid()}")
     try:
         _fill(open_warehouse(f"duckdb:///{new}"), folder, manifest, finish, progress)
         if not is_empty:
             # A second name, so that the first never leads to nothing: who found nothing there would begin anew.
-            os.link(warehouse.path, warehouse.path.with_name(f"{warehouse.path.name}.{datetime.now(UTC):%Y%m%dT%H%M%SZ}"))
+            at = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+            os.link(warehouse.path, warehouse.path.with_name(f"{warehouse.path.name}.{at}"))
         new.replace(warehouse.path)
     except OSError as error:
         raise WarehouseError(f"{warehouse.path} cannot be replaced: {error.strerror or error}") from None

@@ -26,7 +26,12 @@ class Server:
         self.url = url
 
     def post(self, to: str, **body: Any) -> Any:
-        answer = requests.post(f"{self.url}/{to}", json=body, timeout=30)
+        """POST; waits while the server's SQLite file is locked, which it answers 503."""
+        for _ in range(PATIENCE_SECONDS):
+            answer = requests.post(f"{self.url}/{to}", json=body, timeout=60)
+            if answer.status_code != 503:
+                break
+            time.sleep(1)
         answer.raise_for_status()
         return answer.json()
 

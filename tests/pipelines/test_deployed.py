@@ -1,4 +1,4 @@
-"""`prefect deploy --all` on a real server; a worker bills a scheduled month, and everybody else is refused meanwhile."""
+"""`prefect deploy --all` on a real server: a worker bills a scheduled month, everybody else is refused meanwhile."""
 
 from __future__ import annotations
 

@@ -48,7 +48,8 @@ def test_every_line_is_json_and_says_what_it_is_about(
     assert [line for line in lines if line.get("period") != PERIOD] == []
     assert {line.get("run_id") for line in ended[1:]} == {run_id}
     assert ended[1]["lines"] == outcome.document["lines"]
-    assert (lines[-1]["message"], lines[-1]["status"], lines[-1]["blocking"]) == ("run ended", "billed", 0)
+    (end,) = [line for line in lines if line["message"] == "run ended"]
+    assert (end["status"], end["blocking"], end["run_id"]) == ("billed", 0, run_id)
     assert {"posting lines", "reading the run"} <= {line["message"] for line in lines if line["level"] == "debug"}
 
     failed = command("reconcile", "--period", "2025-10")
