@@ -37,9 +37,9 @@ _logger = logging.getLogger(LOGGER)
 
 def configure(log_format: str, level: str) -> None:
     """Write lines of this level and above to stderr, as text or as JSON; may be called again."""
-    handler = logging.StreamHandler()
+    handler: logging.StreamHandler[Any] = logging.StreamHandler()
     # Not the stderr of now: a test or a Prefect flow run puts another in its place.
-    handler.setStream(_Stderr())
+    handler.stream = _Stderr()
     handler.setFormatter(_JsonLines() if log_format == "json" else _Text())
     _logger.handlers = [handler]
     _logger.setLevel((_flag or level).upper())

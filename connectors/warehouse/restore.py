@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -146,5 +147,7 @@ def _periods(connection: sa.Connection) -> list[str]:
     """The periods of the partitioned tables; none are needed on DuckDB."""
     if connection.dialect.name != "postgresql":
         return []
-    found = [sa.select(sa.column(one.partition_by)).select_from(sa.table(one.name)) for one in PARTITIONED]
+    found: list[sa.Select[Any]] = [
+        sa.select(sa.column(one.partition_by)).select_from(sa.table(one.name)) for one in PARTITIONED
+    ]
     return list(connection.execute(sa.union(*found)).scalars())

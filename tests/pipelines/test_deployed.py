@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 import yaml
-from prefect import Flow, Task
+from prefect import Flow, Task, task
 
 from connectors.halopsa.sandbox.faults import Fault
 from connectors.halopsa.sandbox.server import Sandbox
@@ -77,7 +77,7 @@ def deployed(operator: Operator, webhook: str) -> None:
     """The README's commands, then those of the alerts."""
     operator.must("prefect", "work-pool", "create", "billing", "--type", "process")
     operator.must("prefect", "deploy", "--all", "--prefect-file", str(ROOT / "prefect.yaml"))
-    block = operator.must("examples.automations.alert_block", webhook).strip()
+    block = operator.must("pipelines.alert_block", webhook).strip()
     text = (ROOT / "examples" / "automations" / "alerts.yaml").read_text(encoding="utf-8")
     assert len(yaml.safe_load(text)["automations"]) == 4
     alerts = operator.elsewhere / "alerts.yaml"
@@ -158,7 +158,7 @@ def test_retries_are_in_the_http_client_alone() -> None:
     assert all(not one.retries for one in found)
     made: list[Task[Any, Any]] = []
     with pytest.MonkeyPatch.context() as patched:
-        real = flows.task
+        real = task
 
         def spying(**options: Any) -> Any:
             def make(function: Any) -> Any:

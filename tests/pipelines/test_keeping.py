@@ -138,7 +138,12 @@ def test_a_lock_is_renewed_beside_long_work(
     monkeypatch.setattr(lock, "RENEW_EVERY", lock.RENEW_EVERY / 10_000)
     beats: list[bool] = []
     renew = lock.Lock.renew
-    monkeypatch.setattr(lock.Lock, "renew", lambda self: beats.append(renew(self)) or beats[-1])
+
+    def renewing(held: lock.Lock) -> bool:
+        beats.append(renew(held))
+        return beats[-1]
+
+    monkeypatch.setattr(lock.Lock, "renew", renewing)
     generate_month(Path("exports"), period=PERIOD, plant=False, customers=7)
     outcome = command("run", "--period", PERIOD, "--json")
     assert (outcome.code, outcome.document["status"]) == (0, "billed"), outcome.err

@@ -1,4 +1,4 @@
-"""Saves the Prefect block that alerts go to, and prints its id: `python -m examples.automations.alert_block URL`.
+"""Saves the Prefect block that alerts go to, and prints its id: `python -m pipelines.alert_block URL`.
 
 URL is a webhook (`https://…`), which gets `{"text": …}` as Slack, Mattermost and Google Chat take it, or an address
 that Apprise knows, such as `mailtos://user:password@example.com?to=billing@example.com` or `msteams://…`. The block
@@ -19,11 +19,11 @@ def save_block(url: str) -> str:
 
     block: Any
     if url.startswith(("http://", "https://")):
-        block = CustomWebhookNotificationBlock(
-            name=NAME, url="{{url}}", secrets={"url": url}, json_data={"text": "{{subject}}\n{{body}}"}
-        )
+        text = {"text": "{{subject}}\n{{body}}"}
+        webhook = {"name": NAME, "url": "{{url}}", "secrets": {"url": url}, "json_data": text}
+        block = CustomWebhookNotificationBlock.model_validate(webhook)
     else:
-        block = AppriseNotificationBlock(url=url)
+        block = AppriseNotificationBlock.model_validate({"url": url})
     return str(block.save(NAME, overwrite=True))
 
 
