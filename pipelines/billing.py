@@ -17,9 +17,11 @@ from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.migrations import ensure_current
 from connectors.warehouse.runs import get_run, read_findings, set_status
 from connectors.warehouse.waivers import count_blocking
+from pipelines import telemetry
 from pipelines.approval import approve_where_needed, hindrance, latest_alike, read_standing
 from pipelines.extract import extract
 from pipelines.loading import StepCounts, load_run, mark_run, open_halo
+from pipelines.month_lock import holding_month
 from pipelines.progress import tell_progress
 from pipelines.reconciling import reconcile
 from pipelines.reporting import renewed, with_reports
@@ -47,20 +49,30 @@ Decide = Callable[[RunSummary], None]
 
 
 def call(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run a step in this process, unrecorded."""
-    return function(*args, **kwargs)
+    """Run a step in this process; only the log tells of it."""
+    with telemetry.step(function.__name__) as counts:
+        result = function(*args, **kwargs)
+        counts.update(telemetry.counts_of(result))
+        return result
 
 
 def reconcile_month(settings: Settings, period: str, scope: Scope | None = None, step: Step = call) -> RunSummary:
     """Extract, reconcile and store a period, without any HaloPSA write.
+
+    A part of a period is reconciled beside anything else; the whole of it replaces the run before, so that nobody else
+    may be at work on the period.
 
     Raises:
         InputError, SettingsError, WarehouseError: nothing was done.
     """
     began = time.monotonic()
     scope = scope or Scope()
-    summary = _reconcile(settings, period, scope, step)
-    return _finished(_published(settings, summary, step) if scope.is_full else summary, began)
+    if not scope.is_full:
+        with telemetry.about("reconcile", period=period):
+            return _finished(_reconcile(settings, period, scope, step), began)
+    with holding_month(settings, parse_period(period)):
+        summary = _reconcile(settings, period, scope, step)
+        return _finished(_published(settings, summary, step), began)
 
 
 def bill_month(
@@ -78,7 +90,8 @@ def bill_month(
 
     The HaloPSA login is tried first, so that a wrong setting shows before anything is done. A failure of HaloPSA
     during the load leaves the stored run and the posting ledger as they are; the summary then has the status
-    `failed` and an `error`, and running the month again continues where it stopped.
+    `failed` and an `error`, and running the month again continues where it stopped. Who is second to work on a month
+    is refused before anything is done; nobody is while a person decides.
 
     Args:
         settings: name the exports, the warehouse and HaloPSA.
@@ -94,15 +107,16 @@ def bill_month(
     parse_period(period)
     if not dry_run:
         open_halo(settings).log_in()
-    summary = _reconcile(settings, period, Scope(), step)
-    try:
-        if not dry_run:
-            summary = _load(settings, summary, step, all_prices)
-            summary = _mark_if_cleared(settings, summary, approved_by, decide, step)
-    except RemoteError as error:
-        summary = replace(summary, status="failed", error=str(error))
-    summary = with_reports(settings, summary, step) if report else summary
-    return _finished(_published(settings, summary, step), began)
+    with holding_month(settings, period) as month:
+        summary = _reconcile(settings, period, Scope(), step)
+        try:
+            if not dry_run:
+                summary = _load(settings, summary, step, all_prices)
+                summary = _mark_if_cleared(settings, summary, approved_by, decide and month.let_go_for(decide), step)
+        except RemoteError as error:
+            summary = replace(summary, status="failed", error=str(error))
+        summary = with_reports(settings, summary, step) if report else summary
+        return _finished(_published(settings, summary, step), began)
 
 
 def resume_month(
@@ -120,23 +134,30 @@ def resume_month(
     latest = latest_alike(settings, run_id)
     decide(stored_summary(settings, run_id))
     summary = stored_summary(settings, latest)
-    try:
-        if summary.status == "reconciled":
-            summary = _load(settings, summary, step)
-        summary = _mark_if_cleared(settings, summary, None, None, step)
-    except RemoteError as error:
-        summary = replace(summary, status="failed", error=str(error))
-    summary = with_reports(settings, summary, step) if report else summary
-    return _finished(_published(settings, summary, step), began)
+    with holding_month(settings, summary.period, latest):
+        try:
+            if summary.status == "reconciled":
+                summary = _load(settings, summary, step)
+            summary = _mark_if_cleared(settings, summary, None, None, step)
+        except RemoteError as error:
+            summary = replace(summary, status="failed", error=str(error))
+        summary = with_reports(settings, summary, step) if report else summary
+        return _finished(_published(settings, summary, step), began)
 
 
-def load_stored_run(settings: Settings, run_id: str, *, all_prices: bool = False, step: Step = call) -> RunSummary:
-    """Load a stored run to HaloPSA; what is there already is not sent again."""
+def load_stored_run(
+    settings: Settings, run_id: str, *, all_prices: bool = False, resend_prices: bool = False, step: Step = call
+) -> RunSummary:
+    """Load a stored run to HaloPSA; what is there already is not sent again.
+
+    With `resend_prices` prices are sent of which nobody knows whether they are there.
+    """
     began = time.monotonic()
     summary = stored_summary(settings, run_id)
     open_halo(settings).log_in()
-    summary = renewed(settings, _load(settings, summary, step, all_prices), step)
-    return _finished(_published(settings, summary, step), began)
+    with holding_month(settings, summary.period, run_id):
+        loaded = _load(settings, summary, step, all_prices, resend_prices)
+        return _finished(_published(settings, renewed(settings, loaded, step), step), began)
 
 
 def mark_stored_run(
@@ -149,11 +170,12 @@ def mark_stored_run(
     """
     began = time.monotonic()
     summary = stored_summary(settings, run_id)
-    if approved_by is not None:
-        step(approve_where_needed, settings, run_id, approved_by)
-    marked = step(mark_run, settings, run_id)
-    summary = renewed(settings, _as_billed(summary, marked), step)
-    return _finished(_published(settings, summary, step), began)
+    with holding_month(settings, summary.period, run_id):
+        if approved_by is not None:
+            step(approve_where_needed, settings, run_id, approved_by)
+        marked = step(mark_run, settings, run_id)
+        summary = renewed(settings, _as_billed(summary, marked), step)
+        return _finished(_published(settings, summary, step), began)
 
 
 def stored_summary(settings: Settings, run_id: str) -> RunSummary:
@@ -180,8 +202,10 @@ def _reconcile(settings: Settings, period: str, scope: Scope, step: Step) -> Run
     return _refreshed(settings, summary) if summary.blocking else summary
 
 
-def _load(settings: Settings, summary: RunSummary, step: Step, all_prices: bool = False) -> RunSummary:
-    loaded = step(load_run, settings, summary.run_id, all_prices=all_prices)
+def _load(
+    settings: Settings, summary: RunSummary, step: Step, all_prices: bool = False, resend_prices: bool = False
+) -> RunSummary:
+    loaded = step(load_run, settings, summary.run_id, all_prices=all_prices, resend_prices=resend_prices)
     return replace(_refreshed(settings, summary), loaded=loaded.counts, notices=summary.notices + loaded.notices)
 
 
@@ -249,4 +273,6 @@ def _finished(summary: RunSummary, began: float) -> RunSummary:
     count = summary.waived
     waived = f"{counted(count, 'finding')} of severity block {verb('are waived and do', count)} not block"
     notices = summary.notices + ((waived,) if summary.waived else ())
+    counts = {"lines": summary.lines, "invoices": summary.invoices, "blocking": summary.blocking}
+    telemetry.log("info", "run ended", status=summary.status, **counts)
     return replace(summary, notices=notices, seconds=round(time.monotonic() - began, 2))

@@ -16,7 +16,7 @@ from pipelines.cli_orders import integrations_app, orders_app, subscriptions_app
 from pipelines.cli_reports import WithReports, cut_values, report
 from pipelines.cli_warehouse import customers_app, warehouse_app
 from pipelines.completion import complete_periods, complete_runs
-from transforms.errors import BillingError, RemoteError, Stopped
+from transforms.errors import BillingError, RemoteError, StoppedError
 
 if TYPE_CHECKING:
     from pipelines.billing import RunSummary
@@ -40,6 +40,18 @@ app.add_typer(subscriptions_app, name="subscriptions")
 
 #: The flows that make a run.
 _COMPARING = ("monthly_billing", "reconcile")
+
+
+@app.callback()
+def _logging(
+    verbose: Annotated[
+        int, typer.Option("--verbose", "-v", count=True, help="Log each step on stderr; twice: what it does, too.")
+    ] = 0,
+) -> None:
+    from pipelines import telemetry
+
+    telemetry.be_verbose(("", "info", "debug")[min(verbose, 2)])
+
 
 Exports = Annotated[str | None, typer.Option("--exports", help="Folder with the partner exports.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Reconcile and store, but write nothing to HaloPSA.")]
@@ -104,16 +116,25 @@ def reconcile(
 
 
 @app.command()
-def load(run_id: RunId, all_prices: AllPrices = False, prefect: Recorded = False, as_json: AsJson = False) -> None:
+def load(
+    run_id: RunId,
+    all_prices: AllPrices = False,
+    resend_prices: Annotated[
+        bool, typer.Option("--resend-prices", help="Send also prices that may be in HaloPSA already.")
+    ] = False,
+    prefect: Recorded = False,
+    as_json: AsJson = False,
+) -> None:
     """Load a stored run to HaloPSA; what is there already is not sent again."""
 
     def steps() -> RunSummary:
         from pipelines.billing import load_stored_run
         from pipelines.settings import load_settings
 
-        return load_stored_run(load_settings(), run_id, all_prices=all_prices)
+        return load_stored_run(load_settings(), run_id, all_prices=all_prices, resend_prices=resend_prices)
 
-    _report(prefect, "load", {"run_id": run_id, "all_prices": all_prices}, steps, as_json)
+    parameters = {"run_id": run_id, "all_prices": all_prices, "resend_prices": resend_prices}
+    _report(prefect, "load", parameters, steps, as_json)
 
 
 @app.command("mark-billed")
@@ -271,11 +292,12 @@ def _report(
             with shown_progress():
                 document = steps().to_dict()
     except KeyboardInterrupt:
-        raise Stopped(f"interrupted; {_left(began, parameters)}") from None
+        raise StoppedError(f"interrupted; {_left(began, parameters)}") from None
     except RemoteError as error:
         raise RemoteError(f"{error}; {_left(began, parameters)}") from None
+    about = {"period": document["period"], "run_id": document["run_id"]}
     for notice in document["notices"]:
-        note(notice)
+        note(notice, **about)
     if as_json:
         print_json(document)
     else:
@@ -283,7 +305,8 @@ def _report(
         view = read_run_view(load_settings(), document["run_id"], names)
         print_summary(document, view, compares=flow in _COMPARING)
     if document.get("error"):
-        note(f"csp-billing: {document['error']}; {_left(began, {'run_id': document['run_id']})}")
+        left = _left(began, {"run_id": document["run_id"]})
+        note(f"csp-billing: {document['error']}; {left}", "error", **about)
         raise typer.Exit(3)
     raise typer.Exit(1 if document["blocking"] else 0)
 
@@ -302,10 +325,10 @@ def main() -> None:
 
     as_json = "--json" in sys.argv
     try:
-        code = app(standalone_mode=False)
-        if code == Stopped.exit_code:
+        code = app(prog_name="csp-billing", standalone_mode=False)
+        if code == StoppedError.exit_code:
             # Typer has taken the interrupt.
-            code = _fail("interrupted: the same command can be typed again", Stopped.exit_code, as_json)
+            code = _fail("interrupted: the same command can be typed again", StoppedError.exit_code, as_json)
     except BillingError as error:
         code = _fail(str(error), error.exit_code, as_json)
     except Exception as error:
@@ -335,7 +358,7 @@ def _fail(message: str, code: int, as_json: bool) -> int:
     if line and as_json:
         print_json({"error": line, "exit_code": code})
     if line:
-        note(f"csp-billing: {line}")
+        note(f"csp-billing: {line}", "error")
     return code
 
 

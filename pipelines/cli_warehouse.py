@@ -120,6 +120,76 @@ def warehouse_snapshot(as_json: AsJson = False) -> None:
         print(folder)
 
 
+@warehouse_app.command("downgrade")
+def warehouse_downgrade(
+    to: Annotated[str, typer.Option("--to", metavar="REVISION", help="The revision to go back to; base for none.")],
+    accept_loss: Annotated[
+        bool, typer.Option("--accept-loss", help="Also where what people have written is lost.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring the warehouse back to an earlier revision, for an earlier csp-billing."""
+    from connectors.warehouse.downgrade import downgrade
+
+    _print_status(downgrade(_configured_warehouse(), to, accept_loss=accept_loss), as_json)
+
+
+@warehouse_app.command("backup")
+def warehouse_backup(
+    to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="A folder that is not there yet.")],
+    as_json: AsJson = False,
+) -> None:
+    """Back the warehouse up, as Parquet that either engine restores."""
+    from pipelines.keeping import back_up
+    from pipelines.output import print_json
+    from pipelines.progress import shown_progress
+    from pipelines.settings import load_settings
+
+    with shown_progress():
+        document = back_up(load_settings(), to)
+    if as_json:
+        print_json(document)
+    else:
+        print(f"{document['rows']} rows of {document['tables']} tables are in {to}, read back and compared")
+
+
+@warehouse_app.command("restore")
+def warehouse_restore(
+    source: Annotated[Path, typer.Option("--from", metavar="FOLDER", help="The backup.")],
+    set_aside: Annotated[
+        bool, typer.Option("--set-aside", help="Keep a DuckDB warehouse that is not empty under another name.")
+    ] = False,
+    nothing_posted_since: Annotated[
+        bool, typer.Option("--nothing-posted-since", help="Nothing was posted to HaloPSA after the backup was made.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Restore a backup into an empty warehouse, of either engine."""
+    from pipelines.keeping import restore
+    from pipelines.output import note, print_json
+    from pipelines.progress import shown_progress
+    from pipelines.settings import load_settings
+
+    with shown_progress():
+        document = restore(load_settings(), source, set_aside=set_aside, is_current=nothing_posted_since)
+    for notice in document["notices"]:
+        note(notice)
+    if as_json:
+        print_json(document)
+    else:
+        print(f"{document['rows']} rows of {document['tables']} tables are in {document['warehouse']}, and compared")
+
+
+@warehouse_app.command("locks")
+def warehouse_locks(as_json: AsJson = False) -> None:
+    """Say who is at work in the warehouse, and whose lock was left behind."""
+    from pipelines.keeping import LOCK_COLUMNS, list_locks
+    from pipelines.output import print_records
+    from pipelines.settings import load_settings
+
+    print_records(LOCK_COLUMNS, list_locks(load_settings()), as_json, "nobody is at work")
+
+
 @warehouse_app.command("query")
 def warehouse_query(
     sql: Annotated[

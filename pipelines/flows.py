@@ -37,7 +37,7 @@ def as_task(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R
 
     def told(*task_args: Any, **task_kwargs: Any) -> Any:
         try:
-            return function(*task_args, **task_kwargs)
+            return billing.call(function, *task_args, **task_kwargs)
         except BillingError as error:
             return Failed(message=str(error), data=error)
 
@@ -139,10 +139,18 @@ def reconcile(
 
 
 @flow(name="load", flow_run_name=_name, validate_parameters=True)
-def load(run_id: str, all_prices: bool = False) -> Any:
-    """Load a stored run to HaloPSA; what is there already is not sent again."""
+def load(run_id: str, all_prices: bool = False, resend_prices: bool = False) -> Any:
+    """Load a stored run to HaloPSA; what is there already is not sent again.
+
+    Args:
+        run_id: the run.
+        all_prices: post the whole price list, not only the products seen in lines.
+        resend_prices: send also prices that may be in HaloPSA already.
+    """
     return _recorded(
-        lambda settings: billing.load_stored_run(settings, run_id, all_prices=all_prices, step=as_task)
+        lambda settings: billing.load_stored_run(
+            settings, run_id, all_prices=all_prices, resend_prices=resend_prices, step=as_task
+        )
     )
 
 

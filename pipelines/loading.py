@@ -75,8 +75,12 @@ def open_halo(
     )  # fmt: skip
 
 
-def load_run(settings: Settings, run_id: str, *, all_prices: bool = False) -> StepCounts:
+def load_run(
+    settings: Settings, run_id: str, *, all_prices: bool = False, resend_prices: bool = False
+) -> StepCounts:
     """Post a run's prices, invoices and lines; what is there already and unchanged is not sent again.
+
+    Prices whose outcome is not known, or that a restored ledger does not know, are sent only with `resend_prices`.
 
     Raises:
         InputError: there is no such run, or a later one of its period has replaced it.
@@ -88,7 +92,7 @@ def load_run(settings: Settings, run_id: str, *, all_prices: bool = False) -> St
     plan = build_plan(warehouse, settings, run_id)
     client = open_halo(settings)
     ledger = Ledger(warehouse, client.base_url)
-    counts = load(client, ledger, plan, _load_settings(settings, all_prices), tell_progress)
+    counts = load(client, ledger, plan, _load_settings(settings, all_prices, resend_prices), tell_progress)
     _record_load(warehouse, settings, plan, counts.billed_changed)
     loaded = {"prices": counts.prices, "invoices": counts.invoices, "lines": counts.lines}
     return StepCounts(loaded, tuple(_load_notices(counts, run_id)))
@@ -146,7 +150,7 @@ def _load_notices(counts: LoadCounts, run_id: str) -> list[str]:
         "rounded": " sent with the decimals that HaloPSA keeps",
         "rejected": " refused by HaloPSA or its limits; `csp-billing warehouse query \"select * from out_halo_load "
         "where state = 'rejected'\"` says why",
-        "unknown_prices": " an unknown outcome and are not sent again",
+    
     }
     told = [
         f"{counted(count, *words)}{more.get(name, '')}"
@@ -233,10 +237,11 @@ def _of_invoices(lines: pa.Table, numbers: list[str]) -> pa.Table:
     return lines.filter(pc.fill_null(pc.is_in(lines.column("invoice_number"), pa.array(numbers, pa.string())), False))
 
 
-def _load_settings(settings: Settings, all_prices: bool) -> HaloLoadSettings:
+def _load_settings(settings: Settings, all_prices: bool, resend_prices: bool = False) -> HaloLoadSettings:
     return HaloLoadSettings(
         csp_tenant_id=settings.halo_csp_tenant_id,
         line_type=settings.halo_line_type,
         usage_type=settings.halo_usage_type,
         all_prices=all_prices,
+        resend_unknown_prices=resend_prices,
     )

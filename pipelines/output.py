@@ -17,6 +17,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from pipelines import telemetry
+
 #: What a terminal may take for a command, in texts of others.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _COMMAND = re.compile(r"`[^`]*`")
@@ -75,8 +77,11 @@ def say(text: str) -> None:
     print(_wrapped(text) if sys.stdout.isatty() else _clean(text))
 
 
-def note(text: str) -> None:
-    """Say something beside the output, on stderr."""
+def note(text: str, level: str = "warning", **about: str) -> None:
+    """Say something beside the output, on stderr; where that is for JSON lines as one of them, and about what."""
+    if telemetry.writes_json():
+        telemetry.log(level, _clean(text), **about)
+        return
     print(_wrapped(text) if sys.stderr.isatty() else _clean(text), file=sys.stderr)
 
 

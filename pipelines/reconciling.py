@@ -26,6 +26,7 @@ from pipelines.progress import tell_progress
 from pipelines.run_summary import RunSummary
 from pipelines.scope import Scope
 from pipelines.settings import Settings
+from pipelines.telemetry import learn
 from pipelines.threads import in_order
 from pipelines.version import code_version
 from transforms.categories import categorise
@@ -58,6 +59,7 @@ def reconcile(
     """
     warehouse = open_warehouse(settings.warehouse)
     run_id = new_run_id(extraction.period, started_at)
+    learn(run_id=run_id)
     with (
         open_engine(settings, run_id, line_exports(extraction.delivery)) as engine,
         extraction.landing(settings.home) as landed,

@@ -6,15 +6,19 @@ import re
 import sys
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import unquote
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from pipelines import telemetry
 from transforms.errors import SettingsError
 from transforms.policy import Policy, parse_policy
 
 PREFIX = "CSP_BILLING_"
 _SECRETS = ("halo_client_secret",)
+#: The password in a URL, with what stands before it.
+_PASSWORD = r"(://[^:/@]*:)([^@]*)@"
 
 
 class Settings(BaseSettings):
@@ -48,6 +52,10 @@ class Settings(BaseSettings):
     parts: str = Field(default="", description="Folder or URL for parts of a Dask run; default: in the working folder.")
     approver: str = Field(default="", description="Who approves where --approve is given without --by.")
     snapshot: bool = Field(default=True, description="Renew the analysts' copy after each run.")
+    log_format: Literal["text", "json"] = Field(default="text", description="How log lines on stderr are written.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="warning", description="The least of log lines that is written."
+    )
     policy: Path | None = Field(default=None, description="Policy file, JSON or TOML; default: built in.")
 
     @field_validator("halo_rate")
@@ -98,23 +106,35 @@ class Settings(BaseSettings):
             raise SettingsError(f"{PREFIX}POLICY: cannot read {self.policy}: {error}") from None
         return parse_policy(text, str(self.policy))
 
+    def secrets(self) -> list[str]:
+        """Every secret in them, also the password in the warehouse's URL."""
+        values = [getattr(self, name) for name in type(self).model_fields]
+        named = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+        password = re.search(_PASSWORD, self.warehouse_url)
+        return [*named, *((password[2], unquote(password[2])) if password else ())]
+
     def masked(self) -> dict[str, str]:
         """What holds for every setting as text, secrets masked, by the name of its variable; empty for nothing."""
         effective = {
-            "warehouse_url": re.sub(r"(://[^:/@]*:)[^@]*@", r"\1********@", self.warehouse),
+            "warehouse_url": re.sub(_PASSWORD, r"\1********@", self.warehouse),
             "parts": self.parts_location,
-            "halo_client_secret": "********" if self.halo_client_secret.get_secret_value() else "",
             "policy": str(self.policy or "built in"),
             "snapshot": str(self.snapshot).lower(),
         }
-        return {
-            f"{PREFIX}{name.upper()}": effective.get(name, str(getattr(self, name))) for name in type(self).model_fields
-        }
+        values = {name: effective.get(name, getattr(self, name)) for name in type(self).model_fields}
+        return {f"{PREFIX}{name.upper()}": _shown(value) for name, value in values.items()}
 
     @property
     def defaulted(self) -> frozenset[str]:
         """The variables of the settings that nobody has set."""
         return frozenset(f"{PREFIX}{name.upper()}" for name in set(type(self).model_fields) - self.model_fields_set)
+
+
+def _shown(value: Any) -> str:
+    """A setting as text; a secret never."""
+    if isinstance(value, SecretStr):
+        return "********" if value.get_secret_value() else ""
+    return "" if value is None else str(value)
 
 
 class _PrefectSource(PydanticBaseSettingsSource):
@@ -162,8 +182,11 @@ def load_settings(**overrides: Any) -> Settings:
     """
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
-        return Settings(**given)
+        settings = Settings(**given)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "settings"
         raise SettingsError(f"{PREFIX}{name.upper()}: {first['msg'].removeprefix('Value error, ')}") from None
+    telemetry.hide(*settings.secrets())
+    telemetry.configure(settings.log_format, settings.log_level)
+    return settings

@@ -35,6 +35,9 @@ _EXAMPLES = "duckdb:///folder/warehouse.duckdb or postgresql+psycopg://user:pass
 #: What DuckDB raises of a statement that Ctrl-C stopped.
 _INTERRUPTIONS = ("RuntimeError", "InterruptException")
 _INSUFFICIENT_PRIVILEGE = "42501"
+#: Why DuckDB does not open a file for the moment: another process has it, or a thread of this one is opening or closing
+#: it at this very moment.
+_PASSING = ("Could not set lock", "Unique file handle conflict")
 _LOCK_HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 
 
@@ -157,7 +160,7 @@ class Warehouse:
                 opened_otherwise = "different configuration" in text
                 if opened_otherwise and share:
                     raise _OpenForWritingError from None
-                if not opened_otherwise and "Could not set lock" not in text:
+                if not opened_otherwise and not any(reason in text for reason in _PASSING):
                     raise WarehouseError(_unreachable(self, text)) from None
                 if time.monotonic() >= give_up_at:
                     raise WarehouseError(_locked(self, text)) from None
