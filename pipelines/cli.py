@@ -38,7 +38,7 @@ app.add_typer(orders_app, name="orders")
 app.add_typer(integrations_app, name="integrations")
 app.add_typer(subscriptions_app, name="subscriptions")
 
-Exports = Annotated[str | None, typer.Option("--exports", help="Folder with the partner exports; else they may be fetched.")]
+Exports = Annotated[str | None, typer.Option("--exports", help="Folder with the exports; without, they are fetched.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Reconcile and store, but write nothing to HaloPSA.")]
 Approve = Annotated[bool, typer.Option("--approve", help="Approve the results, and mark as billed.")]
 By = Annotated[

@@ -222,7 +222,7 @@ def renew_secret_block(setting: str, known: Set[str], value: str) -> None:
     except ValueError:
         return
     if held in known:
-        Secret(value=value).save(name, overwrite=True)
+        Secret(value=SecretStr(value)).save(name, overwrite=True)
 
 
 def _is_in_flow_run() -> bool:
