@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable
+from pathlib import Path
 
 MANIFEST = "manifest.json"
 
@@ -26,6 +27,11 @@ def version_number(name: str) -> int | None:
     """The number of a version by the name of its folder; None where a folder is none."""
     found = _VERSION.fullmatch(name)
     return int(found[1]) if found else None
+
+
+def version_folder(path: Path) -> str:
+    """The folder of the version that a file is a part of; empty where it is part of none."""
+    return "" if version_number(path.parent.name) is None else str(path.parent)
 
 
 def counted(paths: Iterable[str]) -> list[str]:

@@ -64,17 +64,25 @@ class Item:
 
 @dataclass
 class Fetched:
-    """What was fetched for a period, and the folder in which a run reads it."""
+    """What was fetched for a period.
+
+    Attributes:
+        location: the folder in which a run reads it.
+        items: what became of each export.
+        notices: what else the user ought to know.
+        landed: the datasets of the period that are there, be they fetched before.
+    """
 
     period: str
     location: str
     items: list[Item] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    landed: list[str] = field(default_factory=list)
 
     @property
     def has_lines(self) -> bool:
         """Whether there is anything to reconcile."""
-        return any(item.version for item in self.items if item.dataset not in VIEWS)
+        return bool(set(self.landed) - set(VIEWS))
 
     def count(self, state: str) -> int:
         """How many exports are in a state."""
@@ -176,6 +184,7 @@ def fetch(
     partner_center = open_partner_center(settings, fetched.notices.append)
     with zone.alone():
         _Fetch(settings, partner_center, zone, fetched, today or datetime.now(UTC).date()).run(datasets)
+    fetched.landed += zone.datasets(period)
     return fetched
 
 

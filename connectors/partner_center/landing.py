@@ -89,6 +89,16 @@ class LandingZone:
         path = f"{self.root}/{period}"
         return path if self.is_local else str(self.files.unstrip_protocol(path))
 
+    def datasets(self, period: str) -> list[str]:
+        """The datasets that anything of a period has landed of, be it before."""
+        self.files.invalidate_cache()
+        with _told(self.root):
+            try:
+                entries = self.files.ls(f"{self.root}/{period}", detail=False)
+            except FileNotFoundError:
+                return []
+            return sorted(entry.rstrip("/").rpartition("/")[2] for entry in entries)
+
     def slot(self, period: str, dataset: str, key: str) -> Slot:
         """The place of all versions of one export; `key` is its invoice, currency or market."""
         for part in (period, dataset, key):

@@ -108,6 +108,10 @@ class Fake:
         """Make every signature given so far invalid."""
         self.signatures.clear()
 
+    def tokens(self) -> list[str]:
+        """Every access token that is valid."""
+        return list(self._tokens)
+
     def environment(self) -> dict[str, str]:
         """The settings that reach it, but for the certificate."""
         prefix = "CSP_BILLING_"
