@@ -78,7 +78,7 @@ class SignIn:
         """Tokens of application and user for a resource; of the application alone where there is no refresh token."""
         return AccessToken(lambda: self._acquire(resource, with_user=self.has_user), self._lock)
 
-    def _acquire(self, resource: str, *, with_user: bool) -> tuple[str, float]:
+    def _acquire(self, resource: str, *, with_user: bool) -> tuple[str, int]:
         scopes = [f"{resource.rstrip('/')}/.default"]
         answer: Mapping[str, Any] = {}
         if with_user:
@@ -94,7 +94,7 @@ class SignIn:
         if "access_token" not in answer:
             raise self._refused(answer, resource, with_user)
         life = answer.get("expires_in")
-        return str(answer["access_token"]), float(life) if isinstance(life, int | float) else 3600
+        return str(answer["access_token"]), life if isinstance(life, int) else 3600
 
     def _took(self, used: str, answer: Mapping[str, Any]) -> None:
         newest = str(answer.get("refresh_token") or used)
@@ -141,7 +141,7 @@ class SignIn:
 class AccessToken:
     """A token that is fetched when it is first needed, and again before it ends or when it was refused."""
 
-    def __init__(self, acquire: Callable[[], tuple[str, float]], lock: threading.RLock) -> None:
+    def __init__(self, acquire: Callable[[], tuple[str, int]], lock: threading.RLock) -> None:
         self._acquire = acquire
         self._lock = lock
         self._value = ""
