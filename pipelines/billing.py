@@ -93,7 +93,7 @@ def bill_month(
     parse_period(period)
     if not dry_run:
         open_halo(settings).log_in()
-    summary = _reconcile(settings, period, Scope(), step)
+    summary = _reconcile(settings, period, Scope(), step, is_to_bill=not dry_run)
     try:
         if not dry_run:
             summary = _load(settings, summary, step, all_prices)
@@ -168,11 +168,13 @@ def stored_summary(settings: Settings, run_id: str) -> RunSummary:
     )  # fmt: skip
 
 
-def _reconcile(settings: Settings, period: str, scope: Scope, step: Step) -> RunSummary:
+def _reconcile(
+    settings: Settings, period: str, scope: Scope, step: Step, *, is_to_bill: bool = False
+) -> RunSummary:
     policy = settings.read_policy()
     parse_period(period)
     ensure_current(open_warehouse(settings.warehouse))
-    settings, notices = _with_exports(settings, period, step)
+    settings, notices = _with_exports(settings, period, step, is_to_bill)
     started_at = datetime.now(UTC)
     extraction = step(extract, settings, period)
     summary = step(reconcile, settings, extraction, policy, scope, started_at)
@@ -180,19 +182,22 @@ def _reconcile(settings: Settings, period: str, scope: Scope, step: Step) -> Run
     return _refreshed(settings, summary) if summary.blocking else summary
 
 
-def _with_exports(settings: Settings, period: str, step: Step) -> tuple[Settings, tuple[str, ...]]:
+def _with_exports(
+    settings: Settings, period: str, step: Step, is_to_bill: bool
+) -> tuple[Settings, tuple[str, ...]]:
     """The settings with the folder to read, once it is fetched where that is to be done, and what to tell of it.
 
     Raises:
-        InputError: Partner Center has nothing of the period.
+        InputError: Partner Center has nothing of the period, or only estimates where it is to be billed.
     """
     if not settings.is_to_fetch:
         return settings, ()
     from pipelines.fetching import fetch, notices_of
 
     fetched = step(fetch, settings, period)
-    if not fetched.has_lines:
-        raise InputError(f"Partner Center has nothing of period {period} yet: repeat the command later, or name a "
+    if not fetched.has_lines(billed=is_to_bill):
+        what = "no invoice" if fetched.has_lines(billed=False) else "nothing"
+        raise InputError(f"Partner Center has {what} of period {period} yet: repeat the command later, or name a "
                          "folder with --exports")  # fmt: skip
     return settings.model_copy(update={"exports": fetched.location}), notices_of(fetched)
 

@@ -21,7 +21,7 @@ from connectors.partner_center.errors import GoneError
 from connectors.partner_center.export import Exports, Manifest, Started
 from connectors.partner_center.http import Http, shown
 from connectors.partner_center.invoices import Document, Invoices
-from connectors.partner_center.landing import Landed, LandedFile, LandingZone, Slot, checked
+from connectors.partner_center.landing import Landed, LandedFile, LandingZone, Slot, checked, storage_told
 from connectors.partner_center.prices import VIEWS, PriceSheets, Sheet, identity_of
 from connectors.partner_center.token_file import TokenFile
 from pipelines.progress import tell_progress
@@ -79,10 +79,9 @@ class Fetched:
     notices: list[str] = field(default_factory=list)
     landed: list[str] = field(default_factory=list)
 
-    @property
-    def has_lines(self) -> bool:
-        """Whether there is anything to reconcile."""
-        return bool(set(self.landed) - set(VIEWS))
+    def has_lines(self, *, billed: bool) -> bool:
+        """Whether there is anything to reconcile; with `billed` anything that Microsoft has billed."""
+        return "invoices" in self.landed if billed else bool(set(self.landed) - set(VIEWS))
 
     def count(self, state: str) -> int:
         """How many exports are in a state."""
@@ -196,6 +195,8 @@ def notices_of(fetched: Fetched) -> tuple[str, ...]:
         for item in fetched.items
         if item.state == "absent" and item.note
     ]
+    open_in = sorted({item.key for item in fetched.items if item.dataset in _UNBILLED and item.version})
+    told += [f"{currency} is not billed yet: its lines are estimates, which are never loaded" for currency in open_in]
     return (*told, *fetched.notices)
 
 
@@ -321,7 +322,7 @@ class _Fetch:
         if current is not None and current.details.get("is_final"):
             return _item(sheet.dataset, sheet.market, "unchanged", current)
         is_past = last_day(self._period) < self._today
-        with tempfile.TemporaryDirectory(prefix="csp-billing-") as folder:
+        with storage_told(slot.path), tempfile.TemporaryDirectory(prefix="csp-billing-") as folder:
             path = Path(folder, "sheet")
             file = self._source.price_sheets.fetch(sheet, path, is_past=is_past)
             if file is None:

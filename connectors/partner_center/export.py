@@ -24,6 +24,8 @@ from connectors.patience import retry_after
 
 _BILLING = "/v1.0/reports/partners/billing"
 _POLL_SECONDS = 10
+#: So often an operation is polled as fast as Microsoft allows; from then on at most once a second.
+_EAGER_POLLS = 5
 _GONE = (404, 410)
 _LINK = "resourceLocation"
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -119,9 +121,9 @@ class Exports:
             PartnerCenterError: it failed, or took longer than the deadline.
         """
         what, until = started.what, self._clock() + self._deadline
-        wait = started.ready_after
+        wait, polls = started.ready_after, 0
         while True:
-            seconds = _POLL_SECONDS if wait is None else wait
+            seconds = max(_POLL_SECONDS if wait is None else wait, polls > _EAGER_POLLS)
             if self._clock() + seconds > until:
                 raise PartnerCenterError(
                     f"{what} was not ready after {self._deadline:.0f} s; repeat the command later, or raise "
@@ -129,7 +131,7 @@ class Exports:
                 )
             self._http.pause(seconds)
             answer = self._get(started.operation, what)
-            operation, wait = _object(answer, what), retry_after(answer)
+            operation, wait, polls = _object(answer, what), retry_after(answer), polls + 1
             status = str(operation.get("status", "")).lower()
             if status == "succeeded":
                 return self._read(operation, what)

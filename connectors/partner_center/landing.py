@@ -92,7 +92,7 @@ class LandingZone:
     def datasets(self, period: str) -> list[str]:
         """The datasets that anything of a period has landed of, be it before."""
         self.files.invalidate_cache()
-        with _told(self.root):
+        with storage_told(self.root):
             try:
                 entries = self.files.ls(f"{self.root}/{period}", detail=False)
             except FileNotFoundError:
@@ -118,7 +118,7 @@ class LandingZone:
             return
         import fcntl
 
-        with _told(self.root):
+        with storage_told(self.root):
             Path(self.root).mkdir(parents=True, exist_ok=True)
             lock = os.open(Path(self.root, ".lock"), os.O_RDWR | os.O_CREAT, 0o666)
         try:
@@ -140,7 +140,7 @@ class Slot:
 
     def current(self) -> Landed | None:
         """The version that counts; None where there is none, or where a file of it is missing or has another size."""
-        with _told(self.path):
+        with storage_told(self.path):
             complete = [name for name in self._versions() if self._files.exists(f"{self.path}/{name}/{MANIFEST}")]
             if not complete:
                 return None
@@ -157,7 +157,7 @@ class Slot:
     def begin(self, identity: str) -> Version:
         """The version to fetch these data into: the one that was left half done, or the next."""
         digest = hashlib.sha256(identity.encode()).hexdigest()
-        with _told(self.path):
+        with storage_told(self.path):
             names = self._versions()
             numbers = [version_number(name) or 0 for name in names]
             complete = [version_number(name) or 0 for name in names
@@ -169,7 +169,7 @@ class Slot:
 
     def without_leftovers(self, keep: str) -> None:
         """Remove versions that were never completed, but for the one named."""
-        with _told(self.path):
+        with storage_told(self.path):
             for name in self._versions():
                 if name != keep and not self._files.exists(f"{self.path}/{name}/{MANIFEST}"):
                     self._files.rm(f"{self.path}/{name}", recursive=True)
@@ -201,12 +201,12 @@ class Version:
 
     def has(self, name: str) -> bool:
         """Whether a file is there, whole."""
-        with _told(self.path):
+        with storage_told(self.path):
             return bool(self._files.exists(f"{self.path}/{name}"))
 
     def read(self, name: str) -> Iterator[bytes]:
         """The bytes of a file that is there."""
-        with _told(self.path), self._files.open(f"{self.path}/{name}", "rb") as file:
+        with storage_told(self.path), self._files.open(f"{self.path}/{name}", "rb") as file:
             while chunk := file.read(CHUNK_BYTES):
                 yield chunk
 
@@ -222,25 +222,24 @@ class Version:
         target = f"{self.path}/{name}"
         if self._zone.is_local:
             new = Path(self.path, f".{name}.{secrets.token_hex(4)}")
-            with _told(self.path):
+            with storage_told(self.path):
                 new.parent.mkdir(parents=True, exist_ok=True)
             try:
-                yield new
-                with _told(self.path):
+                with storage_told(self.path):
+                    yield new
                     _replace(new, Path(target))
             finally:
                 new.unlink(missing_ok=True)
             return
-        with tempfile.TemporaryDirectory(prefix="csp-billing-") as folder:
+        with storage_told(self.path), tempfile.TemporaryDirectory(prefix="csp-billing-") as folder:
             new = Path(folder, name)
             yield new
-            with _told(self.path):
-                self._put(new, target)
+            self._put(new, target)
 
     def complete(self, files: Sequence[LandedFile], details: Mapping[str, Any]) -> Landed:
         """Write the manifest, which makes the version count; leftovers of others are removed then."""
         names = {file.name for file in files}
-        with _told(self.path):
+        with storage_told(self.path):
             for name in self._names() - names:
                 self._files.rm_file(f"{self.path}/{name}")
         document = {**details, "identity": self.identity, "files": [asdict(file) for file in files]}
@@ -270,7 +269,7 @@ class Version:
     def _sweep(self) -> None:
         """Remove what a fetch that was killed has left half written; on this machine nobody else is fetching."""
         if self._zone.is_local:
-            with _told(self.path):
+            with storage_told(self.path):
                 for path in Path(self.path).glob(".*"):
                     path.unlink()
 
@@ -321,8 +320,8 @@ def _replace(new: Path, target: Path) -> None:
 
 
 @contextmanager
-def _told(path: str) -> Iterator[None]:
-    """Failures of the store as errors of one line."""
+def storage_told(path: str) -> Iterator[None]:
+    """Failures of a store, or of this machine's disk, as errors of one line."""
     try:
         yield
     except (InputError, RemoteError):

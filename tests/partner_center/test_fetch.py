@@ -7,6 +7,8 @@ import gzip
 import json
 import logging
 import os
+import subprocess
+import sys
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -17,9 +19,10 @@ from fsspec.core import url_to_fs
 
 import pipelines.fetching
 from connectors.halopsa.sandbox.faults import Fault
+from connectors.halopsa.sandbox.server import Sandbox
 from connectors.landed_versions import counted
 from connectors.partner_center.http import Http
-from pipelines.fetching import Fetched, fetch
+from pipelines.fetching import Fetched, fetch, notices_of
 from pipelines.settings import load_settings
 from tests.partner_center.exports import json_line
 from tests.partner_center.fake import CLIENT_SECRET, REFRESH_TOKEN, Fake, faults_of
@@ -169,6 +172,24 @@ def test_what_stays_wrong_is_told_in_one_line(
     assert "sig=" not in outcome.err
 
 
+def test_a_disk_that_is_full_is_told_and_the_repeat_goes_on(
+    partner: Fake, command: Command, working_folder: Path
+) -> None:
+    """A limit on the size of files stands for the disk."""
+    program = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000)); sys.argv = ['csp-billing', 'fetch', '--period', "
+        f"{PERIOD!r}]; from pipelines.cli import main; main()"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    child = subprocess.run([sys.executable, "-B", "-c", program], env=environment, capture_output=True, text=True,
+                           timeout=120, check=False)  # fmt: skip
+    assert (child.returncode, child.stderr.count("\n")) == (2, 1), child.stderr
+    assert "the landing zone cannot be used: File too large" in child.stderr
+    assert command("fetch", "--period", PERIOD).code == 0
+    assert differences(partner, zone()) == []
+
+
 def test_an_untrusted_certificate_is_refused(
     partner: Fake, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,7 +202,7 @@ def test_an_untrusted_certificate_is_refused(
 
 
 def test_estimates_are_fetched_until_there_is_an_invoice(
-    partner: Fake, command: Command, monkeypatch: pytest.MonkeyPatch
+    partner: Fake, halo: Sandbox, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A month that has no invoice yet, seen in the month after it."""
     monkeypatch.setenv("CSP_BILLING_PARTNER_CURRENCIES", "USD")
@@ -198,7 +219,10 @@ def test_estimates_are_fetched_until_there_is_an_invoice(
         ("invoices", "", "absent"), ("unbilled-reconciliation", "USD", "fetched"), ("unbilled-usage", "USD", "absent"),
     }  # fmt: skip
     assert {item.rows for item in early.items if item.dataset == "unbilled-reconciliation"} == {len(own)}
-    assert early.has_lines
+    assert (early.has_lines(billed=False), early.has_lines(billed=True)) == (True, False)
+    assert "USD is not billed yet: its lines are estimates, which are never loaded" in notices_of(early)
+    refused = command("run", "--period", PERIOD)
+    assert (refused.code, f"Partner Center has no invoice of period {PERIOD} yet" in refused.err) == (2, True)
 
     partner.month.invoices = invoices
     later = fetch(load_settings(), PERIOD, today=date(2025, 12, 9))
