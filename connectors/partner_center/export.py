@@ -19,7 +19,7 @@ from urllib.parse import quote, urljoin, urlsplit
 import requests
 
 from connectors.partner_center.errors import GoneError, PartnerCenterError
-from connectors.partner_center.http import Http, Token, failed, is_same_server
+from connectors.partner_center.http import Http, Token, failed, is_same_server, json_object
 from connectors.patience import retry_after
 
 _BILLING = "/v1.0/reports/partners/billing"
@@ -131,7 +131,7 @@ class Exports:
                 )
             self._http.pause(seconds)
             answer = self._get(started.operation, what)
-            operation, wait, polls = _object(answer, what), retry_after(answer), polls + 1
+            operation, wait, polls = json_object(answer, what), retry_after(answer), polls + 1
             status = str(operation.get("status", "")).lower()
             if status == "succeeded":
                 return self._read(operation, what)
@@ -150,7 +150,7 @@ class Exports:
             return read_manifest(place, what)
         if not isinstance(place, str) or not place:
             raise PartnerCenterError(f"{what} succeeded, but its answer names no manifest")
-        return read_manifest(_object(self._get(self._own(place, what), what), what), what)
+        return read_manifest(json_object(self._get(self._own(place, what), what), what), what)
 
     def _get(self, url: str, what: str) -> requests.Response:
         answer, _ = self._http.send("GET", url, what, token=self._token)
@@ -189,16 +189,6 @@ def read_manifest(document: Mapping[str, Any], what: str) -> Manifest:
     # Without an eTag, what blobs it names stands for it: Microsoft's names are new with each version.
     etag = str(document.get("eTag") or hashlib.sha256("\n".join((root, *sorted(names))).encode()).hexdigest())
     return Manifest(etag, root, names, str(document.get("createdDateTime") or ""), signature)
-
-
-def _object(answer: requests.Response, what: str) -> Mapping[str, Any]:
-    try:
-        document = answer.json()
-    except ValueError:
-        document = None
-    if not isinstance(document, Mapping):
-        raise PartnerCenterError(f"{what} was answered by something that is no JSON object")
-    return document
 
 
 def _is_without_data(error: Any) -> bool:

@@ -152,6 +152,17 @@ def failed(what: str, answer: requests.Response, mend: str = "") -> PartnerCente
     return PartnerCenterError("; ".join(part for part in parts if part), status=answer.status_code)
 
 
+def json_object(answer: requests.Response, what: str) -> Mapping[str, Any]:
+    """The JSON object of an answer; raises PartnerCenterError where it is none."""
+    try:
+        document = answer.json()
+    except ValueError:
+        document = None
+    if not isinstance(document, Mapping):
+        raise PartnerCenterError(f"{what} was answered by something that is no JSON object")
+    return document
+
+
 def is_same_server(one: str, other: str) -> bool:
     """Whether two addresses have the same scheme, host and port."""
     here, there = urlsplit(one), urlsplit(other)

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from connectors.partner_center.errors import PartnerCenterError
-from connectors.partner_center.http import Http, Token, failed
+from connectors.partner_center.http import Http, Token, failed, json_object
 from transforms.periods import month_before
 
 _PAGE = 200
@@ -114,11 +114,8 @@ class Invoices:
         answer, _ = self._http.send("GET", f"{self._base}/{quote(number)}", what, token=self._token)
         if answer.status_code != 200:
             raise failed(what, answer, _MENDS.get(answer.status_code, ""))
-        try:
-            invoice = json.loads(answer.content)
-        except ValueError:
-            invoice = None
-        if not isinstance(invoice, Mapping) or str(invoice.get("id")) != number:
+        invoice = json_object(answer, what)
+        if str(invoice.get("id")) != number:
             raise PartnerCenterError(f"{what} was answered by something else")
         return Document(number, str(invoice.get("currencyCode") or ""), _SIGNED.sub(rb'\1"', answer.content))
 
@@ -129,13 +126,7 @@ class Invoices:
         )
         if answer.status_code != 200:
             raise failed(what, answer, _MENDS.get(answer.status_code, ""))
-        try:
-            page = answer.json()
-        except ValueError:
-            page = None
-        if not isinstance(page, Mapping):
-            raise PartnerCenterError(f"{what} was answered by something that is no JSON object")
-        return page
+        return json_object(answer, what)
 
 
 def period_of(invoice: Mapping[str, Any]) -> str:
