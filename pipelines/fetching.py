@@ -114,12 +114,15 @@ class _Asked:
     started: Started
 
 
-def open_partner_center(settings: Settings, notify: Callable[[str], None]) -> PartnerCenter:
+def open_partner_center(
+    settings: Settings, notify: Callable[[str], None], http: Http | None = None
+) -> PartnerCenter:
     """Partner Center as the settings name it; nothing is sent yet.
 
     Args:
         settings: name it.
         notify: takes sentences for the user.
+        http: sends the requests, where it is to have less patience than a fetch.
 
     Raises:
         SettingsError: it is not configured.
@@ -140,7 +143,7 @@ def open_partner_center(settings: Settings, notify: Callable[[str], None]) -> Pa
         renew_secret_block("partner_refresh_token", known, token)
         known.add(token)
 
-    http = Http()
+    http = http or Http()
     credentials = Credentials(
         settings.partner_tenant_id, settings.partner_client_id, settings.partner_client_secret.get_secret_value(),
         tokens.tokens(),

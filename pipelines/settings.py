@@ -165,16 +165,23 @@ class Settings(BaseSettings):
         return parse_policy(text, str(self.policy))
 
     def masked(self) -> dict[str, str]:
-        """Every setting as text, secrets masked, by the name of its variable."""
-        shown = {}
-        for name in type(self).model_fields:
-            value = getattr(self, name)
-            if isinstance(value, SecretStr):
-                value = "********" if value.get_secret_value() else ""
-            if name == "warehouse_url":
-                value = re.sub(r"(://[^:/@]*:)[^@]*@", r"\1********@", value)
-            shown[f"{PREFIX}{name.upper()}"] = "" if value is None else str(value)
-        return shown
+        """What holds for every setting as text, secrets masked, by the name of its variable; empty for nothing."""
+        effective = {
+            "warehouse_url": re.sub(r"(://[^:/@]*:)[^@]*@", r"\1********@", self.warehouse),
+            "parts": self.parts_location,
+            "landing": self.landing_location,
+            **{name: "********" if _plain(getattr(self, name)) else "" for name in _SECRETS},
+            "policy": str(self.policy or "built in"),
+            "snapshot": str(self.snapshot).lower(),
+        }
+        return {
+            f"{PREFIX}{name.upper()}": effective.get(name, str(getattr(self, name))) for name in type(self).model_fields
+        }
+
+    @property
+    def defaulted(self) -> frozenset[str]:
+        """The variables of the settings that nobody has set."""
+        return frozenset(f"{PREFIX}{name.upper()}" for name in set(type(self).model_fields) - self.model_fields_set)
 
 
 def _listed(text: str) -> list[str]:
