@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipelines.cli_approval import approve, status, waivers_app
+from pipelines.cli_fetch import fetch
 from pipelines.cli_options import AsJson, Codes, Period, Recorded, RunId, Severity
 from pipelines.cli_orders import integrations_app, orders_app, subscriptions_app
 from pipelines.cli_reports import WithReports, cut_values, report
@@ -53,7 +54,7 @@ def _logging(
     telemetry.be_verbose(("", "info", "debug")[min(verbose, 2)])
 
 
-Exports = Annotated[str | None, typer.Option("--exports", help="Folder with the partner exports.")]
+Exports = Annotated[str | None, typer.Option("--exports", help="Folder with the exports; without, they are fetched.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Reconcile and store, but write nothing to HaloPSA.")]
 Approve = Annotated[bool, typer.Option("--approve", help="Approve the results, and mark as billed.")]
 By = Annotated[
@@ -152,6 +153,7 @@ def mark_billed(run_id: RunId, approve: Approve = False, by: By = None, as_json:
     _report(False, None, {"run_id": run_id}, steps, as_json)
 
 
+app.command()(fetch)
 app.command()(approve)
 app.command()(status)
 app.command()(report)
@@ -225,7 +227,7 @@ def identify(
 
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
-    """Check settings (secrets masked), the warehouse, and whether HaloPSA answers."""
+    """Check settings (secrets masked), the warehouse, and whether HaloPSA and Partner Center answer."""
     from pipelines.examination import examine
     from pipelines.output import print_json, print_table
     from pipelines.progress import shown_progress

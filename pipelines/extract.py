@@ -18,6 +18,7 @@ import pyarrow as pa
 from connectors.exports.delivery import Delivery, Export, SourceFile, open_delivery
 from connectors.exports.landing import check_unchanged, land
 from connectors.exports.reader import read_whole, rejected_schema
+from connectors.landed_versions import version_folder
 from connectors.warehouse.customers import read_clients
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.period_lines import LINE_KINDS
@@ -216,7 +217,8 @@ class Extraction:
         self._surveys[kind] = {}
         self._selections.pop(kind, None)
         for place, export in self.delivery.of_kind(kind).items():
-            survey = Survey(export.content.source_file, export.content.modified_at)
+            content = export.content
+            survey = Survey(content.source_file, content.modified_at, version_folder(content.path))
             looked_at = 0
             for part in in_order(export.reader().parts((*SURVEYED[kind], "source_file"))):
                 survey.add(part.rows, kind)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from connectors.exports.identify import Identity, identify
+from connectors.landed_versions import counted
 from pipelines.progress import tell_progress
 from transforms.errors import InputError
 
@@ -22,10 +23,16 @@ def identify_paths(paths: list[Path]) -> list[Identity]:
         raise InputError(f"there is no {', '.join(missing)}: name files or folders that exist")
     files: dict[Path, None] = {}
     for path in paths:
-        inside = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
+        inside = _files_in(path) if path.is_dir() else [path]
         files |= dict.fromkeys(inside)
     found: list[Identity] = []
     for done, file in enumerate(files):
         tell_progress("looking at files", done, len(files))
         found += identify(file)
     return found
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """Every file in a folder and its subfolders; of fetched versions those of the latest complete one."""
+    names = (one.relative_to(folder).as_posix() for one in folder.rglob("*") if one.is_file())
+    return sorted(folder / name for name in counted(names))

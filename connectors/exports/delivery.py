@@ -15,6 +15,7 @@ from connectors.exports.identify import Identity, not_an_export, shown_path, unk
 from connectors.exports.kinds import UNKNOWN, missing_sentence, recognise
 from connectors.exports.opening import open_source
 from connectors.exports.reader import ExportReader
+from connectors.landed_versions import counted
 from transforms.errors import InputError
 
 
@@ -107,7 +108,7 @@ def open_delivery(location: str | Path) -> Delivery:
     """Find every export in a folder and its subfolders, or take a single file.
 
     Files with the same bytes, packed or not, are taken once; rows are never dropped for being equal. Hidden files are
-    ignored, files that are no exports are listed as skipped.
+    ignored, files that are no exports are listed as skipped. Of fetched versions the latest complete one is taken.
 
     Raises:
         InputError: the folder is missing or empty; or a file is an export that cannot be read as a whole (damaged,
@@ -145,11 +146,12 @@ def _delivered_paths(location: Path) -> list[Path]:
         raise InputError(
             f"{location}: there is no such folder of exports: create it, or name another one with --exports"
         )
-    paths = sorted(
-        path
+    names = [
+        path.relative_to(location)
         for path in location.rglob("*")
         if path.is_file() and not any(part.startswith(".") for part in path.relative_to(location).parts)
-    )
+    ]
+    paths = sorted(location / name for name in counted(name.as_posix() for name in names))
     if not paths:
         raise InputError(
             f"{location}: the folder of exports is empty: put the partner exports there, or name another one with "
