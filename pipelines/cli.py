@@ -303,7 +303,7 @@ def main() -> None:
 
     as_json = "--json" in sys.argv
     try:
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False, prog_name="csp-billing")
         if code == Stopped.exit_code:
             # Typer has taken the interrupt.
             code = _fail("interrupted: the same command can be typed again", Stopped.exit_code, as_json)

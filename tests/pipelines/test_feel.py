@@ -260,7 +260,7 @@ def test_checks_and_views_say_what_they_mean(command: Command) -> None:
     views = command("warehouse", "views", "--json").document
     assert "out_focus" in {view["view"] for view in views}
     columns = command("warehouse", "views", "OUT_RUNS", "--json").document
-    assert columns[0] == {"column": "run_id", "type": "text", "unit": None, "means": "The run."}
+    assert columns[0] == {"column": "run_id", "type": "text", "unit": "", "means": "The run."}
 
 
 def test_a_doctor_shows_what_holds_and_what_nobody_set(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
