@@ -304,7 +304,8 @@ def _report(
         print_json(document)
     else:
         names = {one["customer_name"] for one in document["changed"] if one["customer_name"]}
-        view = read_run_view(load_settings(), document["run_id"], names)
+        with shown_progress():
+            view = read_run_view(load_settings(), document["run_id"], names)
         print_summary(document, view, compares=flow in _COMPARING)
     if document.get("error"):
         left = _left(began, {"run_id": document["run_id"]})
