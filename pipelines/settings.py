@@ -114,16 +114,22 @@ class Settings(BaseSettings):
         return [*named, *((password[2], unquote(password[2])) if password else ())]
 
     def masked(self) -> dict[str, str]:
-        """Every setting as text, secrets masked, by the name of its variable."""
-        shown = {}
-        for name in type(self).model_fields:
-            value = getattr(self, name)
-            if isinstance(value, SecretStr):
-                value = "********" if value.get_secret_value() else ""
-            if name == "warehouse_url":
-                value = re.sub(_PASSWORD, r"\1********@", value)
-            shown[f"{PREFIX}{name.upper()}"] = "" if value is None else str(value)
-        return shown
+        """What holds for every setting as text, secrets masked, by the name of its variable; empty for nothing."""
+        effective = {
+            "warehouse_url": re.sub(_PASSWORD, r"\1********@", self.warehouse),
+            "parts": self.parts_location,
+            "halo_client_secret": "********" if self.halo_client_secret.get_secret_value() else "",
+            "policy": str(self.policy or "built in"),
+            "snapshot": str(self.snapshot).lower(),
+        }
+        return {
+            f"{PREFIX}{name.upper()}": effective.get(name, str(getattr(self, name))) for name in type(self).model_fields
+        }
+
+    @property
+    def defaulted(self) -> frozenset[str]:
+        """The variables of the settings that nobody has set."""
+        return frozenset(f"{PREFIX}{name.upper()}" for name in set(type(self).model_fields) - self.model_fields_set)
 
 
 class _PrefectSource(PydanticBaseSettingsSource):
