@@ -156,8 +156,8 @@ def load_stored_run(
     summary = stored_summary(settings, run_id)
     open_halo(settings).log_in()
     with holding_month(settings, summary.period, run_id):
-        loaded = _load(settings, summary, step, all_prices, resend_prices)
-        return _finished(_published(settings, renewed(settings, loaded, step), step), began)
+        summary = renewed(settings, _load(settings, summary, step, all_prices, resend_prices), step)
+        return _finished(_published(settings, summary, step), began)
 
 
 def mark_stored_run(

@@ -308,8 +308,7 @@ def _report(
             view = read_run_view(load_settings(), document["run_id"], names)
         print_summary(document, view, compares=flow in _COMPARING)
     if document.get("error"):
-        left = _left(began, {"run_id": document["run_id"]})
-        note(f"csp-billing: {document['error']}; {left}", "error", **about)
+        note(f"csp-billing: {document['error']}; {_left(began, {'run_id': document['run_id']})}", "error", **about)
         raise typer.Exit(3)
     raise typer.Exit(1 if document["blocking"] else 0)
 

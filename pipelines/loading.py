@@ -143,14 +143,15 @@ def _load_notices(counts: LoadCounts, run_id: str) -> list[str]:
         "rejected": ("record was", "records were"),
         "held": ("line is held back because its invoice is not in HaloPSA", "lines are held back because their "
                  "invoices are not in HaloPSA"),
-        "unknown_prices": ("price has", "prices have"),
+        "unknown_prices": ("price", "prices"),
     }  # fmt: skip
     more = {
         "cut": f": `csp-billing cut-values {run_id}` lists them",
         "rounded": " sent with the decimals that HaloPSA keeps",
         "rejected": " refused by HaloPSA or its limits; `csp-billing warehouse query \"select * from out_halo_load "
         "where state = 'rejected'\"` says why",
-    
+        "unknown_prices": " not sent that may be in HaloPSA, which has no list of them: look there, then `csp-billing "
+        f"load {run_id} --resend-prices` sends them",
     }
     told = [
         f"{counted(count, *words)}{more.get(name, '')}"

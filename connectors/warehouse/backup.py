@@ -139,6 +139,7 @@ def _write(warehouse: Warehouse, folder: Path, progress: Progress) -> Manifest:
     manifest = Manifest(FORMAT, datetime.now(UTC).isoformat(), revision, warehouse.dialect, written)
     file = folder / MANIFEST
     file.write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
+    file.chmod(0o600)
     _to_disk(file)
     return manifest
 

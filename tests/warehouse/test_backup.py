@@ -49,7 +49,7 @@ def test_a_backup_moves_to_either_engine(
     manifest = back_up(filled, tmp_path / "backup")
     assert (manifest.revision, manifest.engine) == (revision, filled.dialect)
     assert manifest.rows >= 2 * len(manifest.tables) - 1
-    assert {file.stat().st_mode & 0o777 for file in (tmp_path / "backup").glob("*.parquet")} == {0o600}
+    assert {file.stat().st_mode & 0o777 for file in (tmp_path / "backup").iterdir()} == {0o600}
     other = {"duckdb": "postgresql", "postgresql": "duckdb"}[filled.dialect]
     target = request.getfixturevalue(f"{other}_warehouse")
     restore(target, tmp_path / "backup")
