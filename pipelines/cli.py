@@ -37,7 +37,7 @@ app.add_typer(orders_app, name="orders")
 app.add_typer(integrations_app, name="integrations")
 app.add_typer(subscriptions_app, name="subscriptions")
 
-Exports = Annotated[str | None, typer.Option("--exports", help="Folder with the partner exports.")]
+Exports = Annotated[str | None, typer.Option("--exports", help="Folder or URL with the partner exports.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Reconcile and store, but write nothing to HaloPSA.")]
 Approve = Annotated[bool, typer.Option("--approve", help="Approve the results, and mark as billed.")]
 By = Annotated[
@@ -167,7 +167,7 @@ def explain(
 
 @app.command()
 def identify(
-    paths: Annotated[list[Path], typer.Argument(help="Files or folders.")], as_json: AsJson = False
+    paths: Annotated[list[str], typer.Argument(help="Files, folders or URLs.")], as_json: AsJson = False
 ) -> None:
     """Say what each file is, by its content."""
     from pipelines.identification import IDENTITY_COLUMNS, identify_paths

@@ -10,11 +10,14 @@ from typing import Any, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from transforms.addresses import masked
 from transforms.errors import SettingsError
 from transforms.policy import Policy, parse_policy
 
 PREFIX = "CSP_BILLING_"
 _SECRETS = ("halo_client_secret",)
+#: URLs of stores, which may carry a password or a signature.
+_LOCATIONS = ("exports", "landing", "parts")
 
 
 class Settings(BaseSettings):
@@ -32,6 +35,9 @@ class Settings(BaseSettings):
     home: Path = Field(default=Path(".csp-billing"), description="Working folder: warehouse, landing copies, reports.")
     warehouse_url: str = Field(default="", description="SQLAlchemy URL; default: DuckDB file in the working folder.")
     exports: str = Field(default="exports", description="Folder or URL with the partner exports.")
+    landing: str = Field(
+        default="", description="Folder or URL for untouched copies of the exports; default: in the working folder."
+    )
     halo_url: str = Field(default="", description="Base URL of HaloPSA.")
     halo_client_id: str = Field(default="", description="Client id of the HaloPSA API application.")
     halo_client_secret: SecretStr = Field(default=SecretStr(""), description="Its secret.")
@@ -80,6 +86,16 @@ class Settings(BaseSettings):
         return self.home / "reports" / run_id
 
     @property
+    def landing_zone(self) -> str:
+        """Where untouched copies of the exports are kept, with the default filled in."""
+        return self.landing or str(self.home / "landing")
+
+    @property
+    def mirror(self) -> Path:
+        """Where objects of a store lie for as long as they are read, and a while longer."""
+        return self.home / "mirror"
+
+    @property
     def parts_location(self) -> str:
         """Where parts of a Dask run lie, with the default filled in."""
         return self.parts or str(self.home / "parts")
@@ -105,6 +121,8 @@ class Settings(BaseSettings):
             value = getattr(self, name)
             if isinstance(value, SecretStr):
                 value = "********" if value.get_secret_value() else ""
+            if name in _LOCATIONS:
+                value = masked(value)
             if name == "warehouse_url":
                 value = re.sub(r"(://[^:/@]*:)[^@]*@", r"\1********@", value)
             shown[f"{PREFIX}{name.upper()}"] = "" if value is None else str(value)
