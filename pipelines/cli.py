@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipelines.cli_approval import approve, status, waivers_app
+from pipelines.cli_landing import landing_app
 from pipelines.cli_options import AsJson, Codes, Period, Recorded, RunId
 from pipelines.cli_orders import integrations_app, orders_app, subscriptions_app
 from pipelines.cli_reports import WithReports, report
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 app.add_typer(warehouse_app, name="warehouse")
 app.add_typer(customers_app, name="customers")
+app.add_typer(landing_app, name="landing")
 app.add_typer(waivers_app, name="waivers")
 app.add_typer(orders_app, name="orders")
 app.add_typer(integrations_app, name="integrations")

@@ -6,12 +6,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from connectors.warehouse.copies import copy_of
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.migrations import ensure_current
 from connectors.warehouse.runs import get_run, last_run, latest_run, read_findings
 from connectors.warehouse.waivers import list_waivers
 from pipelines.scope import finding_codes
 from pipelines.settings import Settings
+from transforms.addresses import masked
 from transforms.errors import InputError
 from transforms.periods import parse_period
 from transforms.policy import parse_policy
@@ -52,7 +54,7 @@ def list_findings(
 
 
 def explain(settings: Settings, line_id: str) -> dict[str, Any]:
-    """A line with its source row, price row, every rule with its figures, its event, findings and postings.
+    """A line with its source row, the untouched copy of its file, price row, rules, event, findings and postings.
 
     Raises:
         InputError: there is no such line.
@@ -66,6 +68,7 @@ def explain(settings: Settings, line_id: str) -> dict[str, Any]:
     with warehouse.read() as connection:
         stored = read_stored_line(connection, line_id)
         findings = _with_waivers(connection, stored.run["period"], stored.findings)
+        copy = copy_of(connection, stored.source["file_sha256"], stored.source["source_file"])
     policy = parse_policy(stored.run["policy"], "of the run")
     codes = {finding["code"] for finding in findings}
     return {
@@ -73,6 +76,7 @@ def explain(settings: Settings, line_id: str) -> dict[str, Any]:
         "run_id": stored.run["run_id"],
         "period": stored.run["period"],
         "source": f"{stored.line['source_file']} row {stored.line['source_row']}",
+        "copy": {**copy, "zone": masked(settings.landing_zone)} if copy else None,
         "rules": [vars(rule) for rule in explain_line(stored.line, stored.source, stored.price, policy, codes)],
         "event": [{name: row[name] for name in EVENT_COLUMNS} for row in stored.event],
         "findings": findings,

@@ -40,6 +40,9 @@ def print_explanation(document: dict[str, Any]) -> None:
     say(f"line {document['line_id']} of run {document['run_id']}, {document['source']}")
     say(f"{line['customer_name']}: {line['sku_name']}, {line['charge_type']} {line['charge_start_on']} to "
           f"{line['charge_end_on'] or 'no end'}, invoice {line['invoice_number'] or 'none'}")  # fmt: skip
+    if copy := document["copy"]:
+        say(f"untouched copy of the file: {copy['landed_as']} in {copy['zone']}"
+            + (f"; it was pruned on {copy['pruned_at']:%Y-%m-%d}" if copy["pruned_at"] else ""))  # fmt: skip
     print()
     marks = {True: "holds", False: "no", None: ""}
     for rule in document["rules"]:
@@ -57,6 +60,22 @@ def print_explanation(document: dict[str, Any]) -> None:
         say("no findings")
     for posting in document["halopsa"]:
         say(f"HaloPSA {posting['halo_url']}: {posting['state']}, id {posting['halo_id'] or 'not known'}")
+
+
+def print_pruned(document: dict[str, Any]) -> None:
+    """Print what `landing prune` removed, or would remove, and why the other copies are kept."""
+    removed, left_over = document["removed"], document["left_over"]
+    if removed:
+        print_table(["periods", "file", "bytes", "place"], [
+            [", ".join(one["periods"]), one["file"], one["bytes"], one["place"]] for one in removed
+        ])  # fmt: skip
+    would = "would be " if document["dry_run"] else ""
+    size = sum(one["bytes"] for one in removed)
+    say(f"{len(removed)} copies of {size:,} bytes {would}removed from {document['zone']}")
+    for path in left_over:
+        say(f"left over, {would}removed: {path}")
+    for reason, count in document["kept"].items():
+        say(f"{count} kept: {reason}")
 
 
 def _print_changes(document: dict[str, Any]) -> None:
