@@ -74,7 +74,7 @@ def _exports_state(settings: Settings) -> str:
 
 
 def _landing_state(settings: Settings) -> str:
-    zone = open_zone(settings.landing_zone)
+    zone = open_zone(settings.landing_location)
     zone.reach()
     return f"copies are kept in {zone.shown}"
 

@@ -76,7 +76,7 @@ def explain(settings: Settings, line_id: str) -> dict[str, Any]:
         "run_id": stored.run["run_id"],
         "period": stored.run["period"],
         "source": f"{stored.line['source_file']} row {stored.line['source_row']}",
-        "copy": {**copy, "zone": masked(settings.landing_zone)} if copy else None,
+        "copy": {**copy, "zone": masked(settings.landing_location)} if copy else None,
         "rules": [vars(rule) for rule in explain_line(stored.line, stored.source, stored.price, policy, codes)],
         "event": [{name: row[name] for name in EVENT_COLUMNS} for row in stored.event],
         "findings": findings,

@@ -67,7 +67,7 @@ def list_copies(settings: Settings) -> list[dict[str, Any]]:
     with warehouse.read() as connection:
         copies = read_copies(connection)
     known = {copy.place for copy in copies}
-    others = [
+    others: list[dict[str, Any]] = [
         {"place": one.place, "file": one.place, "bytes": one.byte_count, "run_ids": [],
          "state": "left over" if one.is_left_over else "unknown"}
         for one in there.values() if one.place not in known
@@ -111,7 +111,7 @@ def prune(settings: Settings, keep_months: int, *, dry_run: bool = False) -> Pru
 def _opened(settings: Settings) -> tuple[Warehouse, Zone]:
     warehouse = open_warehouse(settings.warehouse)
     ensure_current(warehouse)
-    zone = open_zone(settings.landing_zone)
+    zone = open_zone(settings.landing_location)
     zone.reach()
     return warehouse, zone
 

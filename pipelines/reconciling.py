@@ -61,7 +61,7 @@ def reconcile(
         open_engine(settings, run_id, line_exports(extraction.delivery)) as engine,
         # First: while a run is written, no copy is removed that it finds in the landing zone.
         writing_run(warehouse) as connection,
-        extraction.landing(settings.landing_zone) as landed,
+        extraction.landing(settings.landing_location) as landed,
     ):
         run = _Run(connection, run_id, extraction, policy, scope, engine)
         run.judge_lines()

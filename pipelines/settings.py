@@ -86,7 +86,7 @@ class Settings(BaseSettings):
         return self.home / "reports" / run_id
 
     @property
-    def landing_zone(self) -> str:
+    def landing_location(self) -> str:
         """Where untouched copies of the exports are kept, with the default filled in."""
         return self.landing or str(self.home / "landing")
 

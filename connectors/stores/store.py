@@ -283,7 +283,7 @@ def _is_absent(url: str, error: Exception) -> bool:
 
 def _object(info: Mapping[str, Any], place: str, address: str) -> StoredObject:
     modified = next((found for key in _MODIFIED if (found := _time(info.get(key))) is not None), None)
-    tag = next((found for key in _TAGS if (found := _text(info.get(key))) and found != "null"), "")
+    tag = next((value for key in _TAGS if (value := _text(info.get(key))) and value != "null"), "")
     return StoredObject(info["name"], place, address, info.get("size"), modified, tag)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 import sqlalchemy as sa
 
@@ -67,8 +67,7 @@ def _uses(connection: sa.Connection) -> dict[str, list[Use]]:
         .distinct()
         .order_by(_RUNS.c.started_at, _RUNS.c.run_id)
     )
-    rows: Iterable[sa.Row[tuple[str, str, str, dt.datetime]]] = connection.execute(statement)
     uses: dict[str, list[Use]] = {}
-    for sha256, run_id, period, started_at in rows:
-        uses.setdefault(sha256, []).append(Use(run_id, period, started_at))
+    for row in connection.execute(statement):
+        uses.setdefault(row.file_sha256, []).append(Use(row.run_id, row.period, row.started_at))
     return uses

@@ -1,7 +1,7 @@
 """The operations of Azure Blob Storage that reading exports and landing copies need, in memory.
 
-As Microsoft documents them for the Blob service's REST interface: List Blobs, Get Container Properties, Get Blob and its
-properties, Put Blob, Put Block, Put Block List, Delete Blob. A login is not proven, but one must be shown.
+As Microsoft documents them for the Blob service's REST interface: List Blobs, Get Container Properties, Get Blob and
+its properties, Put Blob, Put Block, Put Block List, Delete Blob. A login is not proven, but one must be shown.
 """
 
 from __future__ import annotations

@@ -6,3 +6,4 @@ from tests.stores.places import azure as azure
 from tests.stores.places import memory as memory
 from tests.stores.places import place as place
 from tests.stores.places import s3 as s3
+from tests.stores.places import web as web

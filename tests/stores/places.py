@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import base64
+import functools
+import http.server
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,6 +63,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
             lambda: [one["Key"] for one in client.list_objects_v2(Bucket="billing").get("Contents", [])],
             front,
         )
+        front.faults.clear()
         for one in client.list_objects_v2(Bucket="billing").get("Contents", []):
             client.delete_object(Bucket="billing", Key=one["Key"])
         S3FileSystem.clear_instance_cache()
@@ -103,7 +108,26 @@ def memory() -> Iterator[Place]:
 
 @pytest.fixture(params=["s3", "azure", "memory"])
 def place(request: pytest.FixtureRequest) -> Place:
-    """Each of the three."""
+    """Each of the three, or those that a test names."""
     found = request.getfixturevalue(request.param)
     assert isinstance(found, Place)
     return found
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """The address of a web server with pages of its folders, and its folder."""
+    folder = tmp_path / "web"
+    folder.mkdir()
+    handler = functools.partial(_Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", folder
+        server.shutdown()
+        thread.join()
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from connectors.stores import store as stores
 from connectors.stores.store import open_store
 from tests.stores.places import Place
+from tests.stores.serving import Fault
 from transforms.errors import BillingError, InputError, RemoteError, SettingsError
 
 _PART = 5 << 20
@@ -27,7 +30,7 @@ def test_what_is_there_is_listed_as_in_a_folder(place: Place) -> None:
     assert [one.place for one in found] == ["a.csv", "b/1.csv", "b.csv"]
     assert {one.byte_count for one in found} == {7}
     assert all(one.modified_at is not None and one.modified_at.tzinfo is not None for one in found)
-    assert [one.address for one in found][0] == f"{place.url}/exports/a.csv"
+    assert found[0].address == f"{place.url}/exports/a.csv"
     (single,) = open_store(f"{place.url}/exports/b/1.csv").find()
     assert (single.place, single.address) == ("1.csv", f"{place.url}/exports/b/1.csv")
     with pytest.raises(InputError, match="nothing at this address"):
@@ -67,19 +70,9 @@ def test_of_another_content_nothing_is_left(
 
 def test_what_arrives_otherwise_is_refused(s3: Place, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"content")
-    s3.faulty.application, kept = _of_other_content, s3.faulty.application
+    s3.faulty.faults.append(Fault("PUT", "/a", then=lambda: s3.put("a", b"CONTENT"), times=1))
     with pytest.raises(RemoteError, match="another checksum"):
         open_store(s3.url).put(tmp_path / "file", "a", digest(b"content"))
-    s3.faulty.application = kept
-
-
-def _of_other_content(environ: object, start_response: object) -> list[bytes]:
-    """A store that stores seven other bytes."""
-    from werkzeug.wrappers import Response
-
-    tag = f'"{hashlib.md5(b"CONTENT").hexdigest()}"'
-    response = Response(headers={"ETag": tag, "Last-Modified": "Sat, 28 Nov 2026 12:00:00 GMT", "Content-Length": "7"})
-    return list(response(environ, start_response))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -104,18 +97,14 @@ def test_a_store_that_is_gone_is_a_remote_failure(s3: Place, monkeypatch: pytest
     from s3fs import S3FileSystem
 
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     S3FileSystem.clear_instance_cache()
     with pytest.raises(RemoteError, match=r"cannot be reached.*; run again"):
         open_store(f"{s3.url}/exports").find()
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
-    from fsspec import registry
-
     monkeypatch.setitem(sys.modules, "adlfs", None)
-    monkeypatch.setattr(registry, "_registry", {})
-    monkeypatch.setattr(registry, "registry", registry._registry)
+    monkeypatch.delitem(importlib.import_module("fsspec.registry")._registry, "abfss", raising=False)
     with pytest.raises(SettingsError, match=r"pip install 'csp-billing\[azure\]'"):
         open_store("abfss://container@account.dfs.core.windows.net/exports")
