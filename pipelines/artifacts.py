@@ -90,7 +90,7 @@ def _markdown(summary: RunSummary) -> str:
 
 def _top_findings(settings: Settings, run_id: str) -> list[dict[str, Any]]:
     """The findings that matter most: open ones that block first, then by their difference."""
-    found = list_findings(settings, run_id, None, [])
+    found = list_findings(settings, run_id, None).findings
     found.sort(key=lambda one: (
         one["severity"] != "block", one["waived_by"] is not None, one["severity"], -abs(one["difference_amount"] or 0)
     ))  # fmt: skip

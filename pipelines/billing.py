@@ -12,16 +12,17 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import ParamSpec, Protocol, TypeVar
 
+from connectors.reports.amounts import counted, verb
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.migrations import ensure_current
 from connectors.warehouse.runs import get_run, read_findings, set_status
 from connectors.warehouse.waivers import count_blocking
 from pipelines.approval import approve_where_needed, hindrance, latest_alike, read_standing
 from pipelines.extract import extract
-from pipelines.loading import load_run, mark_run, open_halo
+from pipelines.loading import StepCounts, load_run, mark_run, open_halo
 from pipelines.progress import tell_progress
 from pipelines.reconciling import reconcile
-from pipelines.reporting import with_reports
+from pipelines.reporting import renewed, with_reports
 from pipelines.run_summary import RunSummary as RunSummary
 from pipelines.scope import Scope
 from pipelines.settings import Settings
@@ -134,7 +135,8 @@ def load_stored_run(settings: Settings, run_id: str, *, all_prices: bool = False
     began = time.monotonic()
     summary = stored_summary(settings, run_id)
     open_halo(settings).log_in()
-    return _finished(_published(settings, _load(settings, summary, step, all_prices), step), began)
+    summary = renewed(settings, _load(settings, summary, step, all_prices), step)
+    return _finished(_published(settings, summary, step), began)
 
 
 def mark_stored_run(
@@ -150,7 +152,7 @@ def mark_stored_run(
     if approved_by is not None:
         step(approve_where_needed, settings, run_id, approved_by)
     marked = step(mark_run, settings, run_id)
-    summary = replace(summary, status="billed", marked=marked.counts)
+    summary = renewed(settings, _as_billed(summary, marked), step)
     return _finished(_published(settings, summary, step), began)
 
 
@@ -201,7 +203,11 @@ def _mark_if_cleared(
         told = (hindrance(run_id, found),) if found.decision or found.other else ()
         return replace(summary, notices=summary.notices + told)
     marked = step(mark_run, settings, run_id)
-    return replace(summary, status="billed", marked=marked.counts)
+    return _as_billed(summary, marked)
+
+
+def _as_billed(summary: RunSummary, marked: StepCounts) -> RunSummary:
+    return replace(summary, status="billed", marked=marked.counts, notices=summary.notices + marked.notices)
 
 
 def publish(settings: Settings) -> tuple[str, ...]:
@@ -240,6 +246,7 @@ def _set_status(settings: Settings, run_id: str, status: str) -> None:
 
 def _finished(summary: RunSummary, began: float) -> RunSummary:
     """The summary as it is told: how long it took, and how many findings are waived."""
-    waived = f"{summary.waived} findings of severity block are waived and do not block"
+    count = summary.waived
+    waived = f"{counted(count, 'finding')} of severity block {verb('are waived and do', count)} not block"
     notices = summary.notices + ((waived,) if summary.waived else ())
     return replace(summary, notices=notices, seconds=round(time.monotonic() - began, 2))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipelines.cli_options import AsJson
+
+if TYPE_CHECKING:
+    from pipelines.landing import Pruned
 
 landing_app = typer.Typer(help="The untouched copies of the exports: list them, remove old ones.", no_args_is_help=True)
 
@@ -34,19 +37,32 @@ def landing_prune(
 ) -> None:
     """Remove copies that no run of the last months used and whose periods are billed; never one in quarantine."""
     from pipelines.landing import prune
-    from pipelines.output import print_json
+    from pipelines.output import note, print_json
     from pipelines.progress import shown_progress
     from pipelines.settings import load_settings
-    from pipelines.summaries import print_pruned
 
     with shown_progress():
         result = prune(load_settings(), keep_months, dry_run=dry_run)
     if as_json:
         print_json(result.to_dict())
     else:
-        print_pruned(result.to_dict())
+        _print_pruned(result)
     if result.error:
-        from pipelines.output import note
-
         note(f"csp-billing: {result.error}")
     raise typer.Exit(result.exit_code)
+
+
+def _print_pruned(result: Pruned) -> None:
+    """Print what was removed, or would be, and why the other copies are kept."""
+    from pipelines.landing import REMOVED_COLUMNS
+    from pipelines.output import print_records, say
+
+    if result.removed:
+        print_records(REMOVED_COLUMNS, result.removed, as_json=False)
+    would = "would be " if result.dry_run else ""
+    say(f"{len(result.removed)} copies of {sum(one['bytes'] for one in result.removed):,} bytes {would}removed from "
+        f"{result.zone}")  # fmt: skip
+    for path in result.left_over:
+        say(f"left over, {would}removed: {path}")
+    for reason, count in result.kept.items():
+        say(f"{count} kept: {reason}")

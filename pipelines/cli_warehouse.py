@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipelines.cli_options import AsJson
+from pipelines.completion import complete_checks, complete_views
 
 if TYPE_CHECKING:
     from connectors.warehouse.engine import Warehouse
+
+#: How many rows a terminal shows where nothing else is asked for, and how many a check has at most.
+SHOWN_ROWS = 200
+MOST_ROWS = 10_000
 
 warehouse_app = typer.Typer(help="The SQL warehouse: migrations, checks, the analysts' copy, read-only SQL.",
                             no_args_is_help=True)  # fmt: skip
@@ -24,6 +29,7 @@ def customers_import(
     as_json: AsJson = False,
 ) -> None:
     """Import which HaloPSA client each customer's tenant belongs to."""
+    from connectors.reports.amounts import counted
     from pipelines.customers import import_customers
     from pipelines.output import print_json
     from pipelines.settings import load_settings
@@ -32,7 +38,7 @@ def customers_import(
     if as_json:
         print_json({"imported": count})
     else:
-        print(f"{count} tenants imported")
+        print(f"{counted(count, 'tenant')} imported")
 
 
 @customers_app.command("list")
@@ -74,18 +80,28 @@ def warehouse_status(as_json: AsJson = False) -> None:
 
 
 @warehouse_app.command("check")
-def warehouse_check(as_json: AsJson = False) -> None:
+def warehouse_check(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[CHECK]…", help="Only these checks, each with all of its rows.",
+                       autocompletion=complete_checks),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
     """Run the SQL checks; each must return nothing. Exit code 1 when one of severity fail does."""
     from connectors.warehouse.checks import run_checks
-    from pipelines.output import print_records
+    from pipelines.output import print_json
     from pipelines.progress import shown_progress, tell_progress
+    from pipelines.warehouse_text import check_document, print_checks
 
+    wanted = names or []
     with shown_progress():
-        results = run_checks(_configured_warehouse(), tell_progress)
-    columns = ["check", "severity", "rows", "meaning"]
-    rows = [dict(zip(columns, (one.name, one.severity, one.rows, one.meaning), strict=True)) for one in results]
-    print_records(columns, rows, as_json)
-    raise typer.Exit(1 if any(one.rows and one.severity == "fail" for one in results) else 0)
+        results = run_checks(_configured_warehouse(), tell_progress, wanted, *([MOST_ROWS] if wanted else []))
+    if as_json:
+        print_json([check_document(one) for one in results])
+    else:
+        print_checks(results, whole=bool(wanted))
+    raise typer.Exit(1 if any(one.state == "fail" for one in results) else 0)
 
 
 @warehouse_app.command("snapshot")
@@ -106,21 +122,46 @@ def warehouse_snapshot(as_json: AsJson = False) -> None:
 
 @warehouse_app.command("query")
 def warehouse_query(
-    sql: Annotated[str, typer.Argument(help="One SELECT; the views are named out_…")], as_json: AsJson = False
+    sql: Annotated[
+        str | None, typer.Argument(help="One SELECT; `csp-billing warehouse views` names what there is.")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", metavar="FILE", help="Read the SQL from this file; - is standard input.")
+    ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with exact numbers.")] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", min=0, help=f"Most rows; 0 for all. Without it {SHOWN_ROWS} on a terminal, else all."),
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Run read-only SQL."""
     from connectors.warehouse.query import run_query
-    from pipelines.output import print_json, print_table
     from pipelines.progress import shown_progress, tell_progress
+    from pipelines.warehouse_text import most_rows, print_result, read_sql_text
 
+    text, most = read_sql_text(sql, file), most_rows(limit, is_table=not (as_csv or as_json))
     with shown_progress():
         tell_progress("running the query")
-        result = run_query(_configured_warehouse(), sql)
-    if as_json:
-        print_json([dict(zip(result.columns, row, strict=True)) for row in result.rows])
+        result = run_query(_configured_warehouse(), text, most)
+    print_result(result, "json" if as_json else "csv" if as_csv else "table")
+
+
+@warehouse_app.command("views")
+def warehouse_views(
+    view: Annotated[
+        str | None, typer.Argument(help="A view, to see its columns.", autocompletion=complete_views)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the views for analysts, or the columns of one, with what they mean."""
+    from pipelines.output import print_records
+    from pipelines.warehouse_text import COLUMN_COLUMNS, VIEW_COLUMNS, column_records, view_records
+
+    if view is None:
+        print_records(VIEW_COLUMNS, view_records(), as_json)
     else:
-        # Two columns may have the same name.
-        print_table(result.columns, result.rows)
+        print_records(COLUMN_COLUMNS, column_records(view), as_json)
 
 
 def _configured_warehouse() -> Warehouse:

@@ -13,25 +13,44 @@ from connectors.warehouse.migrations import status
 from pipelines.integrations import expiring_notice
 from pipelines.loading import open_halo
 from pipelines.progress import tell_progress
-from pipelines.settings import Settings
+from pipelines.settings import PREFIX, Settings
 from transforms.addresses import is_url, local_path
 from transforms.errors import BillingError, InputError, RemoteError
 
 #: How long an examination waits for what it can do without.
 _PATIENCE_SECONDS = 5
 
+#: What an empty setting stands for.
+_NOTHING = {f"{PREFIX}APPROVER": "who is logged in", f"{PREFIX}DASK_ADDRESS": "workers of the run"}
+
 
 @dataclass(frozen=True)
 class Examination:
-    """Settings with secrets masked, and the state of each part; the exit code is the worst part's."""
+    """The set-up.
+
+    Attributes:
+        settings: what holds for each, secrets masked, by variable.
+        defaulted: the variables of those that nobody has set.
+        states: the state of each part.
+        exit_code: the worst part's.
+    """
 
     settings: dict[str, str]
+    defaulted: frozenset[str]
     states: list[tuple[str, str]]
     exit_code: int
 
+    def told(self) -> list[tuple[str, str, str]]:
+        """Each setting, what holds for it, and whether that is the default."""
+        return [
+            (name, value or _NOTHING.get(name, "none"), "default" if name in self.defaulted else "")
+            for name, value in self.settings.items()
+        ]
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON document of `doctor`."""
-        return {"settings": self.settings, **dict(self.states), "exit_code": self.exit_code}
+        defaulted = sorted(self.defaulted)
+        return {"settings": self.settings, "defaulted": defaulted, **dict(self.states), "exit_code": self.exit_code}
 
 
 def examine(settings: Settings) -> Examination:
@@ -52,7 +71,7 @@ def examine(settings: Settings) -> Examination:
         except BillingError as error:
             states.append((part, f"problem: {error}"))
             worst = max(worst, error.exit_code)
-    return Examination(settings.masked(), states, worst)
+    return Examination(settings.masked(), settings.defaulted, states, worst)
 
 
 def _policy_state(settings: Settings) -> str:

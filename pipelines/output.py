@@ -33,7 +33,10 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Print rows under their column names; numbers to the right, amounts with the decimals of their row's currency."""
     place = next((columns.index(name) for name in _CURRENCIES if name in columns), None)
     texts = [
-        [_text(value, name, None if place is None else row[place]) for name, value in zip(columns, row, strict=True)]
+        [
+            cell_text(value, name, None if place is None else row[place])
+            for name, value in zip(columns, row, strict=True)
+        ]
         for row in map(list, rows)
     ]
     right = [
@@ -99,10 +102,12 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def _text(value: Any, column: str, currency: Any) -> str:
+def cell_text(value: Any, column: str, currency: Any) -> str:
     """A cell; no line breaks, and nothing that a terminal takes for a command."""
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, Decimal):
         return _amount(value, column, currency)
     if isinstance(value, datetime):

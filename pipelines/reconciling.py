@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from connectors.exports.delivery import Export
 from connectors.exports.reader import ExportReader
+from connectors.reports.amounts import counted, verb
 from connectors.spill import FileRecords
 from connectors.warehouse.changes import count_changes, first_changes
 from connectors.warehouse.engine import open_warehouse
@@ -189,6 +190,8 @@ class _Run:
             fetch=self._lines.fetch,
         )
         own = pa.concat_tables([conclusion.findings, *self._findings])
+        if self._scope.customers:
+            self._scope.check_customers(self._lines.customers())
         findings = self._scope.limit_findings(_renamed(own, changed))
         tieout = self._scope.limit_tieout(conclusion.tieout)
         if self._scope.codes:
@@ -196,7 +199,7 @@ class _Run:
         elif not self._scope.is_full and not (self.line_count or findings.num_rows or tieout.num_rows):
             raise InputError(
                 f"period {self._extraction.period} has no line of these customers and invoices: check --customer and "
-                "--invoice"
+                "--invoice; customers are named by their tenant id, which `csp-billing customers list` has"
             )
         return findings, tieout
 
@@ -213,7 +216,8 @@ class _Run:
     def notices(self) -> list[str]:
         """Sentences about the lines that the user ought to see."""
         return [
-            f"{count} lines have the charge type {name}, which is not known: they are checked like other charges"
+            f"{counted(count, 'line')} {verb('have', count)} the charge type {name}, which is not known: checked like "
+            "other charges"
             for name, count in self._total.charge_types.items()
         ]
 

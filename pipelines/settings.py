@@ -16,8 +16,6 @@ from transforms.policy import Policy, parse_policy
 
 PREFIX = "CSP_BILLING_"
 _SECRETS = ("halo_client_secret",)
-#: URLs of stores, which may carry a password or a signature.
-_LOCATIONS = ("exports", "landing", "parts")
 
 
 class Settings(BaseSettings):
@@ -115,18 +113,24 @@ class Settings(BaseSettings):
         return parse_policy(text, str(self.policy))
 
     def masked(self) -> dict[str, str]:
-        """Every setting as text, secrets masked, by the name of its variable."""
-        shown = {}
-        for name in type(self).model_fields:
-            value = getattr(self, name)
-            if isinstance(value, SecretStr):
-                value = "********" if value.get_secret_value() else ""
-            if name in _LOCATIONS:
-                value = masked(value)
-            if name == "warehouse_url":
-                value = re.sub(r"(://[^:/@]*:)[^@]*@", r"\1********@", value)
-            shown[f"{PREFIX}{name.upper()}"] = "" if value is None else str(value)
-        return shown
+        """What holds for every setting as text, secrets masked, by the name of its variable; empty for nothing."""
+        effective = {
+            "warehouse_url": re.sub(r"(://[^:/@]*:)[^@]*@", r"\1********@", self.warehouse),
+            "exports": masked(self.exports),
+            "landing": masked(self.landing_location),
+            "parts": masked(self.parts_location),
+            "halo_client_secret": "********" if self.halo_client_secret.get_secret_value() else "",
+            "policy": str(self.policy or "built in"),
+            "snapshot": str(self.snapshot).lower(),
+        }
+        return {
+            f"{PREFIX}{name.upper()}": effective.get(name, str(getattr(self, name))) for name in type(self).model_fields
+        }
+
+    @property
+    def defaulted(self) -> frozenset[str]:
+        """The variables of the settings that nobody has set."""
+        return frozenset(f"{PREFIX}{name.upper()}" for name in set(type(self).model_fields) - self.model_fields_set)
 
 
 class _PrefectSource(PydanticBaseSettingsSource):

@@ -19,7 +19,7 @@ def load_prices(
 
     A row whose outcome is not known stays `intended` and is reported; nothing can tell whether it is there.
     """
-    drafts = price_drafts(plan.prices, None if settings.all_prices else _billed_products(plan))
+    drafts = price_drafts(plan.prices, None if settings.all_prices else billed_products(plan))
     book = Book(ledger, PRICING.name, plan.run_id, plan.period)
     tally = Tally()
     usable = tally.refuse(book, drafts)
@@ -33,7 +33,8 @@ def load_prices(
     return tally
 
 
-def _billed_products(plan: LoadPlan) -> set[str]:
+def billed_products(plan: LoadPlan) -> set[str]:
+    """The products of the plan's lines."""
     return {
         product
         for lines in (plan.recon_lines, plan.usage_lines)

@@ -32,6 +32,8 @@ SMALL = {"duckdb": {"threads": "1", "memory_limit": "256MiB"}, "postgresql": {"w
 
 _POSTGRESQL_DRIVERS = ("postgresql", "postgresql+psycopg", "postgres")
 _EXAMPLES = "duckdb:///folder/warehouse.duckdb or postgresql+psycopg://user:password@host/database"
+#: What DuckDB raises of a statement that Ctrl-C stopped.
+_INTERRUPTIONS = ("RuntimeError", "InterruptException")
 _INSUFFICIENT_PRIVILEGE = "42501"
 _LOCK_HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 
@@ -109,11 +111,16 @@ class Warehouse:
 
     @contextmanager
     def _rights_told(self) -> Iterator[None]:
-        """Say in a line what a login may not do: a statement may fail in the driver or below SQLAlchemy."""
+        """Say in a line what a login may not do: a statement may fail in the driver or below SQLAlchemy.
+
+        What DuckDB makes of Ctrl-C during a statement is Ctrl-C again.
+        """
         try:
             yield
         except Exception as error:
             reason = getattr(error, "orig", error)
+            if type(reason).__name__ in _INTERRUPTIONS and "interrupted" in str(reason).lower():
+                raise KeyboardInterrupt from None
             if getattr(reason, "sqlstate", None) != _INSUFFICIENT_PRIVILEGE:
                 raise
             raise WarehouseError(

@@ -83,7 +83,7 @@ def test_every_command_has_help_and_answers_in_json_also_when_it_fails(command: 
         (["reconcile", "--period", "2025-11"], "--exports"),
         (["findings"], "csp-billing reconcile --period"),
         (["findings", "--code", "nope"], "the codes are ABOVE_ERP"),
-        (["load", "nope"], "lists them"),
+        (["load", "nope"], "csp-billing status"),
         (["status", "--period", "2025-11"], "csp-billing run --period 2025-11"),
         (["warehouse", "query", "select * from out_rns"], 'Did you mean "out_runs"'),
         (["sandbox", "--port", "99999999"], "65535"),
