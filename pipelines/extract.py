@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,8 @@ from connectors.warehouse.sources import has_period, read_priced_rows
 from pipelines.progress import tell_progress
 from pipelines.settings import Settings
 from pipelines.threads import in_order
-from transforms.addresses import is_url, masked
-from transforms.errors import InputError
+from transforms.addresses import is_url, local_path, masked, place_below
+from transforms.errors import InputError, SettingsError
 from transforms.line_identity import KEY_COLUMNS, SIGN_COLUMN, charge_keys
 from transforms.membership import Membership, UnknownInvoicesError
 from transforms.periods import Months, invoice_periods, month_before
@@ -245,7 +246,9 @@ def extract(settings: Settings, period: str) -> Extraction:
 
     Raises:
         InputError: the folder or a file cannot be read, or holds nothing of that period.
+        SettingsError, RemoteError: a store denies access or fails; the landing zone lies among the exports.
     """
+    _check_apart(settings)
     tell_progress("looking through the exports")
     delivery = open_delivery(settings.exports, settings.mirror, tell_progress)
     files: dict[int, SourceFile] = {}
@@ -270,6 +273,24 @@ def extract(settings: Settings, period: str) -> Extraction:
         files,
         rejected,
     )
+
+
+def _check_apart(settings: Settings) -> None:
+    """Refuse a landing zone that lies among the exports: each copy would be delivered once more."""
+    zone, exports = settings.landing_location, settings.exports
+    if is_url(zone) and is_url(exports):
+        place = place_below(masked(zone), masked(exports))
+    elif is_url(zone) or is_url(exports):
+        return
+    else:
+        folder, parent = Path(local_path(zone)).resolve(), Path(local_path(exports)).resolve()
+        place = folder.relative_to(parent).as_posix() if folder.is_relative_to(parent) else None
+    # What is hidden does not count as delivered.
+    if place is not None and not any(part.startswith(".") for part in place.split("/") if part != "."):
+        raise SettingsError(
+            f"CSP_BILLING_LANDING: {masked(zone)} lies in the exports, {masked(exports)}: its copies would be read as "
+            "exports; name a place beside them"
+        )
 
 
 def _read(delivery: Delivery, kind: str, files: dict[int, SourceFile], rejected: list[pa.Table]) -> pa.Table:

@@ -48,9 +48,9 @@ def masked(text: str) -> str:
 
 
 def place_below(address: str, parent: str) -> str | None:
-    """Where an address lies below another one, both masked URLs; None where it does not."""
+    """Where an address lies below another one, both masked URLs: empty for the same one, None where it does not."""
     own, above = (f"{scheme_of(url)}{url.partition('://')[2].rstrip('/')}" for url in (address, parent))
-    return own.removeprefix(f"{above}/") if own.startswith(f"{above}/") else None
+    return own.removeprefix(above).lstrip("/") if own == above or own.startswith(f"{above}/") else None
 
 
 def _masked_url(url: str) -> str:

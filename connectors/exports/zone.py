@@ -208,7 +208,7 @@ class StoreZone:
 
     def place_of(self, file: Content) -> str | None:
         """See `Zone`."""
-        return place_below(file.shown, self.shown)
+        return place_below(file.shown, self.shown) or None
 
     def byte_count(self, place: str) -> int | None:
         """See `Zone`."""

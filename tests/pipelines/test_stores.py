@@ -91,6 +91,16 @@ def test_a_run_that_cannot_land_is_not_there(
     assert command("reconcile", "--period", "2025-11").code == 1
 
 
+@pytest.mark.parametrize("zone", ["exports/landing", "exports", "file://exports/landing"])
+def test_a_zone_among_the_exports_is_refused(
+    delivered: dict[str, bytes], command: Command, monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
+    monkeypatch.setenv("CSP_BILLING_LANDING", zone)
+    refused = command("reconcile", "--period", "2025-11")
+    assert refused.code == 2
+    assert "lies in the exports" in refused.err
+
+
 def test_commands_take_urls_and_tell_no_secret(
     s3: Place, delivered: dict[str, bytes], command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,5 +40,6 @@ def test_what_is_no_secret_is_shown() -> None:
 def test_what_lies_below() -> None:
     assert place_below("az://c/landing/p/x.csv", "abfs://c/landing/") == "p/x.csv"
     assert place_below("s3a://b/landing/x", "s3://b/landing") == "x"
+    assert place_below("s3://b/landing/", "s3://b/landing") == ""
     assert place_below("s3://b/landing2/x", "s3://b/landing") is None
     assert place_below("/srv/landing/x", "s3://b/landing") is None
