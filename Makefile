@@ -17,7 +17,7 @@ $(READY): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) with $(PYTHON) …"
 	@rm -f $(READY)
 	@"$(PYTHON)" -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[postgres,dask,otel,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[postgres,dask,otel,s3,azure,dev]'
 	@touch $(READY)
 
 demo: $(READY) ## Run a whole example month: exports, reconciliation, warehouse, HaloPSA sandbox
@@ -66,7 +66,7 @@ dictionary: $(READY) ## Write docs/data-dictionary.md anew from the declared tab
 
 constraints: ## Resolve all dependencies anew and pin them in constraints.txt
 	@rm -rf $(VENV)-new && "$(PYTHON)" -m venv $(VENV)-new
-	@$(VENV)-new/bin/python -m pip install --quiet --disable-pip-version-check '.[postgres,dask,otel,benchmarks,dev]'
+	@$(VENV)-new/bin/python -m pip install --quiet --disable-pip-version-check '.[postgres,dask,otel,s3,azure,http,benchmarks,dev]'
 	@{ echo "# The versions this project is tested with, for Python 3.11; made by \`make constraints\`."; \
 	   $(VENV)-new/bin/python -m pip freeze --exclude csp-billing; } > constraints.txt
 	@rm -rf $(VENV)-new

@@ -12,6 +12,7 @@ import typer
 
 from pipelines.cli_approval import approve, status, waivers_app
 from pipelines.cli_fetch import fetch
+from pipelines.cli_landing import landing_app
 from pipelines.cli_options import AsJson, Codes, Period, Recorded, RunId, Severity
 from pipelines.cli_orders import integrations_app, orders_app, subscriptions_app
 from pipelines.cli_reports import WithReports, cut_values, report
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 app.add_typer(warehouse_app, name="warehouse")
 app.add_typer(customers_app, name="customers")
+app.add_typer(landing_app, name="landing")
 app.add_typer(waivers_app, name="waivers")
 app.add_typer(orders_app, name="orders")
 app.add_typer(integrations_app, name="integrations")
@@ -54,7 +56,7 @@ def _logging(
     telemetry.be_verbose(("", "info", "debug")[min(verbose, 2)])
 
 
-Exports = Annotated[str | None, typer.Option("--exports", help="Folder with the exports; without, they are fetched.")]
+Exports = Annotated[str | None, typer.Option("--exports", help="Folder or URL of exports; without, they are fetched.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Reconcile and store, but write nothing to HaloPSA.")]
 Approve = Annotated[bool, typer.Option("--approve", help="Approve the results, and mark as billed.")]
 By = Annotated[
@@ -213,7 +215,7 @@ def explain(
 
 @app.command()
 def identify(
-    paths: Annotated[list[Path], typer.Argument(help="Files or folders.")], as_json: AsJson = False
+    paths: Annotated[list[str], typer.Argument(help="Files, folders or URLs.")], as_json: AsJson = False
 ) -> None:
     """Say what each file is, by its content."""
     from pipelines.identification import IDENTITY_COLUMNS, identify_paths

@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from connectors.exports.zone import open_zone
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.migrations import status
 from pipelines.integrations import expiring_notice
 from pipelines.loading import open_halo
 from pipelines.progress import tell_progress
 from pipelines.settings import PREFIX, Settings
+from transforms.addresses import is_url, local_path
 from transforms.errors import BillingError, InputError, RemoteError, SettingsError
 
 #: How long an examination waits for what it can do without.
@@ -52,12 +54,13 @@ class Examination:
 
 
 def examine(settings: Settings) -> Examination:
-    """Check policy, exports folder, warehouse, HaloPSA, and Partner Center if it is configured, each by itself."""
+    """Check policy, exports, landing zone, warehouse, HaloPSA and, if it is named, Partner Center, each by itself."""
     states: list[tuple[str, str]] = []
     worst = 0
     checks = {
         "policy": _policy_state,
         "exports": _exports_state,
+        "landing": _landing_state,
         "warehouse": _warehouse_state,
         "halopsa": _halo_state,
         **({"partner_center": _partner_center_state} if _names_partner_center(settings) else {}),
@@ -80,10 +83,22 @@ def _policy_state(settings: Settings) -> str:
 def _exports_state(settings: Settings) -> str:
     if _names_partner_center(settings) and settings.is_to_fetch:
         return f"fetched from Partner Center into {settings.landing_location}"
-    folder = Path(settings.exports)
+    if is_url(settings.exports):
+        # What stores need is loaded for them alone.
+        from connectors.stores.store import open_store
+
+        store = open_store(settings.exports)
+        return f"{len(store.find())} objects at {store.shown}"
+    folder = Path(local_path(settings.exports))
     if not folder.exists():
         raise InputError(f"there is no folder {folder}; create it or set CSP_BILLING_EXPORTS")
     return f"{sum(1 for one in folder.rglob('*') if one.is_file())} files in {folder}"
+
+
+def _landing_state(settings: Settings) -> str:
+    zone = open_zone(settings.landing_location)
+    zone.reach()
+    return f"copies are kept in {zone.shown}"
 
 
 def _warehouse_state(settings: Settings) -> str:

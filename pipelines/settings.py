@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pipelines import telemetry
+from transforms.addresses import masked
 from transforms.errors import SettingsError
 from transforms.policy import Policy, parse_policy
 
@@ -37,6 +38,9 @@ class Settings(BaseSettings):
     home: Path = Field(default=Path(".csp-billing"), description="Working folder: warehouse, landing copies, reports.")
     warehouse_url: str = Field(default="", description="SQLAlchemy URL; default: DuckDB file in the working folder.")
     exports: str = Field(default="exports", description="Folder or URL with the partner exports.")
+    landing: str = Field(
+        default="", description="Folder or URL for copies of exports, and fetched ones; default: in the working folder."
+    )
     halo_url: str = Field(default="", description="Base URL of HaloPSA.")
     halo_client_id: str = Field(default="", description="Client id of the HaloPSA API application.")
     halo_client_secret: SecretStr = Field(default=SecretStr(""), description="Its secret.")
@@ -61,7 +65,6 @@ class Settings(BaseSettings):
     )
     partner_pricing_url: str = Field(default="https://api.partner.microsoft.com", description="Its pricing API.")
     login_url: str = Field(default="https://login.microsoftonline.com", description="Microsoft's sign-in service.")
-    landing: str = Field(default="", description="Folder or URL where fetched exports land; default: in the home.")
     engine: Literal["local", "dask"] = Field(default="local", description="Who reads and judges lines.")
     dask_address: str = Field(default="", description="Address of a Dask scheduler; default: workers of this run.")
     parts: str = Field(default="", description="Folder or URL for parts of a Dask run; default: in the working folder.")
@@ -118,14 +121,19 @@ class Settings(BaseSettings):
         return self.home / "reports" / run_id
 
     @property
+    def landing_location(self) -> str:
+        """Where untouched copies of the exports are kept, and fetched ones land, with the default filled in."""
+        return self.landing or str(self.home / "landing")
+
+    @property
+    def mirror(self) -> Path:
+        """Where objects of a store lie for as long as they are read, and a while longer."""
+        return self.home / "mirror"
+
+    @property
     def parts_location(self) -> str:
         """Where parts of a Dask run lie, with the default filled in."""
         return self.parts or str(self.home / "parts")
-
-    @property
-    def landing_location(self) -> str:
-        """Where fetched exports land, with the default filled in."""
-        return self.landing or str(self.home / "landing")
 
     @property
     def markets(self) -> list[str]:
@@ -183,8 +191,9 @@ class Settings(BaseSettings):
         """What holds for every setting as text, secrets masked, by the name of its variable; empty for nothing."""
         effective = {
             "warehouse_url": re.sub(_PASSWORD, r"\1********@", self.warehouse),
-            "parts": self.parts_location,
-            "landing": self.landing_location,
+            "exports": masked(self.exports),
+            "landing": masked(self.landing_location),
+            "parts": masked(self.parts_location),
             "policy": str(self.policy or "built in"),
             "snapshot": str(self.snapshot).lower(),
         }
