@@ -33,9 +33,14 @@ SMALL = {"duckdb": {"threads": "1", "memory_limit": "256MiB"}, "postgresql": {"w
 
 _POSTGRESQL_DRIVERS = ("postgresql", "postgresql+psycopg", "postgres")
 _EXAMPLES = "duckdb:///folder/warehouse.duckdb or postgresql+psycopg://user:password@host/database"
+#: What DuckDB raises of a statement that Ctrl-C stopped.
+_INTERRUPTIONS = ("RuntimeError", "InterruptException")
 _INSUFFICIENT_PRIVILEGE = "42501"
 #: Warehouses that this process has been connected to.
 _reached: set[str] = set()
+#: Why DuckDB does not open a file for the moment: another process has it, or a thread of this one is opening or closing
+#: it at this very moment.
+_PASSING = ("Could not set lock", "Unique file handle conflict")
 _LOCK_HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 
 
@@ -114,11 +119,16 @@ class Warehouse:
 
     @contextmanager
     def _failures_told(self) -> Iterator[None]:
-        """Say in a line what a login may not do, and why the database failed: also what the driver alone raises."""
+        """Say in a line what a login may not do, and why the database failed: also what the driver alone raises.
+
+        What DuckDB makes of Ctrl-C during a statement is Ctrl-C again.
+        """
         try:
             yield
         except Exception as error:
             reason = getattr(error, "orig", error)
+            if type(reason).__name__ in _INTERRUPTIONS and "interrupted" in str(reason).lower():
+                raise KeyboardInterrupt from None
             if getattr(reason, "sqlstate", None) == _INSUFFICIENT_PRIVILEGE:
                 raise WarehouseError(
                     f"the login of the warehouse {self.url_masked} may not do this: {str(reason).splitlines()[0]}; use "
@@ -165,7 +175,7 @@ class Warehouse:
                     raise _OpenForWritingError from None
                 # What this process reached before is no wrong setting, and something may be done already.
                 kind = WarehouseLostError if self.url_masked in _reached else WarehouseError
-                if not opened_otherwise and "Could not set lock" not in text:
+                if not opened_otherwise and not any(passing in text for passing in _PASSING):
                     raise kind(_unreachable(self, text)) from None
                 if time.monotonic() >= give_up_at:
                     raise kind(_locked(self, text)) from None
