@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 PLAN, HURRY = "SOAK_PLAN", "SOAK_HURRY"
 _FILE_EVENTS = ("os.rename", "os.link", "os.symlink")
@@ -94,7 +95,7 @@ def _watch(boundaries: Boundaries) -> None:
     connection: Any = sa.engine.Connection
     connection._commit_impl = between(connection._commit_impl, lambda *_: "commit")
     session: Any = requests.Session
-    session.request = between(session.request, lambda _, method, *rest: f"{method} request")
+    session.request = between(session.request, lambda _, method, url, *rest: f"{method} {urlsplit(url).path}")
     sys.addaudithook(audit)
 
 

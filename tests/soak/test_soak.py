@@ -19,12 +19,12 @@ from transforms.errors import WarehouseLostError
 
 
 def test_a_run_that_is_killed_with_its_workers_is_repeated_to_the_same_end(tmp_path: Path) -> None:
-    """Killed where the first lines are in HaloPSA and not settled: the requests before them were login and prices."""
+    """Killed where the first lines are in HaloPSA and not settled."""
     with stage(tmp_path / "stage") as place:
         place.bill()
         expected = place.result()
         place.reset()
-        killed = place.run(*BILL, plan=Plan("after POST", at=7, workers=True))
+        killed = place.run(*BILL, plan=Plan("after POST /api/CSPConsumptionData", at=1, workers=True))
         assert killed.code < 0, killed.err
         assert place.sandbox.summary()["lines"]
         place.bill()
