@@ -1,4 +1,4 @@
-"""A month's billing, step by step: extract, reconcile, store, load, mark, publish.
+"""A month's billing, step by step: fetch where no folder is named, extract, reconcile, store, load, mark, publish.
 
 One description of the steps serves the command line and Prefect: each step goes through `step`, which by default
 simply calls it, and inside a flow runs it as a Prefect task (`pipelines.flows`).
@@ -28,7 +28,7 @@ from pipelines.reporting import renewed, with_reports
 from pipelines.run_summary import RunSummary as RunSummary
 from pipelines.scope import Scope
 from pipelines.settings import Settings
-from transforms.errors import RemoteError, WarehouseError
+from transforms.errors import InputError, RemoteError, WarehouseError
 from transforms.findings import count_codes
 from transforms.periods import parse_period
 
@@ -108,7 +108,7 @@ def bill_month(
     if not dry_run:
         open_halo(settings).log_in()
     with holding_month(settings, period) as month:
-        summary = _reconcile(settings, period, Scope(), step)
+        summary = _reconcile(settings, period, Scope(), step, is_to_bill=not dry_run)
         try:
             if not dry_run:
                 summary = _load(settings, summary, step, all_prices)
@@ -192,14 +192,38 @@ def stored_summary(settings: Settings, run_id: str) -> RunSummary:
     )  # fmt: skip
 
 
-def _reconcile(settings: Settings, period: str, scope: Scope, step: Step) -> RunSummary:
+def _reconcile(
+    settings: Settings, period: str, scope: Scope, step: Step, *, is_to_bill: bool = False
+) -> RunSummary:
     policy = settings.read_policy()
     parse_period(period)
     ensure_current(open_warehouse(settings.warehouse))
+    settings, notices = _with_exports(settings, period, step, is_to_bill)
     started_at = datetime.now(UTC)
     extraction = step(extract, settings, period)
     summary = step(reconcile, settings, extraction, policy, scope, started_at)
+    summary = replace(summary, notices=notices + summary.notices)
     return _refreshed(settings, summary) if summary.blocking else summary
+
+
+def _with_exports(
+    settings: Settings, period: str, step: Step, is_to_bill: bool
+) -> tuple[Settings, tuple[str, ...]]:
+    """The settings with the folder to read, once it is fetched where that is to be done, and what to tell of it.
+
+    Raises:
+        InputError: Partner Center has nothing of the period, or only estimates where it is to be billed.
+    """
+    if not settings.is_to_fetch:
+        return settings, ()
+    from pipelines.fetching import fetch, notices_of
+
+    fetched = step(fetch, settings, period)
+    if not fetched.has_lines(billed=is_to_bill):
+        what = "no invoice" if fetched.has_lines(billed=False) else "nothing"
+        raise InputError(f"Partner Center has {what} of period {period} yet: repeat the command later, or name a "
+                         "folder with --exports")  # fmt: skip
+    return settings.model_copy(update={"exports": fetched.location}), notices_of(fetched)
 
 
 def _load(

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipelines.cli_approval import approve, status, waivers_app
+from pipelines.cli_fetch import fetch
+from pipelines.cli_landing import landing_app
 from pipelines.cli_options import AsJson, Codes, Period, Recorded, RunId, Severity
 from pipelines.cli_orders import integrations_app, orders_app, subscriptions_app
 from pipelines.cli_reports import WithReports, cut_values, report
 from pipelines.cli_warehouse import customers_app, warehouse_app
 from pipelines.completion import complete_periods, complete_runs
-from transforms.errors import BillingError, RemoteError, Stopped
+from transforms.errors import BillingError, RemoteError, StoppedError
 
 if TYPE_CHECKING:
     from pipelines.billing import RunSummary
@@ -33,6 +35,7 @@ app = typer.Typer(
 )
 app.add_typer(warehouse_app, name="warehouse")
 app.add_typer(customers_app, name="customers")
+app.add_typer(landing_app, name="landing")
 app.add_typer(waivers_app, name="waivers")
 app.add_typer(orders_app, name="orders")
 app.add_typer(integrations_app, name="integrations")
@@ -53,7 +56,7 @@ def _logging(
     telemetry.be_verbose(("", "info", "debug")[min(verbose, 2)])
 
 
-Exports = Annotated[str | None, typer.Option("--exports", help="Folder with the partner exports.")]
+Exports = Annotated[str | None, typer.Option("--exports", help="Folder or URL of exports; without, they are fetched.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Reconcile and store, but write nothing to HaloPSA.")]
 Approve = Annotated[bool, typer.Option("--approve", help="Approve the results, and mark as billed.")]
 By = Annotated[
@@ -152,6 +155,7 @@ def mark_billed(run_id: RunId, approve: Approve = False, by: By = None, as_json:
     _report(False, None, {"run_id": run_id}, steps, as_json)
 
 
+app.command()(fetch)
 app.command()(approve)
 app.command()(status)
 app.command()(report)
@@ -211,7 +215,7 @@ def explain(
 
 @app.command()
 def identify(
-    paths: Annotated[list[Path], typer.Argument(help="Files or folders.")], as_json: AsJson = False
+    paths: Annotated[list[str], typer.Argument(help="Files, folders or URLs.")], as_json: AsJson = False
 ) -> None:
     """Say what each file is, by its content."""
     from pipelines.identification import IDENTITY_COLUMNS, identify_paths
@@ -225,7 +229,7 @@ def identify(
 
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
-    """Check settings (secrets masked), the warehouse, and whether HaloPSA answers."""
+    """Check settings (secrets masked), the warehouse, and whether HaloPSA and Partner Center answer."""
     from pipelines.examination import examine
     from pipelines.output import print_json, print_table
     from pipelines.progress import shown_progress
@@ -292,7 +296,7 @@ def _report(
             with shown_progress():
                 document = steps().to_dict()
     except KeyboardInterrupt:
-        raise Stopped(f"interrupted; {_left(began, parameters)}") from None
+        raise StoppedError(f"interrupted; {_left(began, parameters)}") from None
     except RemoteError as error:
         raise RemoteError(f"{error}; {_left(began, parameters)}") from None
     about = {"period": document["period"], "run_id": document["run_id"]}
@@ -302,7 +306,8 @@ def _report(
         print_json(document)
     else:
         names = {one["customer_name"] for one in document["changed"] if one["customer_name"]}
-        view = read_run_view(load_settings(), document["run_id"], names)
+        with shown_progress():
+            view = read_run_view(load_settings(), document["run_id"], names)
         print_summary(document, view, compares=flow in _COMPARING)
     if document.get("error"):
         note(f"csp-billing: {document['error']}; {_left(began, {'run_id': document['run_id']})}", "error", **about)
@@ -324,10 +329,10 @@ def main() -> None:
 
     as_json = "--json" in sys.argv
     try:
-        code = app(standalone_mode=False)
-        if code == Stopped.exit_code:
+        code = app(prog_name="csp-billing", standalone_mode=False)
+        if code == StoppedError.exit_code:
             # Typer has taken the interrupt.
-            code = _fail("interrupted: the same command can be typed again", Stopped.exit_code, as_json)
+            code = _fail("interrupted: the same command can be typed again", StoppedError.exit_code, as_json)
     except BillingError as error:
         code = _fail(str(error), error.exit_code, as_json)
     except Exception as error:

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from connectors.warehouse.approvals import last_decision
+from connectors.warehouse.copies import copy_of
 from connectors.warehouse.customers import namesakes
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.migrations import ensure_current
@@ -17,6 +18,7 @@ from connectors.warehouse.waivers import list_waivers
 from pipelines.approval import decided_by
 from pipelines.scope import finding_codes
 from pipelines.settings import Settings
+from transforms.addresses import masked
 from transforms.errors import InputError
 from transforms.periods import parse_period
 from transforms.policy import SEVERITY_ORDER, parse_policy
@@ -103,7 +105,7 @@ def list_findings(
 
 
 def explain(settings: Settings, given: str) -> dict[str, Any]:
-    """A line with its source row, price row, every rule with its figures, its event, findings and postings.
+    """A line with its source row, the untouched copy of its file, price row, rules, event, findings and postings.
 
     Of a finding about no line, such as one about an invoice, the finding alone.
 
@@ -129,6 +131,7 @@ def explain(settings: Settings, given: str) -> dict[str, Any]:
             return {"finding_id": finding["finding_id"], "findings": [waivable], **_help(finding["code"])}
         stored = read_stored_line(connection, str(line_id))
         findings = _with_waivers(connection, stored.run["period"], stored.findings)
+        copy = copy_of(connection, stored.source["file_sha256"], stored.source["source_file"])
     policy = parse_policy(stored.run["policy"], "of the run")
     codes = {finding["code"] for finding in findings}
     return {
@@ -136,6 +139,7 @@ def explain(settings: Settings, given: str) -> dict[str, Any]:
         "run_id": stored.run["run_id"],
         "period": stored.run["period"],
         "source": f"{stored.line['source_file']} row {stored.line['source_row']}",
+        "copy": {**copy, "zone": masked(settings.landing_location)} if copy else None,
         "rules": [vars(rule) for rule in explain_line(stored.line, stored.source, stored.price, policy, codes)],
         "event": [{name: row[name] for name in EVENT_COLUMNS} for row in stored.event],
         "findings": findings,

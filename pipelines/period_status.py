@@ -117,7 +117,7 @@ def _next_step(
     if found.decision is not None and not found.is_cleared:
         return f"mend the exports, then `csp-billing run --period {run['period']}`"
     if run["status"] == "reconciled":
-        return f"load it with {load}" if found.is_cleared else f"{look}, then load it with {load}"
+        return f"load it with {load}" if found.is_cleared or lines.loaded else f"{look}, then load it with {load}"
     if (missing := lines.wanted - lines.loaded) > 0:
         where = f" in {halo_url}" if halo_url else " in HaloPSA"
         return f"{counted(missing, 'line')} {'is' if missing == 1 else 'are'} not{where}: load it with {load}"

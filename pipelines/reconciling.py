@@ -17,7 +17,7 @@ from connectors.spill import FileRecords
 from connectors.warehouse.changes import count_changes, first_changes
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.period_lines import PeriodLines, stream_period
-from connectors.warehouse.runs import open_run, read_lines, write_run
+from connectors.warehouse.runs import read_lines, write_run, writing_run
 from connectors.warehouse.sources import read_source, write_documents
 from pipelines.engines import Engine, open_engine
 from pipelines.extract import Extraction, about_rows, line_exports, nothing_found
@@ -62,10 +62,10 @@ def reconcile(
     learn(run_id=run_id)
     with (
         open_engine(settings, run_id, line_exports(extraction.delivery)) as engine,
-        extraction.landing(settings.home) as landed,
-        warehouse.begin(loading=True) as connection,
+        # First: while a run is written, no copy is removed that it finds in the landing zone.
+        writing_run(warehouse) as connection,
+        extraction.landing(settings.landing_location) as landed,
     ):
-        open_run(connection)
         run = _Run(connection, run_id, extraction, policy, scope, engine)
         run.judge_lines()
         if not run.delivered_count and not extraction.invoices.num_rows and not run.rejected.num_rows:

@@ -13,6 +13,7 @@ from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.runs import get_run, latest_run, previous_run
 from pipelines.approval import decided_by, standing
 from pipelines.period_status import configured_halo_url, run_status
+from pipelines.progress import tell_progress
 from pipelines.scope import part_of
 from pipelines.settings import Settings
 from transforms.errors import BillingError
@@ -49,6 +50,7 @@ def read_run_view(settings: Settings, run_id: str, customers: Collection[str] = 
         run_id: the run.
         customers: names of customers that are going to be shown.
     """
+    tell_progress("reading the run")
     try:
         with open_warehouse(settings.warehouse).read() as connection:
             run = get_run(connection, run_id)

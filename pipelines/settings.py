@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Set
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pipelines import telemetry
+from transforms.addresses import masked
 from transforms.errors import SettingsError
 from transforms.policy import Policy, parse_policy
 
 PREFIX = "CSP_BILLING_"
-_SECRETS = ("halo_client_secret",)
+_SECRETS = ("halo_client_secret", "partner_client_secret", "partner_refresh_token")
 #: The password in a URL, with what stands before it.
 _PASSWORD = r"(://[^:/@]*:)([^@]*)@"
 
@@ -36,6 +38,9 @@ class Settings(BaseSettings):
     home: Path = Field(default=Path(".csp-billing"), description="Working folder: warehouse, landing copies, reports.")
     warehouse_url: str = Field(default="", description="SQLAlchemy URL; default: DuckDB file in the working folder.")
     exports: str = Field(default="exports", description="Folder or URL with the partner exports.")
+    landing: str = Field(
+        default="", description="Folder or URL for copies of exports, and fetched ones; default: in the working folder."
+    )
     halo_url: str = Field(default="", description="Base URL of HaloPSA.")
     halo_client_id: str = Field(default="", description="Client id of the HaloPSA API application.")
     halo_client_secret: SecretStr = Field(default=SecretStr(""), description="Its secret.")
@@ -47,6 +52,19 @@ class Settings(BaseSettings):
     )
     halo_line_type: int = Field(default=0, description="Integer written to type of reconciliation lines.")
     halo_usage_type: int = Field(default=1, description="Integer written to type of usage lines.")
+    partner_tenant_id: str = Field(default="", description="Tenant of the partner, for Partner Center and Graph.")
+    partner_client_id: str = Field(default="", description="Client id of the application registered there.")
+    partner_client_secret: SecretStr = Field(default=SecretStr(""), description="Its secret.")
+    partner_refresh_token: SecretStr = Field(default=SecretStr(""), description="Of the user who gave it consent.")
+    partner_markets: str = Field(default="", description="Countries whose price sheets are fetched, as US,GB.")
+    partner_currencies: str = Field(default="", description="Currencies of unbilled exports, as USD,GBP.")
+    partner_deadline: int = Field(default=3600, gt=0, description="Seconds that one export may take at Microsoft.")
+    graph_url: str = Field(default="https://graph.microsoft.com", description="Microsoft Graph.")
+    partner_center_url: str = Field(
+        default="https://api.partnercenter.microsoft.com", description="Partner Center's API: invoices."
+    )
+    partner_pricing_url: str = Field(default="https://api.partner.microsoft.com", description="Its pricing API.")
+    login_url: str = Field(default="https://login.microsoftonline.com", description="Microsoft's sign-in service.")
     engine: Literal["local", "dask"] = Field(default="local", description="Who reads and judges lines.")
     dask_address: str = Field(default="", description="Address of a Dask scheduler; default: workers of this run.")
     parts: str = Field(default="", description="Folder or URL for parts of a Dask run; default: in the working folder.")
@@ -65,6 +83,21 @@ class Settings(BaseSettings):
         if not (requests.isdigit() and seconds.isdigit() and int(requests) and int(seconds)):
             raise ValueError("write it as requests/seconds, for example 300/300")
         return rate
+
+    @field_validator("partner_markets", "partner_currencies")
+    @classmethod
+    def _codes(cls, codes: str, info: ValidationInfo) -> str:
+        length, example = (2, "US,GB") if info.field_name == "partner_markets" else (3, "USD,GBP")
+        if not all(len(code) == length and code.isascii() and code.isalpha() for code in _listed(codes)):
+            raise ValueError(f"write codes of {length} letters, for example {example}")
+        return codes
+
+    @field_validator("graph_url", "partner_center_url", "partner_pricing_url", "login_url")
+    @classmethod
+    def _https(cls, url: str) -> str:
+        if not re.fullmatch(r"https://[^\s/?#@]+(/[^\s?#]*)?", url):
+            raise ValueError("write an address that begins with https:// and holds no password")
+        return url.rstrip("/")
 
     @classmethod
     def settings_customise_sources(
@@ -88,9 +121,50 @@ class Settings(BaseSettings):
         return self.home / "reports" / run_id
 
     @property
+    def landing_location(self) -> str:
+        """Where untouched copies of the exports are kept, and fetched ones land, with the default filled in."""
+        return self.landing or str(self.home / "landing")
+
+    @property
+    def mirror(self) -> Path:
+        """Where objects of a store lie for as long as they are read, and a while longer."""
+        return self.home / "mirror"
+
+    @property
     def parts_location(self) -> str:
         """Where parts of a Dask run lie, with the default filled in."""
         return self.parts or str(self.home / "parts")
+
+    @property
+    def markets(self) -> list[str]:
+        """Countries whose price sheets are fetched."""
+        return _listed(self.partner_markets)
+
+    @property
+    def currencies(self) -> list[str]:
+        """Currencies of unbilled exports, where they are named."""
+        return _listed(self.partner_currencies)
+
+    @property
+    def has_partner_center(self) -> bool:
+        """Whether Partner Center is configured.
+
+        Raises:
+            SettingsError: a part of it is missing.
+        """
+        needed = ("partner_tenant_id", "partner_client_id", "partner_client_secret")
+        missing = [name for name in needed if not _shown(getattr(self, name))]
+        if len(missing) == len(needed) and not _shown(self.partner_refresh_token):
+            return False
+        if missing:
+            names = ", ".join(f"{PREFIX}{name.upper()}" for name in missing)
+            raise SettingsError(f"Partner Center is configured in part: {names} is missing")
+        return True
+
+    @property
+    def is_to_fetch(self) -> bool:
+        """Whether a run without a folder fetches its exports: no folder is named, and Partner Center is configured."""
+        return "exports" not in self.model_fields_set and self.has_partner_center
 
     def read_policy(self) -> Policy:
         """The policy that runs are judged by.
@@ -117,19 +191,30 @@ class Settings(BaseSettings):
         """What holds for every setting as text, secrets masked, by the name of its variable; empty for nothing."""
         effective = {
             "warehouse_url": re.sub(_PASSWORD, r"\1********@", self.warehouse),
-            "parts": self.parts_location,
-            "halo_client_secret": "********" if self.halo_client_secret.get_secret_value() else "",
+            "exports": masked(self.exports),
+            "landing": masked(self.landing_location),
+            "parts": masked(self.parts_location),
             "policy": str(self.policy or "built in"),
             "snapshot": str(self.snapshot).lower(),
         }
-        return {
-            f"{PREFIX}{name.upper()}": effective.get(name, str(getattr(self, name))) for name in type(self).model_fields
-        }
+        values = {name: effective.get(name, getattr(self, name)) for name in type(self).model_fields}
+        return {f"{PREFIX}{name.upper()}": _shown(value) for name, value in values.items()}
 
     @property
     def defaulted(self) -> frozenset[str]:
         """The variables of the settings that nobody has set."""
         return frozenset(f"{PREFIX}{name.upper()}" for name in set(type(self).model_fields) - self.model_fields_set)
+
+
+def _shown(value: Any) -> str:
+    """A setting as text; a secret never."""
+    if isinstance(value, SecretStr):
+        return "********" if value.get_secret_value() else ""
+    return "" if value is None else str(value)
+
+
+def _listed(text: str) -> list[str]:
+    return list(dict.fromkeys(part.strip().upper() for part in text.split(",") if part.strip()))
 
 
 class _PrefectSource(PydanticBaseSettingsSource):
@@ -143,22 +228,45 @@ class _PrefectSource(PydanticBaseSettingsSource):
 
         if field_name in _SECRETS:
             try:
-                return secret_block(f"csp-billing-{field_name.replace('_', '-')}"), field_name, False
+                return secret_block(_block_name(field_name)), field_name, False
             except ValueError:
                 return None, field_name, False
         return Variable.get(f"{PREFIX.lower()}{field_name}"), field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        if "prefect" not in sys.modules:
-            return {}
-        from prefect.context import FlowRunContext
-
-        if FlowRunContext.get() is None:
+        if not _is_in_flow_run():
             return {}
         found = {
             name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()
         }
         return {name: value for name, value in found.items() if value not in (None, "")}
+
+
+def renew_secret_block(setting: str, known: Set[str], value: str) -> None:
+    """Inside a flow run, put a secret's new value into its block, if the block holds one of the known ones."""
+    if not _is_in_flow_run():
+        return
+    from prefect.blocks.system import Secret
+
+    name = _block_name(setting)
+    try:
+        held = secret_block(name)
+    except ValueError:
+        return
+    if held in known:
+        Secret(value=SecretStr(value)).save(name, overwrite=True)
+
+
+def _is_in_flow_run() -> bool:
+    if "prefect" not in sys.modules:
+        return False
+    from prefect.context import FlowRunContext
+
+    return FlowRunContext.get() is not None
+
+
+def _block_name(setting: str) -> str:
+    return f"csp-billing-{setting.replace('_', '-')}"
 
 
 def secret_block(name: str) -> Any:

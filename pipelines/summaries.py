@@ -69,8 +69,13 @@ def print_explanation(document: dict[str, Any]) -> None:
         return
     line = document["line"]
     say(f"line {document['line_id']} of run {document['run_id']}, {document['source']}")
-    say(f"{line['customer_name']} ({line['customer_id']}): {line['sku_name']}, {line['charge_type']} {line['charge_start_on']} to "
-          f"{line['charge_end_on'] or 'no end'}, invoice {line['invoice_number'] or 'none'}")  # fmt: skip
+    say(
+        f"{line['customer_name']} ({line['customer_id']}): {line['sku_name']}, {line['charge_type']} "
+        f"{line['charge_start_on']} to {line['charge_end_on'] or 'no end'}, invoice {line['invoice_number'] or 'none'}"
+    )
+    if copy := document["copy"]:
+        say(f"untouched copy of the file: {copy['landed_as']} in {copy['zone']}"
+            + (f"; it was pruned on {copy['pruned_at']:%Y-%m-%d}" if copy["pruned_at"] else ""))  # fmt: skip
     print()
     marks = {True: "holds", False: "no", None: ""}
     for rule in document["rules"]:

@@ -25,7 +25,7 @@ class WarehouseError(BillingError):
     """The warehouse cannot be used: locked, not upgraded, not reachable."""
 
 
-class Stopped(BillingError):
+class StoppedError(BillingError):
     """Somebody stopped the command; says where that leaves things."""
 
     exit_code = 130

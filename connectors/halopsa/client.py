@@ -7,30 +7,33 @@ settles by listing.
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 import requests
-from requests.exceptions import ConnectionError as RequestsConnectionError
 from requests.exceptions import ConnectTimeout, InvalidSchema, InvalidURL, MissingSchema, ProxyError, SSLError
-from urllib3.exceptions import NewConnectionError
 from urllib3.fields import RequestField
 from urllib3.filepost import encode_multipart_formdata
 
 from connectors.halopsa import answers, auth, paging, wire
 from connectors.halopsa.errors import HaloError, NotAppliedError, OutcomeUnknownError
 from connectors.halopsa.rate import RollingWindow
+from connectors.patience import (
+    CONNECT_ATTEMPTS,
+    LONGEST_PAUSE,
+    TEMPORARY,
+    Bearer,
+    Patience,
+    is_same_place,
+    never_connected,
+    retry_after,
+)
 from transforms.errors import SettingsError
 
-_TEMPORARY = frozenset({408, 429, 500, 502, 503, 504})
-_LONGEST_PAUSE = 60
-_CONNECT_ATTEMPTS = 3
 _MOST_REDIRECTS = 5
 _JSON = "application/json"
 _CHECK_URL = "check CSP_BILLING_HALO_URL"
@@ -150,7 +153,7 @@ class HaloClient:
         renewed, redirects = False, 0
         while True:
             headers = {"Accept": _JSON, **({"Content-Type": body.content_type} if body else {})}
-            bearer = _Bearer(self._bearer())
+            bearer = Bearer(self._bearer())
             try:
                 response = self._send(
                     method, url, params=params, data=body.content if body else None, headers=headers, auth=bearer
@@ -165,8 +168,8 @@ class HaloClient:
             if method == "GET" and response.is_redirect and redirects < _MOST_REDIRECTS:
                 url, params, redirects = self._same_host(url, response), None, redirects + 1
                 continue
-            temporary = response.status_code == 429 or (method == "GET" and response.status_code in _TEMPORARY)
-            if temporary and waiting.wait(_retry_after(response)):
+            temporary = response.status_code == 429 or (method == "GET" and response.status_code in TEMPORARY)
+            if temporary and waiting.wait(retry_after(response)):
                 continue
             return self._read(method, path, response, body.hide if body else ())
 
@@ -215,8 +218,8 @@ class HaloClient:
                     continue
                 raise NotAppliedError(error.what, mend=error.mend) from None
             # A wrong tenant is answered 500 (measured), which waiting does not mend: a few tries only.
-            limited = None if response.status_code == 429 else _CONNECT_ATTEMPTS
-            if response.status_code in _TEMPORARY and waiting.wait(_retry_after(response), limited):
+            limited = None if response.status_code == 429 else CONNECT_ATTEMPTS
+            if response.status_code in TEMPORARY and waiting.wait(retry_after(response), limited):
                 continue
             if not response.ok or response.is_redirect:
                 raise answers.login_failure(self.base_url, response.status_code, response.content, self._secrets())
@@ -236,7 +239,7 @@ class HaloClient:
                 if waiting.allows(error, repeatable=True):
                     continue
                 raise NotAppliedError(error.what, mend=error.mend) from None
-            if response.status_code == 429 and waiting.wait(_retry_after(response)):
+            if response.status_code == 429 and waiting.wait(retry_after(response)):
                 continue
             if response.is_redirect:
                 self._same_host(f"{self.base_url}/api/authinfo", response)
@@ -248,10 +251,8 @@ class HaloClient:
     def _same_host(self, url: str, response: requests.Response) -> str:
         """Where a redirect leads, if it stays on the host (or only turns to HTTPS there)."""
         target = urljoin(url, response.headers["location"])
-        here, there = urlsplit(url), urlsplit(target)
-        if (here.hostname, here.port, here.scheme) != (there.hostname, there.port, there.scheme) and not (
-            here.hostname == there.hostname and there.scheme == "https"
-        ):
+        if not is_same_place(url, target):
+            there = urlsplit(target)
             raise NotAppliedError(
                 f"HaloPSA at {self.base_url} redirects to {there.scheme}://{there.netloc}, which is not followed",
                 mend="set CSP_BILLING_HALO_URL to the address that answers",
@@ -269,7 +270,7 @@ class HaloClient:
         """Sleep, with a heartbeat at least once a minute."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
-            time.sleep(min(left, _LONGEST_PAUSE))
+            time.sleep(min(left, LONGEST_PAUSE))
             self._beat()
 
 
@@ -284,44 +285,13 @@ def normal_base_url(text: str) -> str:
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path}"
 
 
-class _Bearer(requests.auth.AuthBase):
-    """Sets the token as an auth object, because requests would let a .netrc overwrite a plain header."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
-
-
-class _Patience:
-    """How long temporary failures of one call are waited out: doubling pauses with jitter, up to a limit."""
-
-    def __init__(
-        self, seconds: float, pause: Callable[[float], None], clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._clock = clock
-        self._until = clock() + seconds
-        self._pause = pause
-        self._next: float = 1
-        self._tries = 0
-
-    def wait(self, asked: int | None = None, limit: int | None = None) -> bool:
-        """Pause before another try; False when there is no patience, or no try of `limit`, left."""
-        self._tries += 1
-        # Jitter only lengthens a pause the server asked for: coming early would cost another 429.
-        seconds = asked + random.uniform(0, 0.2) if asked is not None else self._next * random.uniform(0.5, 1)
-        self._next = min(self._next * 2, _LONGEST_PAUSE)
-        if (limit is not None and self._tries >= limit) or self._clock() + seconds > self._until:
-            return False
-        self._pause(seconds)
-        return True
+class _Patience(Patience):
+    """How long temporary failures of one call to HaloPSA are waited out."""
 
     def allows(self, error: HaloError, repeatable: bool) -> bool:
         """Whether to try again after a request without an answer; a host that refuses connections gets few tries."""
         if isinstance(error, NotAppliedError):
-            return self.wait(limit=_CONNECT_ATTEMPTS)
+            return self.wait(limit=CONNECT_ATTEMPTS)
         return repeatable and self.wait()
 
 
@@ -331,26 +301,8 @@ def _no_answer(error: requests.RequestException, url: str) -> HaloError:
         return NotAppliedError(f"{halo} has no valid TLS certificate", mend=_CHECK_URL)
     if isinstance(error, ProxyError):
         return NotAppliedError(f"the proxy to {halo} cannot be used", mend="check HTTPS_PROXY and NO_PROXY")
-    if isinstance(error, ConnectTimeout | InvalidURL | InvalidSchema | MissingSchema) or _never_connected(error):
+    if isinstance(error, ConnectTimeout | InvalidURL | InvalidSchema | MissingSchema) or never_connected(error):
         return NotAppliedError(f"{halo} cannot be reached", mend="is it running, is CSP_BILLING_HALO_URL right?")
     if isinstance(error, requests.Timeout):
         return OutcomeUnknownError(f"{halo} did not answer in time", mend=_LATER)
     return OutcomeUnknownError(f"the connection to {halo} broke before its answer", mend=_LATER)
-
-
-def _never_connected(error: requests.RequestException) -> bool:
-    """Whether urllib3 failed to open the connection, so that nothing was sent."""
-    if not isinstance(error, RequestsConnectionError) or not error.args:
-        return False
-    return isinstance(getattr(error.args[0], "reason", error.args[0]), NewConnectionError)
-
-
-def _retry_after(response: requests.Response) -> int | None:
-    """Seconds that the Retry-After header asks for; None without a readable one."""
-    text = response.headers.get("Retry-After", "").strip()
-    if text.isdecimal():
-        return int(text)
-    try:
-        return max(0, round(parsedate_to_datetime(text).timestamp() - time.time()))
-    except ValueError:
-        return None

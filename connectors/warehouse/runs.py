@@ -6,13 +6,15 @@ All functions work in the transaction they are given, so that a run is there who
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sa
 
 from connectors.warehouse.bulk import insert_arrow, read_arrow
+from connectors.warehouse.engine import Warehouse
 from connectors.warehouse.schema import sql_table
 from connectors.warehouse.sources import write_files
 from transforms.columns import Table
@@ -26,8 +28,16 @@ from transforms.texts import repeated
 _LATEST_RUNS = sa.table("latest_runs", sa.column("period", sa.Text), sa.column("run_id", sa.Text))
 
 
+@contextmanager
+def writing_run(warehouse: Warehouse) -> Iterator[sa.Connection]:
+    """A transaction in which a run is written, and no other one beside it."""
+    with warehouse.begin(loading=True) as connection:
+        open_run(connection)
+        yield connection
+
+
 def open_run(connection: sa.Connection) -> None:
-    """Begin to write a run; no other one is written at the same time.
+    """Begin to write a run, or to remove what runs were made from; nobody does either at the same time.
 
     DuckDB has one writer anyway. On PostgreSQL bulk tables have no key that would stop two runs from writing the same
     partition.
