@@ -250,9 +250,14 @@ class HaloClient:
 
     def _same_host(self, url: str, response: requests.Response) -> str:
         """Where a redirect leads, if it stays on the host (or only turns to HTTPS there)."""
-        target = urljoin(url, response.headers["location"])
-        if not is_same_place(url, target):
-            there = urlsplit(target)
+        try:
+            target = urljoin(url, response.headers["location"])
+            there, stays = urlsplit(target), is_same_place(url, target)
+        except ValueError:
+            raise NotAppliedError(
+                f"HaloPSA at {self.base_url} redirects to what is no address", mend=_CHECK_URL
+            ) from None
+        if not stays:
             raise NotAppliedError(
                 f"HaloPSA at {self.base_url} redirects to {there.scheme}://{there.netloc}, which is not followed",
                 mend="set CSP_BILLING_HALO_URL to the address that answers",
