@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 PACKAGES := benchmarks connectors examples pipelines sql transforms tests
 
-.PHONY: help demo test lint types contracts unit focus chaos format dictionary constraints clean
+.PHONY: help demo test lint types contracts unit focus chaos hostile format dictionary constraints clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
@@ -53,6 +53,9 @@ focus: $(READY) $(FOCUS_READY) ## Validate out_focus by the FinOps Foundation's 
 
 chaos: $(READY) ## Fail on purpose, at length: fault plans by seed (SEED=17: that one), and kill -9 at every boundary
 	@$(BIN)/python -m tests.halopsa.chaos $(SEED)
+
+hostile: $(READY) ## Read files that want to fill the memory or never end, all of them and with every command
+	@CSP_BILLING_HOSTILE=all $(BIN)/python -m pytest -q tests/security/test_hostile_files.py
 
 format: $(READY) ## Mend the style where that can be done by itself
 	@$(BIN)/ruff check --fix $(PACKAGES)

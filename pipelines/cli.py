@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -259,6 +260,10 @@ def main() -> None:
     """Entry point: one line for every failure a user can mend, and the contract's exit codes."""
     from pipelines.recording import exit_with
 
+    for stream in (sys.stdout, sys.stderr):
+        # The name of a file may be no text in any encoding; to say so must not fail.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     as_json = "--json" in sys.argv
     try:
         code = app(standalone_mode=False)

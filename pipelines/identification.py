@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from connectors.exports.delivery import delivered_paths
 from connectors.exports.identify import Identity, identify
 from pipelines.progress import tell_progress
 from transforms.errors import InputError
@@ -17,13 +18,12 @@ def identify_paths(paths: list[Path]) -> list[Identity]:
     Raises:
         InputError: a path does not exist.
     """
-    missing = [str(path) for path in paths if not path.exists()]
+    missing = [str(path) for path in paths if not path.exists() and not path.is_symlink()]
     if missing:
         raise InputError(f"there is no {', '.join(missing)}: name files or folders that exist")
     files: dict[Path, None] = {}
     for path in paths:
-        inside = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
-        files |= dict.fromkeys(inside)
+        files |= dict.fromkeys(one for one in delivered_paths(path) if one == path or not one.is_dir())
     found: list[Identity] = []
     for done, file in enumerate(files):
         tell_progress("looking at files", done, len(files))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from connectors.exports import limits
 from connectors.exports.batches import Source
-from connectors.exports.containers import Content, Form, open_contents
+from connectors.exports.containers import NO_FILE, Content, Form, open_contents
 from connectors.exports.identify import Identity, not_an_export, shown_path, unknown
 from connectors.exports.kinds import UNKNOWN, missing_sentence, recognise
 from connectors.exports.opening import open_source
@@ -116,10 +118,14 @@ def open_delivery(location: str | Path) -> Delivery:
     exports: list[Export] = []
     skipped: list[Identity] = []
     first_paths: dict[str, Path] = {}
-    paths = _delivered_paths(Path(location))
+    paths = delivered_paths(Path(location))
     names = Counter(path.name for path in paths)
     for path in paths:
-        for content in open_contents(path):
+        opened = _opened(path)
+        if isinstance(opened, Identity):
+            skipped.append(opened)
+            continue
+        for content in opened:
             if names[path.name] > 1:
                 content = replace(content, label=path.relative_to(location).as_posix())
             first = first_paths.setdefault(content.file_sha256, path)
@@ -138,24 +144,50 @@ def _reopened(content: Content, kind: str) -> Export:
     return Export(content, open_source(content), kind)
 
 
-def _delivered_paths(location: Path) -> list[Path]:
-    if location.is_file():
+def delivered_paths(location: Path) -> list[Path]:
+    """Every file in a folder and its subfolders, or the single file; hidden ones are left out.
+
+    Folders that are links are not followed, because they may lead back; links to files are. What is no file (a pipe, a
+    device, a link to nowhere) is among them, to be told of.
+
+    Raises:
+        InputError: there is no such folder, it is empty, cannot be looked through, or has more files than any delivery.
+    """
+    if location.exists() and not location.is_dir():
         return [location]
     if not location.is_dir():
         raise InputError(
             f"{location}: there is no such folder of exports: create it, or name another one with --exports"
         )
-    paths = sorted(
-        path
-        for path in location.rglob("*")
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(location).parts)
-    )
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"{error.filename}: cannot be read: {error.strerror}; check its permissions") from error
+
+    paths: list[Path] = []
+    for folder, folders, files in os.walk(location, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        linked = [name for name in folders if Path(folder, name).is_symlink()]
+        paths += [Path(folder, name) for name in (*files, *linked) if not name.startswith(".")]
+        if len(paths) > limits.MAX_FILES:
+            raise InputError(
+                f"{location}: it has more than {limits.MAX_FILES:,} files: is it the folder of exports? Keep the files "
+                "of other months elsewhere"
+            )
     if not paths:
         raise InputError(
             f"{location}: the folder of exports is empty: put the partner exports there, or name another one with "
             "--exports"
         )
-    return paths
+    return sorted(paths)
+
+
+def _opened(path: Path) -> list[Content] | Identity:
+    """What a file holds; an identity where it is no file at all."""
+    if path.is_dir():
+        return unknown(str(path), None, "a link to a folder, which is not followed: name that folder with --exports")
+    if path.exists() and not path.is_file():
+        return unknown(str(path), None, NO_FILE)
+    return open_contents(path)
 
 
 def _recognised(content: Content) -> Export | Identity:
@@ -183,11 +215,12 @@ def _without_repeats(exports: list[Export], skipped: list[Identity]) -> list[Exp
 
     Only files that begin alike are unpacked as a whole to compare.
     """
-    heads = [(export.kind, export.content.head()) for export in exports]
+    heads = [hashlib.blake2b(export.content.head()).digest() + export.kind.encode() for export in exports]
+    alike = Counter(heads)
     kept: list[Export] = []
     first_names: dict[str, str] = {}
     for export, head in zip(exports, heads, strict=True):
-        if heads.count(head) > 1:
+        if alike[head] > 1:
             digest = hashlib.blake2b()
             for chunk in export.content.chunks():
                 digest.update(chunk)

@@ -20,6 +20,7 @@ from transforms.dates import parse_dates
 from transforms.errors import InputError
 from transforms.headers import match_headers
 from transforms.periods import month_before
+from transforms.shown import printable
 from transforms.tables import EXPORT_TABLES
 
 
@@ -70,12 +71,12 @@ def identify(path: Path) -> list[Identity]:
     """
     if path.is_dir():
         raise InputError(f"{path} is a folder: name the files in it")
-    if not path.exists():
+    if not path.exists() and not path.is_symlink():
         raise InputError(f"{path} does not exist: check the path")
     try:
         contents = open_contents(path)
     except InputError as error:
-        return [unknown(str(path), None, _without_name(error, path.name))]
+        return [unknown(str(path), None, _without_name(error, printable(path.name)))]
     return [_identify(content) for content in contents]
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from connectors.exports.containers import Content
 from connectors.exports.delivery import SourceFile
 from transforms.errors import InputError
+from transforms.shown import printable
 
 
 def land(file: Content | SourceFile, home: Path) -> str:
@@ -26,7 +27,7 @@ def land(file: Content | SourceFile, home: Path) -> str:
     Raises:
         InputError: the file changed since it was read, or the copy cannot be written.
     """
-    relative = Path("landing", file.file_sha256[:2], file.file_sha256, file.path.name)
+    relative = Path("landing", file.file_sha256[:2], file.file_sha256, printable(file.path.name))
     target = home / relative
     if target.is_file() and target.stat().st_size == file.byte_count:
         return relative.as_posix()
