@@ -246,20 +246,21 @@ def _name(name: str | bytes) -> Callable[[Path], object]:
 
 
 CASES: dict[str, Case] = {
-    "zip bomb": Case(_file("b.zip", lambda: zipped({"x.csv": bytes(200 * MIB)})), "b.zip", "refused", "times its size"),
+    "zip bomb": Case(_file("b.zip", lambda: zipped({"x.csv": bytes(80 * MIB)})), "b.zip", "refused", "times its size"),
     "overlapping zip": Case(_file("b.zip", _overlapping), "b.zip", "refused"),
     "zips in zips in zips": Case(_file("b.zip", lambda: _quine_like(3)), "b.zip", "refused"),
-    "zips of rows in a zip": Case(_file("b.zip", _inner_archives_of_rows), "b.zip", "refused"),
+    "zips of rows in a zip": Case(_file("b.zip", _inner_archives_of_rows), "b.zip", "refused", slow=True),
     "huge declared size": Case(_file("b.zip", _huge_declared_size), "b.zip", "refused"),
     "20,000 entries": Case(_file("b.zip", lambda: _many_entries(20_000)), "b.zip", "refused", "members"),
-    "2,000,000 entries": Case(_file("b.zip", lambda: _many_entries(2_000_000)), "b.zip", "refused"),
+    "400,000 entries": Case(_file("b.zip", lambda: _many_entries(400_000)), "b.zip", "refused"),
     "links and paths in a zip": Case(_file("b.zip", _links_and_paths), "b.zip", "skipped"),
-    "gzip bomb": Case(_file("b.gz", lambda: gzip.compress(bytes(200 * MIB), 9)), "b.gz", "skipped"),
+    "gzip bomb": Case(_file("b.gz", lambda: gzip.compress(bytes(80 * MIB), 9)), "b.gz", "skipped"),
     "gzip bomb of rows": Case(
-        _file("b.gz", lambda: gzip.compress(SOUND.encode() + b"\n" * (200 * MIB), 9)), "b.gz", "refused", "times"),
-    "gzip bomb of many members": Case(
-        _file("b.gz", lambda: gzip.compress(SOUND.encode()) + gzip.compress(b"\n" * (20 * MIB), 9) * 10), "b.gz",
+        _file("b.gz", lambda: gzip.compress(SOUND.encode() + (b" " * MIB + b"\n") * 80, 9)), "b.gz",
         "refused", "times"),
+    "gzip bomb of many members": Case(
+        _file("b.gz", lambda: gzip.compress(SOUND.encode()) + gzip.compress((b" " * MIB + b"\n") * 20, 9) * 4),
+        "b.gz", "refused", "times"),
     "gzip of a million empty members": Case(
         _file("b.gz", lambda: gzip.compress(other_lines().encode()) + gzip.compress(b"") * MIB), "b.gz", "refused",
         "members"),
@@ -270,27 +271,28 @@ CASES: dict[str, Case] = {
     "a cell of 1 MB": Case(_file("c.csv", lambda: _cell_of(MIB)), "c.csv", "read"),
     "a million columns": Case(_file("c.csv", lambda: _wide(1_000_000)), "c.csv", "refused", "columns"),
     "ten thousand columns": Case(_file("c.csv", lambda: _wide(5_000)), "c.csv", "refused", "columns"),
-    "no line end": Case(_file("c.csv", lambda: _header() + "x" * (200 * MIB)), "c.csv", "refused", "row 2"),
+    "no line end": Case(_file("c.csv", lambda: _header() + "x" * (40 * MIB)), "c.csv", "refused", "row 2"),
     "no line end in JSON Lines": Case(
-        _file("c.json", lambda: json_lines([RECON_LINE]) + '{"a":"' + "x" * (200 * MIB)), "c.json", "refused"),
+        _file("c.json", lambda: json_lines([RECON_LINE]) + '{"a":"' + "x" * (40 * MIB)), "c.json", "refused"),
     "quotes that never pair": Case(_file("c.csv", _quotes_that_never_pair), "c.csv", "refused", "quotation mark"),
-    "rows of one character": Case(_file("c.csv", lambda: _rows(["a\n"] * (20 * MIB))), "c.csv", "refused"),
+    "rows of one character": Case(_file("c.csv", lambda: _rows(["a\n"] * (4 * MIB))), "c.csv", "refused"),
     "rows of delimiters": Case(
         _file("c.csv", lambda: _rows(["," * (len(RECON_HEADER) - 1) + "\n"] * 400_000)), "c.csv", "read"),
     "rows without a number": Case(
         _file("c.csv", lambda: _rows([SOUND.split("\r\n")[1].replace("176.00", "x") + "\n"] * 300_000)), "c.csv",
-        "refused", "cannot be read"),
-    "lines of empty objects": Case(_file("c.json", lambda: _one_per_line("{}\n", 60 * MIB)), "c.json", "refused"),
-    "lines of arrays": Case(_file("c.json", lambda: _one_per_line("[]\n", 60 * MIB)), "c.json", "refused"),
+        "refused", "cannot be read", slow=True),
+    "lines of empty objects": Case(_file("c.json", lambda: _one_per_line("{}\n", 20 * MIB)), "c.json", "refused"),
+    "lines of arrays": Case(_file("c.json", lambda: _one_per_line("[]\n", 20 * MIB)), "c.json", "refused"),
     "deep nesting": Case(_file("c.json", lambda: "[" * MIB + "]" * MIB), "c.json", "refused", "nested"),
     "nesting that just decodes": Case(_file("c.json", lambda: _nested(900)), "c.json", "refused", "nested"),
     "deep nesting in a line": Case(
         _file("c.json", lambda: json_lines([RECON_LINE]) + '{"a":' + "[" * MIB + "]" * MIB + "}\n"), "c.json",
         "quarantined"),
     "an array of many": Case(
-        _file("c.json", lambda: "[" + json.dumps(RECON_LINE) + ",[]" * (40 * MIB) + "]"), "c.json", "refused"),
+        _file("c.json", lambda: "[" + json.dumps(RECON_LINE) + ",[]" * (8 * MIB) + "]"), "c.json", "refused"),
     "a large document": Case(
-        _file("c.json", lambda: '{"a":"\U0001f600'.encode() + b"x" * (200 * MIB) + b'"}'), "c.json", "refused", "JSON Lines"),
+        _file("c.json", lambda: '{"a":"\U0001f600'.encode() + b"x" * (140 * MIB) + b'"}'), "c.json", "refused",
+        "JSON Lines"),
     "NUL bytes": Case(_file("c.csv", lambda: other_lines().replace("Contoso", "Con\0toso")), "c.csv", "skipped"),
     "NUL bytes further on": Case(
         _file("c.csv", lambda: _rows([SOUND.split("\r\n")[1].replace("Contoso", n) + "\r\n"
@@ -310,7 +312,7 @@ CASES: dict[str, Case] = {
     "duplicate headers": Case(
         _file("c.csv", lambda: other_lines().replace("TaxTotal", "Subtotal", 1)), "c.csv", "refused", "stands twice"),
     "Parquet of one repeated text": Case(
-        _file("c.parquet", lambda: _parquet_of_repeats(100_000, MIB)), "c.parquet", "refused"),
+        _file("c.parquet", lambda: _parquet_of_repeats(50_000, MIB)), "c.parquet", "refused"),
     "Parquet of nothing but nulls": Case(
         _file("c.parquet", lambda: _parquet_of_nulls(2 * MIB)), "c.parquet", "refused"),
     "Parquet with a page of 100 MiB": Case(
@@ -320,7 +322,7 @@ CASES: dict[str, Case] = {
     "Parquet of 20,000 columns": Case(
         _file("c.parquet", lambda: _parquet({n: pa.array(["x"]) for n in
                                              [*RECON_HEADER, *map(str, range(20_000))]})), "c.parquet", "refused",
-        "columns"),
+        "columns", slow=True),
     "a named pipe": Case(lambda folder: os.mkfifo(folder / "pipe.csv"), "pipe.csv", "skipped", "no regular file"),
     "a socket": Case(_socket, "exports.sock", "skipped", "no regular file"),
     "a device": Case(lambda folder: (folder / "zero.csv").symlink_to("/dev/zero"), "zero.csv", "skipped", "no regular"),
