@@ -244,12 +244,10 @@ class HaloClient:
                 return None
 
     def _same_host(self, url: str, answer: Answer) -> str:
-        """Where a redirect leads, if it stays on the host (or only turns from HTTP to HTTPS there)."""
+        """Where a redirect leads, if it stays on the host; the token follows to no other one."""
         target = urljoin(url, answer.headers["location"])
         here, there = urlsplit(url), urlsplit(target)
-        is_same = (here.scheme, here.netloc) == (there.scheme, there.netloc)
-        is_secured = (here.scheme, there.scheme) == ("http", "https") and here.hostname == there.hostname
-        if not (is_same or is_secured):
+        if (here.scheme, here.netloc) != (there.scheme, there.netloc):
             raise NotAppliedError(
                 f"HaloPSA at {self.base_url} redirects to {there.scheme}://{there.hostname}, which is not followed",
                 mend="set CSP_BILLING_HALO_URL to the address that answers",
