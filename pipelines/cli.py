@@ -17,6 +17,7 @@ from pipelines.cli_reports import WithReports, report
 from pipelines.cli_warehouse import customers_app, warehouse_app
 from pipelines.completion import complete_periods, complete_runs
 from transforms.errors import BillingError
+from transforms.hidden import without_secrets
 
 if TYPE_CHECKING:
     from pipelines.billing import RunSummary
@@ -294,7 +295,7 @@ def _misused(error: Any, as_json: bool) -> int:
 def _fail(message: str, code: int, as_json: bool) -> int:
     from pipelines.output import note, print_json
 
-    line = " ".join(message.split())
+    line = " ".join(without_secrets(message).split())
     if line and as_json:
         print_json({"error": line, "exit_code": code})
     if line:

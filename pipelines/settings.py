@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import Any, Literal
@@ -10,11 +9,14 @@ from typing import Any, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from pipelines.masking import mask_from_now_on
 from transforms.errors import SettingsError
+from transforms.hidden import MASK, secrets_in_url, without_secrets
 from transforms.policy import Policy, parse_policy
 
 PREFIX = "CSP_BILLING_"
-_SECRETS = ("halo_client_secret",)
+#: Settings whose address may hold a password or a signature: a Prefect variable can be read by everybody there.
+_MAY_HOLD_SECRETS = ("warehouse_url", "exports", "parts")
 
 
 class Settings(BaseSettings):
@@ -104,15 +106,21 @@ class Settings(BaseSettings):
         for name in type(self).model_fields:
             value = getattr(self, name)
             if isinstance(value, SecretStr):
-                value = "********" if value.get_secret_value() else ""
-            if name == "warehouse_url":
-                value = re.sub(r"(://[^:/@]*:)[^@]*@", r"\1********@", value)
-            shown[f"{PREFIX}{name.upper()}"] = "" if value is None else str(value)
+                value = MASK if value.get_secret_value() else ""
+            shown[f"{PREFIX}{name.upper()}"] = "" if value is None else without_secrets(str(value))
         return shown
+
+    def secrets(self) -> set[str]:
+        """Every secret among the settings: those declared as one, and those in addresses."""
+        found: set[str] = set()
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            found |= {value.get_secret_value()} if isinstance(value, SecretStr) else secrets_in_url(str(value))
+        return found
 
 
 class _PrefectSource(PydanticBaseSettingsSource):
-    """Prefect variables `csp_billing_<name>` and, for secrets, Secret blocks `csp-billing-<name>`.
+    """Prefect variables `csp_billing_<name>`; for secrets, and addresses with one, Secret blocks `csp-billing-<name>`.
 
     Only asked inside a flow run: elsewhere it would start a Prefect server to look for them.
     """
@@ -120,11 +128,13 @@ class _PrefectSource(PydanticBaseSettingsSource):
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
         from prefect.variables import Variable
 
-        if field_name in _SECRETS:
+        is_secret = field.annotation is SecretStr
+        if is_secret or field_name in _MAY_HOLD_SECRETS:
             try:
                 return secret_block(f"csp-billing-{field_name.replace('_', '-')}"), field_name, False
             except ValueError:
-                return None, field_name, False
+                if is_secret:
+                    return None, field_name, False
         return Variable.get(f"{PREFIX.lower()}{field_name}"), field_name, False
 
     def __call__(self) -> dict[str, Any]:
@@ -156,7 +166,9 @@ def load_settings(**overrides: Any) -> Settings:
     """
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
-        return Settings(**given)
+        settings = Settings(**given)
+        mask_from_now_on(settings.secrets())
+        return settings
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "settings"

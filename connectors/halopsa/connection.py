@@ -91,6 +91,11 @@ def send(session: requests.Session, method: str, url: str, timeout: tuple[float,
     return Answer(response.status_code, response.headers, bytes(content), response.elapsed, response.is_redirect)
 
 
+def _has_good_port(netloc: str) -> bool:
+    _, colon, port = netloc.rpartition(":")
+    return not colon or netloc.endswith("]") or (port.isdecimal() and int(port) < 1 << 16)
+
+
 def is_loopback(host: str | None) -> bool:
     """Whether a host is this machine itself."""
     try:
@@ -108,9 +113,10 @@ def normal_base_url(text: str) -> str:
     """
     base = text.strip().rstrip("/").removesuffix("/api").rstrip("/")
     parts = urlsplit(base)
-    if parts.username or parts.password:
+    # A password with a slash in it would else be taken for a host and a path.
+    if "@" in base:
         raise SettingsError("CSP_BILLING_HALO_URL holds a user name or password; write the bare address")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not parts.hostname or not _has_good_port(parts.netloc):
         raise SettingsError(f"CSP_BILLING_HALO_URL is {text!r}; write the base, such as https://acme.halopsa.com")
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise SettingsError(

@@ -39,12 +39,13 @@ def run_query(warehouse: Warehouse, sql: str) -> QueryResult:
 
 
 def _on_duckdb(connection: sa.Connection, sql: str) -> QueryResult:
-    """In a file opened for reading, and without access to any other file: a query could otherwise write one."""
+    """In a file opened for reading, and without access to any other: a query could otherwise write one, or read one."""
     driver: Any = connection.connection.driver_connection
     try:
         if len(duckdb.extract_statements(sql)) != 1:
             raise InputError("one query at a time: give a single statement")
         driver.execute("set enable_external_access = false")
+        driver.execute("set lock_configuration = true")
         driver.execute(sql)
         columns = [column[0] for column in driver.description or ()]
         return QueryResult(columns, [list(row) for row in driver.fetchall()])

@@ -1,6 +1,9 @@
 """Runs commands one after the other in one process, and prints what each did, how long it took, and its peak memory.
 
     python -m tests.security.child < commands.json > outcomes.json
+
+A command is a list of arguments, or an object of these and of changes to the environment. With SECURITY_LOGS in the
+environment everything is logged, to stderr.
 """
 
 from __future__ import annotations
@@ -8,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import logging
 import os
 import sys
 import time
@@ -50,8 +54,27 @@ def _peak() -> int:
 
 def _main() -> None:
     answers = os.fdopen(os.dup(1), "w")
-    for arguments in json.load(sys.stdin):
-        print(json.dumps(run(arguments)), file=answers, flush=True)
+    if os.environ.get("SECURITY_LOGS"):
+        logging.basicConfig(level=logging.DEBUG, stream=_Stderr())  # type: ignore[type-var]
+        for noisy in ("sqlalchemy.engine", "sqlalchemy.pool"):
+            logging.getLogger(noisy).setLevel(logging.DEBUG)
+    for command in json.load(sys.stdin):
+        given = command if isinstance(command, dict) else {"arguments": command, "env": {}}
+        before = dict(os.environ)
+        os.environ.update(given["env"])
+        print(json.dumps(run(given["arguments"])), file=answers, flush=True)
+        os.environ.clear()
+        os.environ.update(before)
+
+
+class _Stderr:
+    """Whatever stderr is at the moment."""
+
+    def write(self, text: str) -> None:
+        sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 if __name__ == "__main__":
