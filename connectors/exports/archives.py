@@ -112,7 +112,7 @@ class _Archive(zipfile.ZipFile):
         self._own = _Reader(file)
         try:
             self.byte_count = self._own.seek(0, io.SEEK_END)
-            super().__init__(self._own)  # type: ignore[arg-type]
+            super().__init__(self._own)
         except BaseException:
             self._own.close()
             raise

@@ -55,7 +55,7 @@ def _peak() -> int:
 def _main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     if os.environ.get("SECURITY_LOGS"):
-        logging.basicConfig(level=logging.DEBUG, stream=_Stderr())  # type: ignore[type-var]
+        logging.basicConfig(level=logging.DEBUG, stream=_Stderr())
         for noisy in ("sqlalchemy.engine", "sqlalchemy.pool"):
             logging.getLogger(noisy).setLevel(logging.DEBUG)
     for command in json.load(sys.stdin):

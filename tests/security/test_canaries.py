@@ -198,8 +198,8 @@ def _everything(folder: Path, warehouse: str) -> Iterator[tuple[str, bytes]]:
         if file.suffix == ".parquet":
             yield f"{file.name} as text", repr(duckdb.read_parquet(str(file)).fetchall()).encode()
         if file.suffix == ".duckdb":
-            with duckdb.connect(str(file), read_only=True) as engine:
-                yield from _tables(f"{file.name} as text", engine)
+            with duckdb.connect(str(file), read_only=True) as opened:
+                yield from _tables(f"{file.name} as text", opened)
     engine = sa.create_engine(warehouse, poolclass=sa.NullPool)
     with engine.connect() as connection:
         for table in sa.inspect(connection).get_table_names():
