@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 PACKAGES := benchmarks connectors examples pipelines sql transforms tests
 
-.PHONY: help demo test lint types contracts unit focus chaos hostile format dictionary constraints clean
+.PHONY: help demo test lint types contracts unit focus chaos fetching hostile format dictionary constraints clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
@@ -17,7 +17,7 @@ $(READY): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) with $(PYTHON) …"
 	@rm -f $(READY)
 	@"$(PYTHON)" -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[postgres,dask,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[postgres,dask,otel,s3,azure,dev]'
 	@touch $(READY)
 
 demo: $(READY) ## Run a whole example month: exports, reconciliation, warehouse, HaloPSA sandbox
@@ -57,6 +57,9 @@ chaos: $(READY) ## Fail on purpose, at length: fault plans by seed (SEED=17: tha
 hostile: $(READY) ## Read files that want to fill the memory or never end, all of them and with every command
 	@CSP_BILLING_HOSTILE=all $(BIN)/python -m pytest -q tests/security/test_hostile_files.py
 
+fetching: $(READY) ## Fetch from a Partner Center that fails on purpose, by seed (SEEDS=2000: so many)
+	@FETCH_SEEDS=$(or $(SEEDS),200) $(BIN)/python -m pytest -q --numprocesses 2 tests/partner_center/test_fetch.py -k whatever_fails
+
 format: $(READY) ## Mend the style where that can be done by itself
 	@$(BIN)/ruff check --fix $(PACKAGES)
 
@@ -66,7 +69,7 @@ dictionary: $(READY) ## Write docs/data-dictionary.md anew from the declared tab
 
 constraints: ## Resolve all dependencies anew and pin them in constraints.txt
 	@rm -rf $(VENV)-new && "$(PYTHON)" -m venv $(VENV)-new
-	@$(VENV)-new/bin/python -m pip install --quiet --disable-pip-version-check '.[postgres,dask,benchmarks,dev]'
+	@$(VENV)-new/bin/python -m pip install --quiet --disable-pip-version-check '.[postgres,dask,otel,s3,azure,http,benchmarks,dev]'
 	@{ echo "# The versions this project is tested with, for Python 3.11; made by \`make constraints\`."; \
 	   $(VENV)-new/bin/python -m pip freeze --exclude csp-billing; } > constraints.txt
 	@rm -rf $(VENV)-new

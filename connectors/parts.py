@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from transforms.addresses import masked
 from transforms.errors import RemoteError, SettingsError
 
 
@@ -42,7 +43,7 @@ class PartsFolder:
             files, root = folder._files()
             files.makedirs(root, exist_ok=True)
         except (OSError, ValueError, ImportError) as error:
-            raise SettingsError(f"{location}: the folder for parts cannot be made: {error}") from None
+            raise SettingsError(f"{masked(location)}: the folder for parts cannot be made: {error}") from None
         return folder
 
     def write(self, rows: pa.Table) -> str:
@@ -61,7 +62,7 @@ class PartsFolder:
             pq.write_table(table, f"{root}/{name}", filesystem=files, compression="lz4", use_dictionary=texts,
                            write_statistics=False)  # fmt: skip
         except OSError as error:
-            raise RemoteError(f"{self.location}: a part cannot be written: {error}; run again") from None
+            raise RemoteError(f"{masked(self.location)}: a part cannot be written: {error}; run again") from None
         return name
 
     def take(self, name: str) -> pa.Table:
@@ -77,8 +78,8 @@ class PartsFolder:
             files.rm_file(f"{root}/{name}")
         except OSError as error:
             raise RemoteError(
-                f"{self.location}: a part that a worker wrote cannot be read: {error}; all workers and this process "
-                "need the same folder"
+                f"{masked(self.location)}: a part that a worker wrote cannot be read: {error}; all workers and this "
+                "process need the same folder"
             ) from None
         return rows
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from connectors.reports.amounts import counted
 from connectors.warehouse.approvals import (
     APPROVED,
     REJECTED,
@@ -72,12 +73,21 @@ def hindrance(run_id: str, found: Standing) -> str:
     approve = f"`csp-billing approve {run_id} --by NAME`"
     if found.decision is not None:
         return f"{told(found.decision)}: mend the exports and run the month again, or approve it with {approve}"
-    waived = f" ({found.blocking.waived} more are waived)" if found.blocking.waived else ""
+    blocking = counted(found.blocking.open, "finding")
+    waived = f" ({found.blocking.waived} more waived)" if found.blocking.waived else ""
     other = f"; {told(found.other)}, but that was about other results" if found.other else ""
     return (
-        f"run {run_id} has {found.blocking.open} findings of severity block{waived}{other}: look at them with "
-        f"`csp-billing findings --run {run_id}`, then approve it with {approve}"
+        f"run {run_id} has {blocking} of severity block{waived}{other}: look at them with "
+        f"`csp-billing findings --run {run_id} --severity block`, then approve it with {approve}"
     )
+
+
+def decided_by(decision: Mapping[str, Any], run_id: str) -> str:
+    """A decision about a run's content in words, said of that run."""
+    note = f" ({decision['note']})" if decision["note"] else ""
+    other = "" if decision["run_id"] == run_id else f", as run {decision['run_id']} with the same results"
+    when = f"{decision['decided_at']:%Y-%m-%d %H:%M} UTC"
+    return f"{decision['decision']} by {decision['decided_by']} on {when}{note}{other}"
 
 
 def told(decision: Mapping[str, Any]) -> str:

@@ -1,6 +1,6 @@
-"""What Prefect shows of a flow run besides its logs: progress, a summary, the top findings, and the report.
+"""What Prefect is told of a flow run besides its logs: progress, a summary, the top findings, the report, an event.
 
-Artifacts only tell. Where one cannot be made the log says so, and the month goes on.
+They only tell. Where one cannot be made the log says so, and the month goes on.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from prefect.artifacts import (
     create_table_artifact,
     update_progress_artifact,
 )
+from prefect.events import emit_event
 
 from pipelines.inspection import list_findings
 from pipelines.run_summary import RunSummary
@@ -26,6 +27,9 @@ from transforms.findings import money_text
 
 #: How many findings the table shows, the largest differences first.
 SHOWN_FINDINGS = 20
+
+#: Events are named by the status a run has come to: `csp-billing.month.billed`.
+_EVENT = "csp-billing.month"
 
 _COLUMNS = ("code", "invoice_number", "customer_name", "line_id", "message")
 
@@ -54,7 +58,10 @@ class Progress:
 
 
 def tell(settings: Settings, summary: RunSummary) -> None:
-    """Make the artifacts of a run: its summary, its top findings, and a link to its report where there is one."""
+    """Make the artifacts of a run: its summary, its top findings, and a link to its report where there is one.
+
+    The event that automations wait for (`examples/automations`) comes last, so that who is alerted finds them.
+    """
     with _by_the_way():
         create_markdown_artifact(_markdown(summary), f"summary-{summary.period}", f"Run {summary.run_id}")
     with _by_the_way():
@@ -66,6 +73,13 @@ def tell(settings: Settings, summary: RunSummary) -> None:
         if report.exists():
             # Browsers do not follow a link from a server to a file: its text is the path.
             create_link_artifact(report.as_uri(), str(report), f"report-{summary.period}", f"Run {summary.run_id}")
+    with _by_the_way():
+        counts = {"lines": summary.lines, "blocking": summary.blocking, "waived": summary.waived}
+        emit_event(
+            f"{_EVENT}.{summary.status}",
+            resource={"prefect.resource.id": f"{_EVENT}.{summary.period}", "prefect.resource.name": summary.period},
+            payload={"period": summary.period, "run_id": summary.run_id, "status": summary.status, **counts},
+        )
 
 
 def _markdown(summary: RunSummary) -> str:
@@ -90,7 +104,7 @@ def _markdown(summary: RunSummary) -> str:
 
 def _top_findings(settings: Settings, run_id: str) -> list[dict[str, Any]]:
     """The findings that matter most: open ones that block first, then by their difference."""
-    found = list_findings(settings, run_id, None, [])
+    found = list_findings(settings, run_id, None).findings
     found.sort(key=lambda one: (
         one["severity"] != "block", one["waived_by"] is not None, one["severity"], -abs(one["difference_amount"] or 0)
     ))  # fmt: skip
@@ -112,4 +126,4 @@ def _by_the_way() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        get_run_logger().warning("an artifact could not be made: %s", error)
+        get_run_logger().warning("an artifact or event could not be made: %s", error)

@@ -1,4 +1,4 @@
-"""A month's billing, step by step: extract, reconcile, store, load, mark, publish.
+"""A month's billing, step by step: fetch where no folder is named, extract, reconcile, store, load, mark, publish.
 
 One description of the steps serves the command line and Prefect: each step goes through `step`, which by default
 simply calls it, and inside a flow runs it as a Prefect task (`pipelines.flows`).
@@ -12,20 +12,23 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import ParamSpec, Protocol, TypeVar
 
+from connectors.reports.amounts import counted, verb
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.migrations import ensure_current
 from connectors.warehouse.runs import get_run, read_findings, set_status
 from connectors.warehouse.waivers import count_blocking
+from pipelines import telemetry
 from pipelines.approval import approve_where_needed, hindrance, latest_alike, read_standing
 from pipelines.extract import extract
-from pipelines.loading import load_run, mark_run, open_halo
+from pipelines.loading import StepCounts, load_run, mark_run, open_halo
+from pipelines.month_lock import holding_month
 from pipelines.progress import tell_progress
 from pipelines.reconciling import reconcile
-from pipelines.reporting import with_reports
+from pipelines.reporting import renewed, with_reports
 from pipelines.run_summary import RunSummary as RunSummary
 from pipelines.scope import Scope
 from pipelines.settings import Settings
-from transforms.errors import RemoteError, WarehouseError
+from transforms.errors import InputError, RemoteError, WarehouseError
 from transforms.findings import count_codes
 from transforms.periods import parse_period
 
@@ -46,20 +49,30 @@ Decide = Callable[[RunSummary], None]
 
 
 def call(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run a step in this process, unrecorded."""
-    return function(*args, **kwargs)
+    """Run a step in this process; only the log tells of it."""
+    with telemetry.step(function.__name__) as counts:
+        result = function(*args, **kwargs)
+        counts.update(telemetry.counts_of(result))
+        return result
 
 
 def reconcile_month(settings: Settings, period: str, scope: Scope | None = None, step: Step = call) -> RunSummary:
     """Extract, reconcile and store a period, without any HaloPSA write.
+
+    A part of a period is reconciled beside anything else; the whole of it replaces the run before, so that nobody else
+    may be at work on the period.
 
     Raises:
         InputError, SettingsError, WarehouseError: nothing was done.
     """
     began = time.monotonic()
     scope = scope or Scope()
-    summary = _reconcile(settings, period, scope, step)
-    return _finished(_published(settings, summary, step) if scope.is_full else summary, began)
+    if not scope.is_full:
+        with telemetry.about("reconcile", period=period):
+            return _finished(_reconcile(settings, period, scope, step), began)
+    with holding_month(settings, parse_period(period)):
+        summary = _reconcile(settings, period, scope, step)
+        return _finished(_published(settings, summary, step), began)
 
 
 def bill_month(
@@ -77,7 +90,8 @@ def bill_month(
 
     The HaloPSA login is tried first, so that a wrong setting shows before anything is done. A failure of HaloPSA
     during the load leaves the stored run and the posting ledger as they are; the summary then has the status
-    `failed` and an `error`, and running the month again continues where it stopped.
+    `failed` and an `error`, and running the month again continues where it stopped. Who is second to work on a month
+    is refused before anything is done; nobody is while a person decides.
 
     Args:
         settings: name the exports, the warehouse and HaloPSA.
@@ -93,15 +107,16 @@ def bill_month(
     parse_period(period)
     if not dry_run:
         open_halo(settings).log_in()
-    summary = _reconcile(settings, period, Scope(), step)
-    try:
-        if not dry_run:
-            summary = _load(settings, summary, step, all_prices)
-            summary = _mark_if_cleared(settings, summary, approved_by, decide, step)
-    except RemoteError as error:
-        summary = replace(summary, status="failed", error=str(error))
-    summary = with_reports(settings, summary, step) if report else summary
-    return _finished(_published(settings, summary, step), began)
+    with holding_month(settings, period) as month:
+        summary = _reconcile(settings, period, Scope(), step, is_to_bill=not dry_run)
+        try:
+            if not dry_run:
+                summary = _load(settings, summary, step, all_prices)
+                summary = _mark_if_cleared(settings, summary, approved_by, decide and month.let_go_for(decide), step)
+        except RemoteError as error:
+            summary = replace(summary, status="failed", error=str(error))
+        summary = with_reports(settings, summary, step) if report else summary
+        return _finished(_published(settings, summary, step), began)
 
 
 def resume_month(
@@ -119,22 +134,30 @@ def resume_month(
     latest = latest_alike(settings, run_id)
     decide(stored_summary(settings, run_id))
     summary = stored_summary(settings, latest)
-    try:
-        if summary.status == "reconciled":
-            summary = _load(settings, summary, step)
-        summary = _mark_if_cleared(settings, summary, None, None, step)
-    except RemoteError as error:
-        summary = replace(summary, status="failed", error=str(error))
-    summary = with_reports(settings, summary, step) if report else summary
-    return _finished(_published(settings, summary, step), began)
+    with holding_month(settings, summary.period, latest):
+        try:
+            if summary.status == "reconciled":
+                summary = _load(settings, summary, step)
+            summary = _mark_if_cleared(settings, summary, None, None, step)
+        except RemoteError as error:
+            summary = replace(summary, status="failed", error=str(error))
+        summary = with_reports(settings, summary, step) if report else summary
+        return _finished(_published(settings, summary, step), began)
 
 
-def load_stored_run(settings: Settings, run_id: str, *, all_prices: bool = False, step: Step = call) -> RunSummary:
-    """Load a stored run to HaloPSA; what is there already is not sent again."""
+def load_stored_run(
+    settings: Settings, run_id: str, *, all_prices: bool = False, resend_prices: bool = False, step: Step = call
+) -> RunSummary:
+    """Load a stored run to HaloPSA; what is there already is not sent again.
+
+    With `resend_prices` prices are sent of which nobody knows whether they are there.
+    """
     began = time.monotonic()
     summary = stored_summary(settings, run_id)
     open_halo(settings).log_in()
-    return _finished(_published(settings, _load(settings, summary, step, all_prices), step), began)
+    with holding_month(settings, summary.period, run_id):
+        summary = renewed(settings, _load(settings, summary, step, all_prices, resend_prices), step)
+        return _finished(_published(settings, summary, step), began)
 
 
 def mark_stored_run(
@@ -147,11 +170,12 @@ def mark_stored_run(
     """
     began = time.monotonic()
     summary = stored_summary(settings, run_id)
-    if approved_by is not None:
-        step(approve_where_needed, settings, run_id, approved_by)
-    marked = step(mark_run, settings, run_id)
-    summary = replace(summary, status="billed", marked=marked.counts)
-    return _finished(_published(settings, summary, step), began)
+    with holding_month(settings, summary.period, run_id):
+        if approved_by is not None:
+            step(approve_where_needed, settings, run_id, approved_by)
+        marked = step(mark_run, settings, run_id)
+        summary = renewed(settings, _as_billed(summary, marked), step)
+        return _finished(_published(settings, summary, step), began)
 
 
 def stored_summary(settings: Settings, run_id: str) -> RunSummary:
@@ -168,18 +192,44 @@ def stored_summary(settings: Settings, run_id: str) -> RunSummary:
     )  # fmt: skip
 
 
-def _reconcile(settings: Settings, period: str, scope: Scope, step: Step) -> RunSummary:
+def _reconcile(
+    settings: Settings, period: str, scope: Scope, step: Step, *, is_to_bill: bool = False
+) -> RunSummary:
     policy = settings.read_policy()
     parse_period(period)
     ensure_current(open_warehouse(settings.warehouse))
+    settings, notices = _with_exports(settings, period, step, is_to_bill)
     started_at = datetime.now(UTC)
     extraction = step(extract, settings, period)
     summary = step(reconcile, settings, extraction, policy, scope, started_at)
+    summary = replace(summary, notices=notices + summary.notices)
     return _refreshed(settings, summary) if summary.blocking else summary
 
 
-def _load(settings: Settings, summary: RunSummary, step: Step, all_prices: bool = False) -> RunSummary:
-    loaded = step(load_run, settings, summary.run_id, all_prices=all_prices)
+def _with_exports(
+    settings: Settings, period: str, step: Step, is_to_bill: bool
+) -> tuple[Settings, tuple[str, ...]]:
+    """The settings with the folder to read, once it is fetched where that is to be done, and what to tell of it.
+
+    Raises:
+        InputError: Partner Center has nothing of the period, or only estimates where it is to be billed.
+    """
+    if not settings.is_to_fetch:
+        return settings, ()
+    from pipelines.fetching import fetch, notices_of
+
+    fetched = step(fetch, settings, period)
+    if not fetched.has_lines(billed=is_to_bill):
+        what = "no invoice" if fetched.has_lines(billed=False) else "nothing"
+        raise InputError(f"Partner Center has {what} of period {period} yet: repeat the command later, or name a "
+                         "folder with --exports")  # fmt: skip
+    return settings.model_copy(update={"exports": fetched.location}), notices_of(fetched)
+
+
+def _load(
+    settings: Settings, summary: RunSummary, step: Step, all_prices: bool = False, resend_prices: bool = False
+) -> RunSummary:
+    loaded = step(load_run, settings, summary.run_id, all_prices=all_prices, resend_prices=resend_prices)
     return replace(_refreshed(settings, summary), loaded=loaded.counts, notices=summary.notices + loaded.notices)
 
 
@@ -201,7 +251,11 @@ def _mark_if_cleared(
         told = (hindrance(run_id, found),) if found.decision or found.other else ()
         return replace(summary, notices=summary.notices + told)
     marked = step(mark_run, settings, run_id)
-    return replace(summary, status="billed", marked=marked.counts)
+    return _as_billed(summary, marked)
+
+
+def _as_billed(summary: RunSummary, marked: StepCounts) -> RunSummary:
+    return replace(summary, status="billed", marked=marked.counts, notices=summary.notices + marked.notices)
 
 
 def publish(settings: Settings) -> tuple[str, ...]:
@@ -240,6 +294,9 @@ def _set_status(settings: Settings, run_id: str, status: str) -> None:
 
 def _finished(summary: RunSummary, began: float) -> RunSummary:
     """The summary as it is told: how long it took, and how many findings are waived."""
-    waived = f"{summary.waived} findings of severity block are waived and do not block"
+    count = summary.waived
+    waived = f"{counted(count, 'finding')} of severity block {verb('are waived and do', count)} not block"
     notices = summary.notices + ((waived,) if summary.waived else ())
+    counts = {"lines": summary.lines, "invoices": summary.invoices, "blocking": summary.blocking}
+    telemetry.log("info", "run ended", status=summary.status, **counts)
     return replace(summary, notices=notices, seconds=round(time.monotonic() - began, 2))

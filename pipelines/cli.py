@@ -5,18 +5,21 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipelines.cli_approval import approve, status, waivers_app
-from pipelines.cli_options import AsJson, Codes, Period, Recorded, RunId
+from pipelines.cli_fetch import fetch
+from pipelines.cli_landing import landing_app
+from pipelines.cli_options import AsJson, Codes, Period, Recorded, RunId, Severity
 from pipelines.cli_orders import integrations_app, orders_app, subscriptions_app
-from pipelines.cli_reports import WithReports, report
+from pipelines.cli_reports import WithReports, cut_values, report
 from pipelines.cli_warehouse import customers_app, warehouse_app
 from pipelines.completion import complete_periods, complete_runs
-from transforms.errors import BillingError
+from transforms.errors import BillingError, RemoteError, StoppedError
 from transforms.hidden import without_secrets
 
 if TYPE_CHECKING:
@@ -34,12 +37,28 @@ app = typer.Typer(
 )
 app.add_typer(warehouse_app, name="warehouse")
 app.add_typer(customers_app, name="customers")
+app.add_typer(landing_app, name="landing")
 app.add_typer(waivers_app, name="waivers")
 app.add_typer(orders_app, name="orders")
 app.add_typer(integrations_app, name="integrations")
 app.add_typer(subscriptions_app, name="subscriptions")
 
-Exports = Annotated[str | None, typer.Option("--exports", help="Folder with the partner exports.")]
+#: The flows that make a run.
+_COMPARING = ("monthly_billing", "reconcile")
+
+
+@app.callback()
+def _logging(
+    verbose: Annotated[
+        int, typer.Option("--verbose", "-v", count=True, help="Log each step on stderr; twice: what it does, too.")
+    ] = 0,
+) -> None:
+    from pipelines import telemetry
+
+    telemetry.be_verbose(("", "info", "debug")[min(verbose, 2)])
+
+
+Exports = Annotated[str | None, typer.Option("--exports", help="Folder or URL of exports; without, they are fetched.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Reconcile and store, but write nothing to HaloPSA.")]
 Approve = Annotated[bool, typer.Option("--approve", help="Approve the results, and mark as billed.")]
 By = Annotated[
@@ -79,7 +98,9 @@ def run(
 def reconcile(
     period: Period,
     exports: Exports = None,
-    customer: Annotated[list[str] | None, typer.Option("--customer", help="Only this customer id; repeatable.")] = None,
+    customer: Annotated[
+        list[str] | None, typer.Option("--customer", help="Only the customer of this tenant id; repeatable.")
+    ] = None,
     invoice: Annotated[list[str] | None, typer.Option("--invoice", help="Only this invoice; repeatable.")] = None,
     code: Codes = None,
     prefect: Recorded = False,
@@ -100,16 +121,25 @@ def reconcile(
 
 
 @app.command()
-def load(run_id: RunId, all_prices: AllPrices = False, prefect: Recorded = False, as_json: AsJson = False) -> None:
+def load(
+    run_id: RunId,
+    all_prices: AllPrices = False,
+    resend_prices: Annotated[
+        bool, typer.Option("--resend-prices", help="Send also prices that may be in HaloPSA already.")
+    ] = False,
+    prefect: Recorded = False,
+    as_json: AsJson = False,
+) -> None:
     """Load a stored run to HaloPSA; what is there already is not sent again."""
 
     def steps() -> RunSummary:
         from pipelines.billing import load_stored_run
         from pipelines.settings import load_settings
 
-        return load_stored_run(load_settings(), run_id, all_prices=all_prices)
+        return load_stored_run(load_settings(), run_id, all_prices=all_prices, resend_prices=resend_prices)
 
-    _report(prefect, "load", {"run_id": run_id, "all_prices": all_prices}, steps, as_json)
+    parameters = {"run_id": run_id, "all_prices": all_prices, "resend_prices": resend_prices}
+    _report(prefect, "load", parameters, steps, as_json)
 
 
 @app.command("mark-billed")
@@ -124,12 +154,14 @@ def mark_billed(run_id: RunId, approve: Approve = False, by: By = None, as_json:
         settings = load_settings()
         return mark_stored_run(settings, run_id, approved_by=approver_in_advance(settings, approve, by))
 
-    _report(False, None, {}, steps, as_json)
+    _report(False, None, {"run_id": run_id}, steps, as_json)
 
 
+app.command()(fetch)
 app.command()(approve)
 app.command()(status)
 app.command()(report)
+app.command("cut-values")(cut_values)
 
 
 @app.command()
@@ -139,22 +171,38 @@ def findings(
         str | None, typer.Option("--period", help="The latest run of this period.", autocompletion=complete_periods)
     ] = None,
     code: Codes = None,
+    severity: Annotated[
+        list[Severity] | None, typer.Option("--severity", help="Only findings of this severity; repeatable.")
+    ] = None,
+    only_open: Annotated[bool, typer.Option("--open", help="Only findings that no waiver is in force for.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the findings of a run; without a run or period those of the run made last."""
-    from pipelines.inspection import FINDING_COLUMNS, list_findings
-    from pipelines.output import print_records
+    """List the findings of a run; without a run or period those of the last run of a whole period."""
+    from pipelines.inspection import list_findings
+    from pipelines.output import print_json
     from pipelines.settings import load_settings
 
-    print_records(FINDING_COLUMNS, list_findings(load_settings(), run, period, code or []), as_json, "no findings")
+    severities = [one.value for one in severity or []]
+    found = list_findings(load_settings(), run, period, code or [], severities, only_open=only_open)
+    if as_json:
+        print_json(found.findings)
+    else:
+        from pipelines.finding_list import print_findings
+
+        print_findings(found)
 
 
 @app.command()
 def explain(
-    line_id: Annotated[str, typer.Argument(help="Id of the line, as findings and out_lines print it.")],
+    line_id: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID", help="Id of a line or finding, as findings and out_lines print it, or what it begins with."
+        ),
+    ],
     as_json: AsJson = False,
 ) -> None:
-    """Say why a line was judged as it was: source, price row, every rule with its figures."""
+    """Say why a line was judged as it was: source, price row, every rule with its figures; or what a finding says."""
     from pipelines.inspection import explain as explain_stored
     from pipelines.output import print_json
     from pipelines.settings import load_settings
@@ -169,7 +217,7 @@ def explain(
 
 @app.command()
 def identify(
-    paths: Annotated[list[Path], typer.Argument(help="Files or folders.")], as_json: AsJson = False
+    paths: Annotated[list[str], typer.Argument(help="Files, folders or URLs.")], as_json: AsJson = False
 ) -> None:
     """Say what each file is, by its content."""
     from pipelines.identification import IDENTITY_COLUMNS, identify_paths
@@ -183,7 +231,7 @@ def identify(
 
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
-    """Check settings (secrets masked), the warehouse, and whether HaloPSA answers."""
+    """Check settings (secrets masked), the warehouse, and whether HaloPSA and Partner Center answer."""
     from pipelines.examination import examine
     from pipelines.output import print_json, print_table
     from pipelines.progress import shown_progress
@@ -195,7 +243,7 @@ def doctor(as_json: AsJson = False) -> None:
     if as_json:
         print_json(report.to_dict())
     else:
-        print_table(["setting", "value"], report.settings.items())
+        print_table(["setting", "value", "from"], report.told())
         print()
         print_table(["part", "state"], report.states)
     raise typer.Exit(report.exit_code)
@@ -237,24 +285,44 @@ def _report(
     from pipelines.output import note, print_json
     from pipelines.progress import shown_progress
     from pipelines.recording import api_configured, run_recorded
+    from pipelines.run_view import read_run_view
+    from pipelines.settings import load_settings
     from pipelines.summaries import print_summary
 
-    if flow and (recorded or api_configured()):
-        document, flow_run = run_recorded(flow, **parameters)
-        note(f"recorded as Prefect flow run {flow_run}")
-    else:
-        with shown_progress():
-            document = steps().to_dict()
+    began = datetime.now(UTC)
+    try:
+        if flow and (recorded or api_configured()):
+            document, flow_run = run_recorded(flow, **parameters)
+            note(f"recorded as Prefect flow run {flow_run}")
+        else:
+            with shown_progress():
+                document = steps().to_dict()
+    except KeyboardInterrupt:
+        raise StoppedError(f"interrupted; {_left(began, parameters)}") from None
+    except RemoteError as error:
+        raise RemoteError(f"{error}; {_left(began, parameters)}") from None
+    about = {"period": document["period"], "run_id": document["run_id"]}
     for notice in document["notices"]:
-        note(notice)
+        note(notice, **about)
     if as_json:
         print_json(document)
     else:
-        print_summary(document)
+        names = {one["customer_name"] for one in document["changed"] if one["customer_name"]}
+        with shown_progress():
+            view = read_run_view(load_settings(), document["run_id"], names)
+        print_summary(document, view, compares=flow in _COMPARING)
     if document.get("error"):
-        note(f"csp-billing: {document['error']}")
+        note(f"csp-billing: {document['error']}; {_left(began, {'run_id': document['run_id']})}", "error", **about)
         raise typer.Exit(3)
     raise typer.Exit(1 if document["blocking"] else 0)
+
+
+def _left(began: datetime, parameters: dict[str, Any]) -> str:
+    """Where a command that did not come to its end leaves things, and what to type next."""
+    from pipelines.aftermath import aftermath
+    from pipelines.settings import load_settings
+
+    return aftermath(load_settings(), began, period=parameters.get("period"), run_id=parameters.get("run_id"))
 
 
 def main() -> None:
@@ -267,11 +335,12 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     as_json = "--json" in sys.argv
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="csp-billing", standalone_mode=False)
+        if code == StoppedError.exit_code:
+            # Typer has taken the interrupt.
+            code = _fail("interrupted: the same command can be typed again", StoppedError.exit_code, as_json)
     except BillingError as error:
         code = _fail(str(error), error.exit_code, as_json)
-    except KeyboardInterrupt:
-        code = _fail("interrupted", 130, as_json)
     except Exception as error:
         if not hasattr(error, "exit_code") or not hasattr(error, "format_message"):
             raise
@@ -299,7 +368,7 @@ def _fail(message: str, code: int, as_json: bool) -> int:
     if line and as_json:
         print_json({"error": line, "exit_code": code})
     if line:
-        note(f"csp-billing: {line}")
+        note(f"csp-billing: {line}", "error")
     return code
 
 

@@ -28,6 +28,7 @@ def approve(
 
     The approval holds for every run of the month with the same results, and for none with others.
     """
+    from connectors.reports.amounts import counted, verb
     from connectors.warehouse.approvals import APPROVED, REJECTED
     from pipelines.approval import decide, told
     from pipelines.output import print_json, say
@@ -38,13 +39,16 @@ def approve(
         print_json(decided)
         return
     say(told(decided))
-    say(f"{decided['blocking']} findings block, {decided['waived']} are waived")
+    blocking, waived = decided["blocking"], decided["waived"]
+    stay = f"{verb('stay', blocking)} open and {'is' if blocking == 1 else 'are'} listed as before"
+    counts = [f"{counted(blocking, 'finding')} of severity block {stay}"] if blocking else ["no finding blocks"]
+    say(", ".join([*counts, *([f"{waived} more {verb('are', waived)} waived"] if waived else [])]))
     if reject:
-        print("it is not marked as billed until somebody approves it")
+        say("it is not marked as billed until somebody approves it")
     elif decided["status"] == "reconciled":
-        print(f"load it with\n  csp-billing load {run_id}\nand mark it with\n  csp-billing mark-billed {run_id}")
+        say(f"next: load it with `csp-billing load {run_id}`, then mark it with `csp-billing mark-billed {run_id}`")
     elif decided["status"] != "billed":
-        print(f"mark it with\n  csp-billing mark-billed {run_id}")
+        say(f"next: mark it as billed with `csp-billing mark-billed {run_id}`")
 
 
 def status(
@@ -128,6 +132,8 @@ def waivers_end(
 
 def _print(waivers: list[dict[str, object]], as_json: bool) -> None:
     from pipelines.output import print_records
-    from pipelines.waiving import WAIVER_COLUMNS
+    from pipelines.settings import load_settings
+    from pipelines.waiving import WAIVER_COLUMNS, with_tenants
 
-    print_records(WAIVER_COLUMNS, waivers, as_json, "no such waiver: `csp-billing waivers add` makes one")
+    shown = waivers if as_json else with_tenants(load_settings(), waivers)
+    print_records(WAIVER_COLUMNS, shown, as_json, "no such waiver: `csp-billing waivers add FINDING_ID` makes one")

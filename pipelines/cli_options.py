@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from pipelines.completion import complete_codes, complete_periods, complete_runs
+
+
+class Severity(StrEnum):
+    """How grave a finding is."""
+
+    BLOCK = "block"
+    WARN = "warn"
+    INFO = "info"
+
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Recorded = Annotated[bool, typer.Option("--prefect", help="Record the command as a Prefect flow run.")]

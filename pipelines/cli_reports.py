@@ -32,3 +32,24 @@ def report(
         return
     for file in files:
         print(file)
+
+
+def cut_values(
+    run_id: RunId,
+    rounded: Annotated[
+        bool, typer.Option("--rounded", help="Also numbers that are sent with the decimals that HaloPSA keeps.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the values that are longer than HaloPSA takes, and what it is sent of them."""
+    from pipelines.alterations import ALTERATION_COLUMNS, list_alterations, shown
+    from pipelines.output import print_json, print_records
+    from pipelines.progress import shown_progress
+    from pipelines.settings import load_settings
+
+    with shown_progress():
+        found = list_alterations(load_settings(), run_id, rounded=rounded)
+    if as_json:
+        print_json(found)
+    else:
+        print_records(ALTERATION_COLUMNS, [shown(one) for one in found], False, "HaloPSA is sent everything whole")

@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipelines.cli_options import AsJson
+from pipelines.completion import complete_checks, complete_views
 
 if TYPE_CHECKING:
     from connectors.warehouse.engine import Warehouse
+
+#: How many rows a terminal shows where nothing else is asked for, and how many a check has at most.
+SHOWN_ROWS = 200
+MOST_ROWS = 10_000
 
 warehouse_app = typer.Typer(help="The SQL warehouse: migrations, checks, the analysts' copy, read-only SQL.",
                             no_args_is_help=True)  # fmt: skip
@@ -24,6 +29,7 @@ def customers_import(
     as_json: AsJson = False,
 ) -> None:
     """Import which HaloPSA client each customer's tenant belongs to."""
+    from connectors.reports.amounts import counted
     from pipelines.customers import import_customers
     from pipelines.output import print_json
     from pipelines.settings import load_settings
@@ -32,7 +38,7 @@ def customers_import(
     if as_json:
         print_json({"imported": count})
     else:
-        print(f"{count} tenants imported")
+        print(f"{counted(count, 'tenant')} imported")
 
 
 @customers_app.command("list")
@@ -74,18 +80,28 @@ def warehouse_status(as_json: AsJson = False) -> None:
 
 
 @warehouse_app.command("check")
-def warehouse_check(as_json: AsJson = False) -> None:
+def warehouse_check(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[CHECK]…", help="Only these checks, each with all of its rows.",
+                       autocompletion=complete_checks),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
     """Run the SQL checks; each must return nothing. Exit code 1 when one of severity fail does."""
     from connectors.warehouse.checks import run_checks
-    from pipelines.output import print_records
+    from pipelines.output import print_json
     from pipelines.progress import shown_progress, tell_progress
+    from pipelines.warehouse_text import check_document, print_checks
 
+    wanted = names or []
     with shown_progress():
-        results = run_checks(_configured_warehouse(), tell_progress)
-    columns = ["check", "severity", "rows", "meaning"]
-    rows = [dict(zip(columns, (one.name, one.severity, one.rows, one.meaning), strict=True)) for one in results]
-    print_records(columns, rows, as_json)
-    raise typer.Exit(1 if any(one.rows and one.severity == "fail" for one in results) else 0)
+        results = run_checks(_configured_warehouse(), tell_progress, wanted, *([MOST_ROWS] if wanted else []))
+    if as_json:
+        print_json([check_document(one) for one in results])
+    else:
+        print_checks(results, whole=bool(wanted))
+    raise typer.Exit(1 if any(one.state == "fail" for one in results) else 0)
 
 
 @warehouse_app.command("snapshot")
@@ -104,23 +120,118 @@ def warehouse_snapshot(as_json: AsJson = False) -> None:
         print(folder)
 
 
+@warehouse_app.command("downgrade")
+def warehouse_downgrade(
+    to: Annotated[str, typer.Option("--to", metavar="REVISION", help="The revision to go back to; base for none.")],
+    accept_loss: Annotated[
+        bool, typer.Option("--accept-loss", help="Also where what people have written is lost.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring the warehouse back to an earlier revision, for an earlier csp-billing."""
+    from connectors.warehouse.downgrade import downgrade
+
+    _print_status(downgrade(_configured_warehouse(), to, accept_loss=accept_loss), as_json)
+
+
+@warehouse_app.command("backup")
+def warehouse_backup(
+    to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="A folder that is not there yet.")],
+    as_json: AsJson = False,
+) -> None:
+    """Back the warehouse up, as Parquet that either engine restores."""
+    from pipelines.keeping import back_up
+    from pipelines.output import print_json
+    from pipelines.progress import shown_progress
+    from pipelines.settings import load_settings
+
+    with shown_progress():
+        document = back_up(load_settings(), to)
+    if as_json:
+        print_json(document)
+    else:
+        print(f"{document['rows']} rows of {document['tables']} tables are in {to}, read back and compared")
+
+
+@warehouse_app.command("restore")
+def warehouse_restore(
+    source: Annotated[Path, typer.Option("--from", metavar="FOLDER", help="The backup.")],
+    set_aside: Annotated[
+        bool, typer.Option("--set-aside", help="Keep a DuckDB warehouse that is not empty under another name.")
+    ] = False,
+    nothing_posted_since: Annotated[
+        bool, typer.Option("--nothing-posted-since", help="Nothing was posted to HaloPSA after the backup was made.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Restore a backup into an empty warehouse, of either engine."""
+    from pipelines.keeping import restore
+    from pipelines.output import note, print_json
+    from pipelines.progress import shown_progress
+    from pipelines.settings import load_settings
+
+    with shown_progress():
+        document = restore(load_settings(), source, set_aside=set_aside, is_current=nothing_posted_since)
+    for notice in document["notices"]:
+        note(notice)
+    if as_json:
+        print_json(document)
+    else:
+        print(f"{document['rows']} rows of {document['tables']} tables are in {document['warehouse']}, and compared")
+
+
+@warehouse_app.command("locks")
+def warehouse_locks(as_json: AsJson = False) -> None:
+    """Say who is at work in the warehouse, and whose lock was left behind."""
+    from pipelines.keeping import LOCK_COLUMNS, list_locks
+    from pipelines.output import print_records
+    from pipelines.settings import load_settings
+
+    print_records(LOCK_COLUMNS, list_locks(load_settings()), as_json, "nobody is at work")
+
+
 @warehouse_app.command("query")
 def warehouse_query(
-    sql: Annotated[str, typer.Argument(help="One SELECT; the views are named out_…")], as_json: AsJson = False
+    sql: Annotated[
+        str | None, typer.Argument(help="One SELECT; `csp-billing warehouse views` names what there is.")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", metavar="FILE", help="Read the SQL from this file; - is standard input.")
+    ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with exact numbers.")] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", min=0, help=f"Most rows; 0 for all. Without it {SHOWN_ROWS} on a terminal, else all."),
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Run read-only SQL."""
     from connectors.warehouse.query import run_query
-    from pipelines.output import print_json, print_table
     from pipelines.progress import shown_progress, tell_progress
+    from pipelines.warehouse_text import most_rows, print_result, read_sql_text
 
+    text, most = read_sql_text(sql, file), most_rows(limit, is_table=not (as_csv or as_json))
     with shown_progress():
         tell_progress("running the query")
-        result = run_query(_configured_warehouse(), sql)
-    if as_json:
-        print_json([dict(zip(result.columns, row, strict=True)) for row in result.rows])
+        result = run_query(_configured_warehouse(), text, most)
+    print_result(result, "json" if as_json else "csv" if as_csv else "table")
+
+
+@warehouse_app.command("views")
+def warehouse_views(
+    view: Annotated[
+        str | None, typer.Argument(help="A view, to see its columns.", autocompletion=complete_views)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the views for analysts, or the columns of one, with what they mean."""
+    from pipelines.output import print_records
+    from pipelines.warehouse_text import COLUMN_COLUMNS, VIEW_COLUMNS, column_records, view_records
+
+    if view is None:
+        print_records(VIEW_COLUMNS, view_records(), as_json)
     else:
-        # Two columns may have the same name.
-        print_table(result.columns, result.rows)
+        print_records(COLUMN_COLUMNS, column_records(view), as_json)
 
 
 def _configured_warehouse() -> Warehouse:

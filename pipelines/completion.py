@@ -40,6 +40,16 @@ def complete_codes(incomplete: str) -> list[Offer]:
     return _matching(incomplete.upper(), _codes)
 
 
+def complete_checks(incomplete: str) -> list[Offer]:
+    """Names of the warehouse's checks."""
+    return _matching(incomplete, _checks)
+
+
+def complete_views(incomplete: str) -> list[Offer]:
+    """Names of the views."""
+    return _matching(incomplete, _views)
+
+
 def _matching(begun: str, offers: Callable[[], Iterable[Offer]]) -> list[Offer]:
     try:
         return [offer for offer in offers() if offer[0].startswith(begun)]
@@ -51,6 +61,18 @@ def _codes() -> list[Offer]:
     from transforms.policy import SEVERITIES
 
     return sorted(SEVERITIES.items())
+
+
+def _checks() -> list[Offer]:
+    from connectors.warehouse.checks import read_checks
+
+    return [(check.name, check.meaning) for check in read_checks()]
+
+
+def _views() -> list[Offer]:
+    from transforms.tables.views import VIEWS
+
+    return [(view.name, view.meaning) for view in VIEWS]
 
 
 def _stored(statement: str) -> list[Offer]:

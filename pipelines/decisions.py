@@ -10,6 +10,7 @@ from prefect.flow_runs import pause_flow_run, suspend_flow_run
 from prefect.input import RunInput
 from pydantic import Field
 
+from connectors.reports.amounts import counted, verb
 from connectors.warehouse.approvals import APPROVED, REJECTED
 from pipelines.approval import decide
 from pipelines.run_summary import RunSummary
@@ -74,10 +75,11 @@ def wait_for_decision(settings: Settings, summary: RunSummary, hours: int) -> No
 
 def _description(summary: RunSummary) -> str:
     """What is to be decided, as Markdown above the form."""
-    waived = f", {summary.waived} more are waived" if summary.waived else ""
+    waived = f", {summary.waived} more {verb('are', summary.waived)} waived" if summary.waived else ""
+    blocking = f"{counted(summary.blocking, 'finding')} {verb('block', summary.blocking)}"
     return (
-        f"**{summary.period}**: {summary.blocking} findings block{waived}, of {sum(summary.findings.values())} in "
-        f"{summary.lines} lines. The month is loaded and not marked as billed. Look at the findings with\n\n"
+        f"**{summary.period}**: {blocking}{waived}, of {sum(summary.findings.values())} in "
+        f"{counted(summary.lines, 'line')}. The month is loaded and not marked as billed. Look at the findings with\n\n"
         f"    csp-billing findings --run {summary.run_id}\n\n"
         "*approve* marks everything as billed, *reject* leaves it as it is."
     )

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import os
+import shlex
 import shutil
+import socket
 import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from connectors.halopsa.sandbox.server import serve
 from connectors.warehouse.engine import open_warehouse
@@ -25,6 +28,9 @@ from transforms.errors import InputError
 
 PERIOD = "2025-11"
 _MARKER = "made-by-csp-billing-demo"
+#: The records of the demo's HaloPSA.
+_STORE = "halopsa.db"
+_PORT = 8765
 
 
 @dataclass(frozen=True)
@@ -56,8 +62,9 @@ def run_demo(directory: Path, *, recorded: bool, as_json: bool) -> int:
     with shown_progress():
         tell_progress("making a month")
         truth = generate_month(exports, period=PERIOD, truth_path=directory / "truth.csv")
-    with serve() as halo:
-        os.environ |= halo_settings(halo)
+    with serve(_free_port(), store_path=directory / _STORE) as halo:
+        reached_by = halo_settings(halo)
+        os.environ |= reached_by
         os.environ |= {f"{PREFIX}HOME": str(directory / "home"), f"{PREFIX}EXPORTS": str(exports)}
         for name in ("WAREHOUSE_URL", "POLICY", "HALO_TENANT"):
             os.environ.pop(f"{PREFIX}{name}", None)
@@ -72,6 +79,7 @@ def run_demo(directory: Path, *, recorded: bool, as_json: bool) -> int:
         })  # fmt: skip
     else:
         _tell(directory, document, flow_run, comparisons, inside)
+        _tell_how_to_go_on(directory, document["run_id"], reached_by)
     return 0 if equal else 1
 
 
@@ -124,7 +132,7 @@ def _tell(
     comparisons: list[Comparison],
     inside: dict[str, int],
 ) -> None:
-    print(f"\nRan {document['period']} in {document['seconds']} s: {document['lines']} lines, "
+    print(f"\nRan {document['period']} in {document['seconds']} s: {document['lines']:,} lines, "
           f"{document['invoices']} invoice documents.\n")  # fmt: skip
     output.print_table(
         ["finding", "planted", "found", "the same ones"],
@@ -147,9 +155,35 @@ def _tell(
     print(f"Warehouse: {document['warehouse']}")
     for file in document["reports"]:
         print(f"Report:    {file}")
-    home = f"CSP_BILLING_HOME={directory / 'home'}"
-    print(f"\nLook at it:  {home} {command} findings --period {PERIOD}")
-    print(f"             {home} {command} warehouse query 'select * from out_customer_margin'")
+
+
+def _tell_how_to_go_on(directory: Path, run_id: str, reached_by: dict[str, str]) -> None:
+    """Commands that look at the month and finish it, with the demo's own HaloPSA."""
+    command = _command()
+    folders = {f"{PREFIX}{name.upper()}": str((directory / name).absolute()) for name in ("home", "exports")}
+    port = urlsplit(reached_by[f"{PREFIX}HALO_URL"]).port
+    print("\nTo look at it:")
+    for name, value in {**folders, **reached_by}.items():
+        print(f"  export {name}={shlex.quote(value)}")
+    print(f"  {command} findings")
+    print(f"  {command} warehouse query 'select * from out_customer_margin'")
+    print("\nTo finish it, start the local HaloPSA again, in another terminal, with what it was sent:")
+    print(f"  {command} sandbox --port {port} --store {shlex.quote(str((directory / _STORE).absolute()))}")
+    print("\nand approve the month and mark it as billed:")
+    print(f"  {command} approve {run_id} --by NAME")
+    print(f"  {command} mark-billed {run_id}")
+
+
+def _free_port() -> int:
+    """The port of `csp-billing sandbox`, so that it can go on with the records; any free one where that is taken."""
+    with socket.socket() as probe:
+        # As whoever listens there does: connections of an earlier demo may not be quite gone.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", _PORT))
+        except OSError:
+            return 0
+    return _PORT
 
 
 def _command() -> Path:

@@ -18,6 +18,8 @@ import pyarrow as pa
 from connectors.exports.delivery import Delivery, Export, SourceFile, open_delivery
 from connectors.exports.landing import check_unchanged, land
 from connectors.exports.reader import read_whole, rejected_schema
+from connectors.exports.zone import open_zone
+from connectors.landed_versions import version_folder
 from connectors.warehouse.customers import read_clients
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.period_lines import LINE_KINDS
@@ -25,7 +27,8 @@ from connectors.warehouse.sources import has_period, read_priced_rows
 from pipelines.progress import tell_progress
 from pipelines.settings import Settings
 from pipelines.threads import in_order
-from transforms.errors import InputError
+from transforms.addresses import is_url, local_path, masked, place_below
+from transforms.errors import InputError, SettingsError
 from transforms.line_identity import KEY_COLUMNS, SIGN_COLUMN, charge_keys
 from transforms.membership import Membership, UnknownInvoicesError
 from transforms.periods import Months, invoice_periods, month_before
@@ -37,6 +40,8 @@ from transforms.versions import SURVEYED, Selection, Survey, delivery_keys, late
 
 #: A folder with thousands of files that are no exports must not bury what else a run has to say.
 _MOST_SKIPPED_TOLD = 20
+#: How many copies are sent to a store's landing zone at a time.
+UPLOADS_AT_ONCE = 4
 
 
 @dataclass
@@ -135,20 +140,23 @@ class Extraction:
         return sorted(period for period in found if period)
 
     @contextmanager
-    def landing(self, home: Path) -> Iterator[Callable[[], pa.Table]]:
-        """Keep an untouched copy of every file, beside other work.
+    def landing(self, location: str) -> Iterator[Callable[[], pa.Table]]:
+        """Keep an untouched copy of every file in the landing zone at a path or URL, beside other work.
 
         Gives what waits for the copies and returns the files as rows of the source files table.
         """
-        contents = [export.content for export in self.delivery.exports]
-        with ThreadPoolExecutor(1) as pool:
-            copies = [pool.submit(land, content, home) for content in contents]
+        zone = open_zone(location)
+        zone.reach()
+        contents = {export.content.file_sha256: export.content for export in self.delivery.exports}
+        # A store takes long to answer; a disk is no faster for being asked twice at once.
+        with ThreadPoolExecutor(UPLOADS_AT_ONCE if is_url(location) else 1) as pool:
+            copies = {sha256: pool.submit(land, content, zone) for sha256, content in contents.items()}
             try:
-                yield lambda: self._landed([copy.result() for copy in copies])
+                yield lambda: self._landed({sha256: copy.result() for sha256, copy in copies.items()})
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
-    def _landed(self, paths: Sequence[str]) -> pa.Table:
+    def _landed(self, places: Mapping[str, str]) -> pa.Table:
         """The files, which are read by now, as rows of the source files table."""
         for export in self.delivery.exports:
             check_unchanged(export.content)
@@ -158,11 +166,11 @@ class Extraction:
                 zip(
                     SOURCE_FILES.names,
                     (file.file_sha256, file.source_file, file.kind, file.row_count, file.rejected_count,
-                     file.byte_count, paths[place], now),
+                     file.byte_count, places[file.file_sha256], now, None),
                     strict=True,
                 )
             )
-            for place, file in sorted(self.files.items())
+            for _, file in sorted(self.files.items())
         ]  # fmt: skip
         return pa.Table.from_pylist(rows, SOURCE_FILES.schema)
 
@@ -222,7 +230,8 @@ class Extraction:
         self._surveys[kind] = {}
         self._selections.pop(kind, None)
         for place, export in self.delivery.of_kind(kind).items():
-            survey = Survey(export.content.source_file, export.content.modified_at)
+            content = export.content
+            survey = Survey(content.source_file, content.modified_at, version_folder(Path(content.shown)))
             looked_at = 0
             for part in in_order(export.reader().parts((*SURVEYED[kind], "source_file"))):
                 survey.add(part.rows, kind)
@@ -244,9 +253,11 @@ def extract(settings: Settings, period: str) -> Extraction:
 
     Raises:
         InputError: the folder or a file cannot be read, or holds nothing of that period.
+        SettingsError, RemoteError: a store denies access or fails; the landing zone lies among the exports.
     """
+    _check_apart(settings)
     tell_progress("looking through the exports")
-    delivery = open_delivery(settings.exports)
+    delivery = open_delivery(settings.exports, settings.mirror, tell_progress)
     files: dict[int, SourceFile] = {}
     rejected: list[pa.Table] = []
     documents = _read(delivery, "invoices", files, rejected)
@@ -271,6 +282,24 @@ def extract(settings: Settings, period: str) -> Extraction:
     )
 
 
+def _check_apart(settings: Settings) -> None:
+    """Refuse a landing zone that lies among the exports: each copy would be delivered once more."""
+    zone, exports = settings.landing_location, settings.exports
+    if is_url(zone) and is_url(exports):
+        place = place_below(masked(zone), masked(exports))
+    elif is_url(zone) or is_url(exports):
+        return
+    else:
+        folder, parent = Path(local_path(zone)).resolve(), Path(local_path(exports)).resolve()
+        place = folder.relative_to(parent).as_posix() if folder.is_relative_to(parent) else None
+    # What is hidden does not count as delivered.
+    if place is not None and not any(part.startswith(".") for part in place.split("/") if part != "."):
+        raise SettingsError(
+            f"CSP_BILLING_LANDING: {masked(zone)} lies in the exports, {masked(exports)}: its copies would be read as "
+            "exports; name a place beside them"
+        )
+
+
 def _read(delivery: Delivery, kind: str, files: dict[int, SourceFile], rejected: list[pa.Table]) -> pa.Table:
     """Read all exports of a kind as a whole."""
     tables = [EXPORT_TABLES[kind].schema.empty_table()]
@@ -292,6 +321,7 @@ def _conformed(rows: pa.Table, kind: str) -> pa.Table:
 
 def nothing_found(exports: str, extraction: Extraction) -> InputError:
     """What to say when a folder has nothing of the period."""
+    exports = masked(exports)
     others = [period for period in extraction.periods() if period != extraction.period]
     if others:
         return InputError(

@@ -37,7 +37,7 @@ def as_task(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R
 
     def told(*task_args: Any, **task_kwargs: Any) -> Any:
         try:
-            return function(*task_args, **task_kwargs)
+            return billing.call(function, *task_args, **task_kwargs)
         except BillingError as error:
             return Failed(message=str(error), data=error)
 
@@ -82,7 +82,7 @@ def monthly_billing(
 
     Args:
         period: YYYY-MM; the last month when empty.
-        exports: folder with the partner exports; the setting when empty.
+        exports: folder with the partner exports; the setting when empty, and without it they are fetched.
         dry_run: stop before HaloPSA.
         approve: approve the results in advance, although findings of severity block may be open.
         approved_by: who approves them; the setting when empty.
@@ -113,7 +113,8 @@ def monthly_billing(
             all_prices=all_prices,
             report=report,
             decide=decide if wait_for_approval else None,
-            step=_counted(artifacts.Progress(month, [*(_RECONCILING if dry_run else _BILLING), *reporting])),
+            step=_counted(artifacts.Progress(
+                month, [*_fetching(settings), *(_RECONCILING if dry_run else _BILLING), *reporting])),
         )
 
     return _recorded(steps, exports)
@@ -132,17 +133,25 @@ def reconcile(
 
     def steps(settings: Settings) -> billing.RunSummary:
         scope = Scope(tuple(customers or ()), tuple(invoices or ()), finding_codes(codes or ()))
-        step = _counted(artifacts.Progress(month, _RECONCILING))
+        step = _counted(artifacts.Progress(month, [*_fetching(settings), *_RECONCILING]))
         return billing.reconcile_month(settings, month, scope, step=step)
 
     return _recorded(steps, exports)
 
 
 @flow(name="load", flow_run_name=_name, validate_parameters=True)
-def load(run_id: str, all_prices: bool = False) -> Any:
-    """Load a stored run to HaloPSA; what is there already is not sent again."""
+def load(run_id: str, all_prices: bool = False, resend_prices: bool = False) -> Any:
+    """Load a stored run to HaloPSA; what is there already is not sent again.
+
+    Args:
+        run_id: the run.
+        all_prices: post the whole price list, not only the products seen in lines.
+        resend_prices: send also prices that may be in HaloPSA already.
+    """
     return _recorded(
-        lambda settings: billing.load_stored_run(settings, run_id, all_prices=all_prices, step=as_task)
+        lambda settings: billing.load_stored_run(
+            settings, run_id, all_prices=all_prices, resend_prices=resend_prices, step=as_task
+        )
     )
 
 
@@ -163,6 +172,11 @@ def orders_sync() -> Any:
         logger.warning("%s", notice)
     logger.info("orders %s, integrations %s", summary.orders, summary.integrations)
     return summary.to_dict()
+
+
+def _fetching(settings: Settings) -> list[str]:
+    """The step before the others, where no folder of exports is named."""
+    return ["fetch"] if settings.is_to_fetch else []
 
 
 def _counted(progress: artifacts.Progress) -> billing.Step:

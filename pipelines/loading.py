@@ -14,7 +14,8 @@ from connectors.halopsa.client import HaloClient
 from connectors.halopsa.ledger import Ledger
 from connectors.halopsa.listing import some
 from connectors.halopsa.load import load
-from connectors.halopsa.plan import HaloLoadSettings, LoadCounts, LoadPlan, VoidedLines
+from connectors.halopsa.plan import HaloLoadSettings, LoadCounts, LoadPlan, MarkCounts, VoidedLines
+from connectors.reports.amounts import counted, verb
 from connectors.warehouse.customers import read_clients
 from connectors.warehouse.engine import Warehouse, open_warehouse
 from connectors.warehouse.migrations import ensure_current
@@ -74,8 +75,12 @@ def open_halo(
     )  # fmt: skip
 
 
-def load_run(settings: Settings, run_id: str, *, all_prices: bool = False) -> StepCounts:
+def load_run(
+    settings: Settings, run_id: str, *, all_prices: bool = False, resend_prices: bool = False
+) -> StepCounts:
     """Post a run's prices, invoices and lines; what is there already and unchanged is not sent again.
+
+    Prices whose outcome is not known, or that a restored ledger does not know, are sent only with `resend_prices`.
 
     Raises:
         InputError: there is no such run, or a later one of its period has replaced it.
@@ -87,10 +92,10 @@ def load_run(settings: Settings, run_id: str, *, all_prices: bool = False) -> St
     plan = build_plan(warehouse, settings, run_id)
     client = open_halo(settings)
     ledger = Ledger(warehouse, client.base_url)
-    counts = load(client, ledger, plan, _load_settings(settings, all_prices), tell_progress)
+    counts = load(client, ledger, plan, _load_settings(settings, all_prices, resend_prices), tell_progress)
     _record_load(warehouse, settings, plan, counts.billed_changed)
     loaded = {"prices": counts.prices, "invoices": counts.invoices, "lines": counts.lines}
-    return StepCounts(loaded, tuple(_load_notices(counts)))
+    return StepCounts(loaded, tuple(_load_notices(counts, run_id)))
 
 
 def mark_run(settings: Settings, run_id: str) -> StepCounts:
@@ -116,21 +121,43 @@ def mark_run(settings: Settings, run_id: str) -> StepCounts:
     counts = mark_billed(client, ledger, plan, _load_settings(settings, all_prices=False), tell_progress)
     with warehouse.begin() as connection:
         set_status(connection, run_id, "billed", datetime.now(UTC))
-    return StepCounts({"invoices": counts.invoices, "lines": counts.lines})
+    return StepCounts({"invoices": counts.invoices, "lines": counts.lines}, tuple(_mark_notices(counts)))
 
 
-def _load_notices(counts: LoadCounts) -> list[str]:
+def _mark_notices(counts: MarkCounts) -> list[str]:
+    """What stays unmarked, though the run is billed."""
+    if not (count := len(counts.unmarked)):
+        return []
+    numbers = ", ".join(counts.unmarked[:5]) + (f" and {count - 5} more" if count > 5 else "")
+    told = f"invoices {numbers} have no line in HaloPSA, which therefore does not call them billed"
+    return [verb(told, count).replace("invoices", "invoice", count == 1)]
+
+
+def _load_notices(counts: LoadCounts, run_id: str) -> list[str]:
     """What a load did beyond posting, in sentences; nothing where there is nothing to say."""
     sentences = {
-        "adopted": "records were in HaloPSA already and are taken over",
-        "cut": "values were cut to HaloPSA's limits",
-        "rounded": "numbers were sent with the decimals that HaloPSA keeps",
-        "rejected": "records were refused by HaloPSA or its limits; `csp-billing warehouse query \"select * from "
-        "out_halo_load where state = 'rejected'\"` says why",
-        "held": "lines are held back because their invoice is not in HaloPSA",
-        "unknown_prices": "prices have an unknown outcome and are not sent again",
+        "adopted": ("record was in HaloPSA already and is taken over", "records were in HaloPSA already and are taken "
+                    "over"),
+        "cut": ("value was cut to HaloPSA's limits", "values were cut to HaloPSA's limits"),
+        "rounded": ("number was", "numbers were"),
+        "rejected": ("record was", "records were"),
+        "held": ("line is held back because its invoice is not in HaloPSA", "lines are held back because their "
+                 "invoices are not in HaloPSA"),
+        "unknown_prices": ("price", "prices"),
+    }  # fmt: skip
+    more = {
+        "cut": f": `csp-billing cut-values {run_id}` lists them",
+        "rounded": " sent with the decimals that HaloPSA keeps",
+        "rejected": " refused by HaloPSA or its limits; `csp-billing warehouse query \"select * from out_halo_load "
+        "where state = 'rejected'\"` says why",
+        "unknown_prices": " not sent that may be in HaloPSA, which has no list of them: look there, then `csp-billing "
+        f"load {run_id} --resend-prices` sends them",
     }
-    told = [f"{count} {text}" for name, text in sentences.items() if (count := getattr(counts, name))]
+    told = [
+        f"{counted(count, *words)}{more.get(name, '')}"
+        for name, words in sentences.items()
+        if (count := getattr(counts, name))
+    ]
     return told + [_voided_notice(each) for each in counts.voided]
 
 
@@ -139,9 +166,11 @@ def _voided_notice(lines: VoidedLines) -> str:
     told = f"invoice {lines.invoice} (haloid {lines.halo_id}) is void, and lines of it were posted before it was: "
     todo = []
     if lines.unbilled:
-        todo.append(f"{len(lines.unbilled)} are not billed, delete them in HaloPSA (ids {some(lines.unbilled)})")
+        count = len(lines.unbilled)
+        todo.append(f"{count} {verb('are not billed, delete them', count)} in HaloPSA (ids {some(lines.unbilled)})")
     if lines.billed:
-        todo.append(f"{len(lines.billed)} are billed, credit the customers (ids {some(lines.billed)})")
+        count = len(lines.billed)
+        todo.append(f"{count} {verb('are', count)} billed, credit who was charged (ids {some(lines.billed)})")
     return told + " and ".join(todo)
 
 
@@ -209,10 +238,11 @@ def _of_invoices(lines: pa.Table, numbers: list[str]) -> pa.Table:
     return lines.filter(pc.fill_null(pc.is_in(lines.column("invoice_number"), pa.array(numbers, pa.string())), False))
 
 
-def _load_settings(settings: Settings, all_prices: bool) -> HaloLoadSettings:
+def _load_settings(settings: Settings, all_prices: bool, resend_prices: bool = False) -> HaloLoadSettings:
     return HaloLoadSettings(
         csp_tenant_id=settings.halo_csp_tenant_id,
         line_type=settings.halo_line_type,
         usage_type=settings.halo_usage_type,
         all_prices=all_prices,
+        resend_unknown_prices=resend_prices,
     )

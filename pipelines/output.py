@@ -17,6 +17,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from pipelines import telemetry
 from transforms.shown import json_escaped, one_line
 
 _COMMAND = re.compile(r"`[^`]*`")
@@ -33,7 +34,10 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Print rows under their column names; numbers to the right, amounts with the decimals of their row's currency."""
     place = next((columns.index(name) for name in _CURRENCIES if name in columns), None)
     texts = [
-        [_text(value, name, None if place is None else row[place]) for name, value in zip(columns, row, strict=True)]
+        [
+            cell_text(value, name, None if place is None else row[place])
+            for name, value in zip(columns, row, strict=True)
+        ]
         for row in map(list, rows)
     ]
     right = [
@@ -72,8 +76,11 @@ def say(text: str) -> None:
     print(_wrapped(text) if sys.stdout.isatty() else one_line(text))
 
 
-def note(text: str) -> None:
-    """Say something beside the output, on stderr."""
+def note(text: str, level: str = "warning", **about: str) -> None:
+    """Say something beside the output, on stderr; where that is for JSON lines as one of them, and about what."""
+    if telemetry.writes_json():
+        telemetry.log(level, one_line(text), **about)
+        return
     print(_wrapped(text) if sys.stderr.isatty() else one_line(text), file=sys.stderr)
 
 
@@ -95,10 +102,12 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def _text(value: Any, column: str, currency: Any) -> str:
+def cell_text(value: Any, column: str, currency: Any) -> str:
     """A cell; no line breaks, and nothing that a terminal takes for a command."""
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, Decimal):
         return _amount(value, column, currency)
     if isinstance(value, datetime):

@@ -7,11 +7,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from connectors.reports.amounts import counted, verb
+from connectors.reports.unbilled import read_unbilled
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.migrations import ensure_current
 from connectors.warehouse.progress import Progress, count_progress, last_halo_url, latest_runs
 from connectors.warehouse.runs import count_findings
-from pipelines.approval import Standing, standing, told
+from pipelines.approval import Standing, decided_by, standing
 from pipelines.settings import PREFIX, Settings
 from transforms.errors import InputError
 from transforms.periods import parse_period
@@ -20,6 +22,10 @@ from transforms.periods import parse_period
 STATUS_COLUMNS = ["period", "status", "blocking", "waived", "loaded", "billed"]
 
 _DONE = "nothing: the month is billed"
+_MEND = (
+    "nothing, if that is accepted: all else is billed; what is mended in the exports is billed by `csp-billing run "
+    "--period {period}`, and nothing twice"
+)
 
 
 def period_status(settings: Settings, period: str | None = None) -> list[dict[str, Any]]:
@@ -37,8 +43,7 @@ def period_status(settings: Settings, period: str | None = None) -> list[dict[st
         runs = [run for run in latest_runs(connection) if wanted in (None, run["period"])]
         if wanted and not runs:
             raise InputError(f"there is no run of period {wanted}: make one with `csp-billing run --period {wanted}`")
-        halo_url = _halo_url(connection, settings)
-        return [_status(connection, run, settings, halo_url) for run in runs]
+        return [run_status(connection, run, settings) for run in runs]
 
 
 def status_row(document: Mapping[str, Any]) -> list[Any]:
@@ -52,19 +57,27 @@ def status_sentences(document: Mapping[str, Any]) -> list[str]:
     """A period's latest run in sentences, the last of which says what to do; one for a month that is done."""
     if document["next"] == _DONE:
         return [f"{document['period']}: {_DONE}"]
-    decision = document["decision"]
-    decided = told(decision) if decision else "nobody has decided upon it" if document["blocking"] else "nothing blocks"
+    decision, run_id = document["decision"], document["run_id"]
+    undecided = "nobody has decided upon it" if document["blocking"] else "nothing blocks"
+    counts = (counted(document[f"{what}s"], what) for what in ("line", "invoice", "finding"))
     return [
-        f"{document['period']}: run {document['run_id']}, {document['lines']} lines, {document['invoices']} invoices, "
-        f"{document['findings']} findings; {decided}",
+        f"{document['period']}: run {run_id}, {', '.join(counts)}; "
+        f"{decided_by(decision, run_id) if decision else undecided}",
+        *(f"  {not_billed(document['status'])}: {one['why']}" for one in document["unbilled"]),
         f"  next: {document['next']}",
     ]
 
 
-def _status(
-    connection: sa.Connection, run: Mapping[str, Any], settings: Settings, halo_url: str | None
-) -> dict[str, Any]:
+def not_billed(status: str) -> str:
+    """What is said of charges that a run of this status leaves."""
+    return "not billed" if status == "billed" else "cannot be billed"
+
+
+def run_status(connection: sa.Connection, run: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    """Where a period stands by its latest full run (columns of RUNS)."""
+    halo_url = configured_halo_url(connection, settings)
     found = standing(connection, run)
+    unbilled = read_unbilled(connection, run["run_id"], halo_url)
     progress = count_progress(connection, run, halo_url, settings.halo_usage)
     decided = ("decision", "decided_by", "decided_at", "note", "run_id")
     return {
@@ -79,34 +92,41 @@ def _status(
         "waived": found.blocking.waived,
         "decision": {name: found.decision[name] for name in decided} if found.decision else None,
         "halopsa": {"url": halo_url, **{what: counts._asdict() for what, counts in progress.items()}},
-        "next": _next_step(run, found, progress, settings, halo_url),
+        "unbilled": [one.to_dict(run["run_id"]) for one in unbilled],
+        "next": _next_step(run, found, progress, settings, halo_url, bool(unbilled)),
     }
 
 
 def _next_step(
-    run: Mapping[str, Any], found: Standing, progress: Mapping[str, Progress], settings: Settings, halo_url: str | None
+    run: Mapping[str, Any],
+    found: Standing,
+    progress: Mapping[str, Progress],
+    settings: Settings,
+    halo_url: str | None,
+    leaves_some: bool,
 ) -> str:
     """The one thing to do, with the command to type."""
     run_id, lines = run["run_id"], progress["lines"]
     load = f"`csp-billing load {run_id}`"
     if not settings.halo_url:
         load = f"{PREFIX}HALO_URL and its credentials first (`csp-billing doctor`), then {load}"
-    look = f"look at the {found.blocking.open} findings that block with `csp-billing findings --run {run_id}`"
+    blocking = verb(f"{counted(found.blocking.open, 'finding')} that block", found.blocking.open)
+    look = f"look at the {blocking} with `csp-billing findings --run {run_id} --severity block`"
     if run["status"] == "billed" and lines.billed >= lines.wanted:
-        return _DONE
+        return _MEND.format(period=run["period"]) if leaves_some else _DONE
+    if found.decision is not None and not found.is_cleared:
+        return f"mend the exports, then `csp-billing run --period {run['period']}`"
     if run["status"] == "reconciled":
-        return f"{look}, then load it with {load}" if found.blocking.open else f"load it with {load}"
-    if lines.loaded < lines.wanted:
+        return f"load it with {load}" if found.is_cleared or lines.loaded else f"{look}, then load it with {load}"
+    if (missing := lines.wanted - lines.loaded) > 0:
         where = f" in {halo_url}" if halo_url else " in HaloPSA"
-        return f"{lines.wanted - lines.loaded} lines are not{where}: load it with {load}"
+        return f"{counted(missing, 'line')} {'is' if missing == 1 else 'are'} not{where}: load it with {load}"
     if found.is_cleared:
         return f"mark it as billed with `csp-billing mark-billed {run_id}`"
-    if found.decision is not None:
-        return f"mend the exports, then `csp-billing run --period {run['period']}`"
-    return f"{look}, then approve them with `csp-billing approve {run_id} --by NAME`"
+    return f"{look}, then approve the run with `csp-billing approve {run_id} --by NAME`"
 
 
-def _halo_url(connection: sa.Connection, settings: Settings) -> str | None:
+def configured_halo_url(connection: sa.Connection, settings: Settings) -> str | None:
     """The HaloPSA of the settings, else the one that was posted to last, which a demonstration's is."""
     if not settings.halo_url:
         return last_halo_url(connection)

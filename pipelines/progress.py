@@ -16,6 +16,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from connectors.progress import Progress, silent
+from pipelines import telemetry
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -23,11 +24,16 @@ if TYPE_CHECKING:
 #: Work that is done sooner is not told.
 PATIENCE_SECONDS = 1.0
 
+#: What was told last, so that it is logged once.
+_told: ContextVar[str] = ContextVar("told", default="")
 _listener: ContextVar[Progress] = ContextVar("listener", default=silent)
 
 
 def tell_progress(what: str, done: int = 0, total: int = 0) -> None:
     """Say what is being done, how many are done, and of how many; 0 where that is not known before."""
+    if what != _told.get():
+        _told.set(what)
+        telemetry.log("debug", what)
     _listener.get()(what, done, total)
 
 

@@ -12,11 +12,12 @@ import sqlalchemy as sa
 
 from connectors.exports.delivery import Export
 from connectors.exports.reader import ExportReader
+from connectors.reports.amounts import counted, verb
 from connectors.spill import FileRecords
 from connectors.warehouse.changes import count_changes, first_changes
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.period_lines import PeriodLines, stream_period
-from connectors.warehouse.runs import open_run, read_lines, write_run
+from connectors.warehouse.runs import read_lines, write_run, writing_run
 from connectors.warehouse.sources import read_source, write_documents
 from pipelines.engines import Engine, open_engine
 from pipelines.extract import Extraction, about_rows, line_exports, nothing_found
@@ -25,6 +26,7 @@ from pipelines.progress import tell_progress
 from pipelines.run_summary import RunSummary
 from pipelines.scope import Scope
 from pipelines.settings import Settings
+from pipelines.telemetry import learn
 from pipelines.threads import in_order
 from pipelines.version import code_version
 from transforms.categories import categorise
@@ -57,12 +59,13 @@ def reconcile(
     """
     warehouse = open_warehouse(settings.warehouse)
     run_id = new_run_id(extraction.period, started_at)
+    learn(run_id=run_id)
     with (
         open_engine(settings, run_id, line_exports(extraction.delivery)) as engine,
-        extraction.landing(settings.home) as landed,
-        warehouse.begin(loading=True) as connection,
+        # First: while a run is written, no copy is removed that it finds in the landing zone.
+        writing_run(warehouse) as connection,
+        extraction.landing(settings.landing_location) as landed,
     ):
-        open_run(connection)
         run = _Run(connection, run_id, extraction, policy, scope, engine)
         run.judge_lines()
         if not run.delivered_count and not extraction.invoices.num_rows and not run.rejected.num_rows:
@@ -189,6 +192,8 @@ class _Run:
             fetch=self._lines.fetch,
         )
         own = pa.concat_tables([conclusion.findings, *self._findings])
+        if self._scope.customers:
+            self._scope.check_customers(self._lines.customers())
         findings = self._scope.limit_findings(_renamed(own, changed))
         tieout = self._scope.limit_tieout(conclusion.tieout)
         if self._scope.codes:
@@ -196,7 +201,7 @@ class _Run:
         elif not self._scope.is_full and not (self.line_count or findings.num_rows or tieout.num_rows):
             raise InputError(
                 f"period {self._extraction.period} has no line of these customers and invoices: check --customer and "
-                "--invoice"
+                "--invoice; customers are named by their tenant id, which `csp-billing customers list` has"
             )
         return findings, tieout
 
@@ -213,7 +218,8 @@ class _Run:
     def notices(self) -> list[str]:
         """Sentences about the lines that the user ought to see."""
         return [
-            f"{count} lines have the charge type {name}, which is not known: they are checked like other charges"
+            f"{counted(count, 'line')} {verb('have', count)} the charge type {name}, which is not known: checked like "
+            "other charges"
             for name, count in self._total.charge_types.items()
         ]
 

@@ -17,6 +17,8 @@ from transforms.errors import BillingError, InputError
 if TYPE_CHECKING:
     from pipelines.billing import Step
 
+PAGE = "reconciliation.html"
+
 
 def write_reports(settings: Settings, run_id: str, folder: Path | None = None) -> list[Path]:
     """Write all reports of a stored run, in place of those that are there.
@@ -47,7 +49,7 @@ def write_reports(settings: Settings, run_id: str, folder: Path | None = None) -
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder} cannot be made: {error.strerror}; name another folder with --out") from None
-    workbook, page = folder / "reconciliation.xlsx", folder / "reconciliation.html"
+    workbook, page = folder / "reconciliation.xlsx", folder / PAGE
     tell_progress("writing the page")
     write_page(contents, page)
     tell_progress("writing the workbook")
@@ -64,6 +66,13 @@ def _focus(warehouse: Warehouse, run_id: str, folder: Path) -> list[Path]:
         if get_run(connection, run_id)["scope"] is not None:
             return []
     return write_focus(warehouse, run_id, folder)
+
+
+def renewed(settings: Settings, summary: RunSummary, step: Step) -> RunSummary:
+    """The summary of a run after its reports were renewed, where there are some in their usual folder."""
+    if not (settings.reports_of(summary.run_id) / PAGE).exists():
+        return summary
+    return with_reports(settings, summary, step)
 
 
 def with_reports(settings: Settings, summary: RunSummary, step: Step) -> RunSummary:

@@ -9,7 +9,7 @@ from pathlib import Path
 from connectors.halopsa.sandbox.server import Sandbox, serve
 from pipelines.output import print_json
 from pipelines.settings import PREFIX
-from transforms.errors import InputError
+from transforms.errors import InputError, StoppedError
 
 
 def run_sandbox(port: int, store_path: Path | None, *, as_json: bool) -> None:
@@ -22,6 +22,7 @@ def run_sandbox(port: int, store_path: Path | None, *, as_json: bool) -> None:
 
     Raises:
         InputError: the port is taken, or the file cannot keep the records.
+        StoppedError: it was interrupted, which is how it ends.
     """
     kept = f"keeps its records in {store_path}" if store_path else "forgets everything"
     try:
@@ -34,6 +35,8 @@ def run_sandbox(port: int, store_path: Path | None, *, as_json: bool) -> None:
                 print("\n".join(f"export {name}={value}" for name, value in settings.items()))
             sys.stdout.flush()
             threading.Event().wait()
+    except KeyboardInterrupt:
+        raise StoppedError(f"the local HaloPSA is stopped; it {kept}") from None
     except OSError as error:
         raise InputError(f"port {port} cannot be used ({error.strerror}): name another one with --port") from None
 

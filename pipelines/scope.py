@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,6 +13,9 @@ import pyarrow.compute as pc
 from transforms.errors import InputError
 from transforms.policy import SEVERITIES
 from transforms.texts import where
+
+#: How many customers of a name are named.
+_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -44,11 +48,42 @@ class Scope:
         """The tie-out of the invoices, and nobody's where only customers or codes are asked for."""
         return tieout.slice(0, 0) if self.customers or self.codes else self._own(tieout)
 
+    def check_customers(self, known: Iterable[tuple[str, str]]) -> None:
+        """Raise InputError where a customer is given by name; names the tenants of the customers so called.
+
+        Args:
+            known: tenant (in lower case) and name of each customer.
+        """
+        customers = list(known)
+        tenants = {tenant for tenant, _ in customers}
+        for given in self.customers:
+            if given.lower() in tenants:
+                continue
+            wanted = given.strip().casefold()
+            meant = [f"{tenant} ({name})" for tenant, name in customers if wanted and wanted in name.casefold()]
+            if meant:
+                more = f" and {len(meant) - _NAMED} more" if len(meant) > _NAMED else ""
+                raise InputError(
+                    f"--customer {given}: it takes the customer's tenant id; so named are {', '.join(meant[:_NAMED])}"
+                    f"{more}"
+                )
+
     def _own(self, table: pa.Table) -> pa.Table:
         for name, wanted in (("customer_id", self.customers), ("invoice_number", self.invoices)):
             if wanted and name in table.column_names:
                 table = table.filter(_is_in(table, name, wanted))
         return table
+
+
+def part_of(run: Mapping[str, Any]) -> str:
+    """Which part of its period a run (columns of RUNS) was limited to, in words; empty for all of it."""
+    if run["scope"] is None:
+        return ""
+    scope = Scope(**{name: tuple(values) for name, values in json.loads(run["scope"]).items()})
+    kinds = (("customer", scope.customers), ("invoice", scope.invoices), ("code", scope.codes))
+    return " and ".join(
+        f"{kind if len(values) == 1 else f'{kind}s'} {', '.join(values)}" for kind, values in kinds if values
+    )
 
 
 def finding_codes(given: Iterable[str]) -> tuple[str, ...]:

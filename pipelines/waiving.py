@@ -11,16 +11,18 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from connectors.warehouse import waivers
+from connectors.warehouse.customers import namesakes
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.migrations import ensure_current
+from pipelines.inspection import identity
 from pipelines.people import person, recorder, remark
 from pipelines.settings import Settings
 from transforms.errors import InputError
 from transforms.periods import parse_period
 
 #: What of a waiver fits on a screen; `--json` and the view out_waivers have everything.
-WAIVER_COLUMNS = ["waiver_id", "period", "code", "invoice_number", "customer_name", "actual_amount", "currency",
-                  "reason", "waived_by", "valid_until", "state", "is_found"]  # fmt: skip
+WAIVER_COLUMNS = ["waiver_id", "finding_id", "period", "code", "invoice_number", "customer_name", "actual_amount",
+                  "currency", "reason", "waived_by", "valid_until", "state", "is_found"]  # fmt: skip
 
 
 def add_waivers(
@@ -46,7 +48,7 @@ def add_waivers(
     warehouse = open_warehouse(settings.warehouse)
     ensure_current(warehouse)
     with warehouse.begin() as connection:
-        found = [waivers.latest_finding(connection, _identity(given)) for given in finding_ids]
+        found = [waivers.latest_finding(connection, identity(given, "finding", "finding_id")) for given in finding_ids]
         granted = {
             waivers.grant(
                 connection, finding, by=by, reason=reason, valid_until=valid_until, recorded_by=recorder(), at=now
@@ -80,11 +82,13 @@ def list_waivers(settings: Settings, period: str | None, *, every: bool) -> list
         )
 
 
-def _identity(given: str) -> str:
-    text = given.strip().lower()
-    if len(text) < 6 or set(text) - set("0123456789abcdef"):
-        raise InputError(f"{given} is no finding: write its finding_id, or the first digits of it, six at least")
-    return text
+def with_tenants(settings: Settings, listed: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Waivers as they are shown: customers' names with the beginning of their tenant where several have that name."""
+    from pipelines.finding_list import with_tenant
+
+    with open_warehouse(settings.warehouse).read() as connection:
+        shared = namesakes(connection, {row["customer_name"] for row in listed if row["customer_name"]})
+    return [{**row, "customer_name": with_tenant(row["customer_name"], row["customer_id"], shared)} for row in listed]
 
 
 def _last_day(text: str, today: date) -> date:

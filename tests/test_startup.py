@@ -16,8 +16,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 _WATCHED = {
-    "alembic", "duckdb", "fastapi", "jinja2", "numpy", "pandas", "prefect", "pyarrow", "requests", "rich", "sqlalchemy",
-    "starlette", "uvicorn", "vl_convert",
+    "adlfs", "aiohttp", "alembic", "duckdb", "fastapi", "fsspec", "jinja2", "numpy", "pandas", "prefect", "pyarrow",
+    "requests", "rich", "s3fs", "sqlalchemy", "starlette", "uvicorn", "vl_convert",
 }  # fmt: skip
 _ARROW = {"numpy", "pandas", "pyarrow"}
 #: Runs a command and says last on stderr, whatever the command did, which of the watched modules it has loaded.
@@ -70,7 +70,9 @@ def export(tmp_path: Path) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["warehouse", "--help"], ["orders", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["run", "--help"], ["warehouse", "--help"], ["orders", "--help"], ["landing", "--help"]]
+)
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     assert loaded(*arguments) == set()
 

@@ -35,6 +35,12 @@ class WarehouseError(BillingError):
     """The warehouse cannot be used: locked, not upgraded, not reachable."""
 
 
+class StoppedError(BillingError):
+    """Somebody stopped the command; says where that leaves things."""
+
+    exit_code = 130
+
+
 class RemoteError(BillingError):
     """A remote system failed; nothing is lost and the command can be repeated."""
 

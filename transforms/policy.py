@@ -20,6 +20,9 @@ from transforms.errors import SettingsError
 Severity = Literal["block", "warn", "info"]
 Segment = Literal["Commercial", "Education", "Charity", "Government"]
 
+#: By weight.
+SEVERITY_ORDER: tuple[Severity, ...] = ("block", "warn", "info")
+
 #: Every finding code and its severity unless the policy says otherwise (contract, Findings).
 SEVERITIES: dict[str, Severity] = {
     "SUBTOTAL_MISMATCH": "block",

@@ -18,7 +18,7 @@ from transforms.customer_checks import check_mapping
 from transforms.findings import Finding, findings_table
 from transforms.line_identity import Numbered, number_occurrences
 from transforms.policy import Policy
-from transforms.records import repeated_keys
+from transforms.records import gathered, repeated_keys
 from transforms.standing import Places, check_standing
 from transforms.tally import Total
 from transforms.tieout import tie_out
@@ -90,7 +90,7 @@ def renumbered(
         fetch: gives the stored lines that equal given rows in their columns.
     """
     names = np.array(kinds, dtype=object)
-    for records in repeated_keys(total.charges):
+    for records in gathered(repeated_keys(total.charges)):
         for kind in sorted(set(kinds)):
             own = records[names[records["file"]] == kind]
             if len(own):
@@ -102,11 +102,9 @@ def _check_untold(total: Total, files: Sequence[tuple[str, str]], fetch: Fetch) 
     """PEC_MISSING of lines without a percentage in parts without any, where another part of their file has some."""
     findings: list[Finding] = []
     told = np.array(sorted(total.told_files), dtype=np.uint32)
-    for records in total.untold.by_key():
-        own = records[np.isin(records["file"], told)]
-        if len(own):
-            usage = fetch("daily_usage", Places.of(own).table(files))
-            findings += check_partner_earned_credit(usage, np.ones(usage.num_rows, dtype=np.bool_))
+    for own in gathered(records[np.isin(records["file"], told)] for records in total.untold.by_key()):
+        usage = fetch("daily_usage", Places.of(own).table(files))
+        findings += check_partner_earned_credit(usage, np.ones(usage.num_rows, dtype=np.bool_))
     return findings
 
 

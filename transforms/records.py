@@ -6,7 +6,7 @@ that a month of any size takes the same memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,6 +23,9 @@ SEATS = np.dtype(
 )
 #: A day and meter of the usage of one charge group.
 METER_DAY = np.dtype([("key", np.uint64), ("group", np.uint64)])
+
+#: About how many lines are looked up at once.
+AT_ONCE = 100_000
 
 #: A cycle charge of an amount above zero that has both its dates; one that has seats; any line charged by the seat.
 IS_CYCLE_CHARGE, IS_PLAIN, IS_SEAT = 1, 2, 4
@@ -63,3 +66,16 @@ def repeated_keys(records: Records) -> Iterator[Array]:
         repeated[1:] |= same
         repeated[:-1] |= same
         yield ordered[repeated]
+
+
+def gathered(parts: Iterable[Array]) -> Iterator[Array]:
+    """Few records of many groups put together, because each look-up of their lines reads through a whole period."""
+    waiting: list[Array] = []
+    for part in parts:
+        if len(part):
+            waiting.append(part)
+        if sum(map(len, waiting)) >= AT_ONCE:
+            yield np.concatenate(waiting)
+            waiting = []
+    if waiting:
+        yield np.concatenate(waiting)

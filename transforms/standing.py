@@ -18,7 +18,7 @@ from transforms.continuity import check_continuity
 from transforms.digests import words_of
 from transforms.findings import Finding
 from transforms.line_reader import LineReader
-from transforms.records import IS_CYCLE_CHARGE, IS_PLAIN, IS_SEAT, SEATS, Array, Records
+from transforms.records import IS_CYCLE_CHARGE, IS_PLAIN, IS_SEAT, SEATS, Array, Records, gathered
 from transforms.texts import is_one_of, lowered
 from transforms.usage_checks import Fetch
 
@@ -108,13 +108,11 @@ def check_standing(
         fetch: gives single lines; those of the previous period by the kind `previous`.
     """
     findings: list[Finding] = []
-    for group in seats.by_key():
-        own = group[_suspicious(group)]
-        if len(own):
-            earlier = own["file"] >= PREVIOUS
-            now = fetch("invoice_recon", Places.of(own[~earlier]).table(files))
-            before = fetch("previous", Places.of(own[earlier], PREVIOUS).table(previous_files))
-            findings += _check(now, before, period, rejected)
+    for own in gathered(group[_suspicious(group)] for group in seats.by_key()):
+        earlier = own["file"] >= PREVIOUS
+        now = fetch("invoice_recon", Places.of(own[~earlier]).table(files))
+        before = fetch("previous", Places.of(own[earlier], PREVIOUS).table(previous_files))
+        findings += _check(now, before, period, rejected)
     return findings
 
 

@@ -16,7 +16,7 @@ from transforms.customer_checks import Customers, merged_customers
 from transforms.records import CHARGE, METER_DAY, SEATS, Array, MemoryRecords, Records
 from transforms.usage_checks import CHARGES, merged_charges
 
-#: How many parts' charges are kept before they are summed up.
+#: At least how many parts' charges are kept before they are summed up.
 _PARTS = 32
 
 
@@ -73,7 +73,8 @@ class Total:
             records.add(array)
         for name, parts in self._groups.items():
             parts.append(getattr(tally, name))
-            if len(parts) > _PARTS:
+            # Not before they are as many as what is summed up already, which would cost more and more.
+            if len(parts) > _PARTS and sum(part.num_rows for part in parts[1:]) > parts[0].num_rows:
                 parts[:] = [merged_charges(parts)]
 
     @property

@@ -18,7 +18,7 @@ from transforms.integers import Integers, Mask
 from transforms.line_reader import LineReader, rows_of
 from transforms.money import EXACT, currency_exponent
 from transforms.records import METER_DAY, Array, Records
-from transforms.texts import lowered, values_and_codes, where
+from transforms.texts import is_one_of, lowered, values_and_codes, where
 
 #: What usage and line may differ by for each day and meter: Microsoft cuts each to the cent (documented), in a currency
 #: of larger coins to those, and before the exchange to the pricing currency's cent.
@@ -33,6 +33,9 @@ CHARGES = pa.schema(
     [*((name, pa.string()) for name in GROUP), ("amount", pa.decimal128(38, 18)), ("currency", pa.string()),
      ("rate", pa.decimal128(38, 15))]
 )  # fmt: skip
+
+#: A sum of charges; one digit more than they have, for a difference.
+_AMOUNT = pa.decimal256(40, 18)
 
 Key = tuple[str, ...]
 #: Gives the period's stored lines of a kind of export that equal one of the given rows in these columns.
@@ -88,21 +91,22 @@ def groups_apart(billed: pa.Table, used: pa.Table, invoices: Collection[str], me
         invoices: the invoices of reconciliation lines, not only of Azure-plan ones.
         meter_days: the days and meters of the usage.
     """
-    lines, usage = _groups(billed), _groups(used)
-    compared = {key[0] for key in usage} & set(invoices)
-    apart = {
-        key: abs(EXACT.subtract(_total(lines, key), _total(usage, key)))
-        for key in {*lines, *usage}
-        if key[0] in compared
-    }
-    suspects = sorted(key for key, amount in apart.items() if amount > _least(usage.get(key)))
-    counts = _count_meter_days(suspects, meter_days) if suspects else {}
-    found = []
-    for key in suspects:
-        tolerance = EXACT.multiply(_least(usage.get(key)), Decimal(counts.get(key, 0)))
-        if apart[key] > tolerance:
-            found.append(Apart(key, _total(usage, key), _total(lines, key), tolerance))
-    return found
+    groups = _side_by_side(billed, used)
+    compared = set(groups.filter(groups.column("is_used")).column("invoice_number").to_pylist()) & set(invoices)
+    groups = groups.filter(pa.array(is_one_of(groups.column("invoice_number"), sorted(compared))))
+    amount = pc.abs(pc.subtract(groups.column("billed"), groups.column("used")))
+    is_suspect = pc.greater(amount, groups.column("least"))
+    suspects, amount = groups.filter(is_suspect), amount.filter(is_suspect)
+    if not suspects.num_rows:
+        return []
+    counts = pa.array(_count_meter_days(_group_names(suspects), meter_days)).cast(pa.decimal256(19, 0))
+    tolerance = pc.multiply(suspects.column("least"), counts)
+    is_apart = pc.greater(amount, tolerance)
+    found = suspects.filter(is_apart).append_column("tolerance", tolerance.filter(is_apart))
+    return [
+        Apart(tuple(row[name] for name in GROUP), row["used"], row["billed"], row["tolerance"])
+        for row in found.sort_by([(name, "ascending") for name in GROUP]).to_pylist()
+    ]
 
 
 def check_usage(apart: Sequence[Apart], billed: pa.Table, used: pa.Table, fetch: Fetch) -> list[Finding]:
@@ -113,9 +117,9 @@ def check_usage(apart: Sequence[Apart], billed: pa.Table, used: pa.Table, fetch:
         billed, used: the charges of all groups (CHARGES).
         fetch: gives single lines.
     """
-    groups = {"invoice_recon": _groups(billed), "daily_usage": _groups(used)}
-    by_kind = {kind: _lines_of([one.key for one in apart if one.key in own], own, kind, fetch)
-               for kind, own in groups.items()}  # fmt: skip
+    keys = [one.key for one in apart]
+    by_kind = {kind: _lines_of(keys, charges, kind, fetch)
+               for kind, charges in (("invoice_recon", billed), ("daily_usage", used))}  # fmt: skip
     return [
         _mismatch(one, by_kind["invoice_recon"].get(one.key), by_kind["daily_usage"].get(one.key)) for one in apart
     ]
@@ -194,60 +198,92 @@ def _group_name(key: Key) -> str:
     return "\x1f".join(key)
 
 
-def _groups(charges: pa.Table) -> dict[Key, list[dict[str, Any]]]:
-    """The rows of charges by group."""
-    groups: dict[Key, list[dict[str, Any]]] = {}
-    for row in charges.to_pylist():
-        groups.setdefault(_key(row), []).append(row)
-    return groups
+def _keyed(charges: pa.Table) -> pa.Table:
+    """Charges with their groups' keys (`_key`) instead of how these are spelt."""
+    spelt = charges.column("subscription_id").combine_chunks().dictionary_encode()
+    keys = pa.array([text.strip().lower() for text in spelt.dictionary.to_pylist()], pa.string())
+    return charges.set_column(GROUP.index("subscription_id"), "subscription_id", keys.take(spelt.indices))
 
 
-def _total(groups: Mapping[Key, list[dict[str, Any]]], key: Key) -> Decimal:
-    total = Decimal(0)
-    for row in groups.get(key, ()):
-        total = EXACT.add(total, row["amount"])
-    return total
+def _group_names(keyed: pa.Table) -> pa.Array:
+    """The name of each row's group (`_group_name`)."""
+    columns = [keyed.column(name).combine_chunks() for name in GROUP]
+    return pc.binary_join_element_wise(*columns, "\x1f")
 
 
-def _least(usage: list[dict[str, Any]] | None) -> Decimal:
-    """What a group of usage may differ by from its lines for each day and meter."""
-    if usage is None:
-        return Decimal(0)
-    currency = min((row["currency"] for row in usage if row["currency"]), default=None)
-    return _per_day_and_meter(currency, max((row["rate"] for row in usage if row["rate"] is not None), default=None))
+def _side_by_side(billed: pa.Table, used: pa.Table) -> pa.Table:
+    """For each group what its lines charge, what its usage adds up to, and what they may differ by a day and meter.
+
+    Columns: GROUP as keys, billed, used, is_used, least.
+    """
+    # No currency is not the first of several.
+    currency = used.column("currency")
+    told = pc.if_else(pc.equal(currency, ""), pa.scalar(None, pa.string()), currency)
+    used = used.set_column(used.column_names.index("currency"), "currency", told)
+    lines, usage = (
+        _keyed(charges).group_by(list(GROUP), use_threads=False)
+        .aggregate([("amount", "sum"), ("currency", "min"), ("rate", "max")])
+        for charges in (billed, used)
+    )  # fmt: skip
+    usage = pa.table({
+        **{name: usage.column(name) for name in GROUP},
+        "used": usage.column("amount_sum").cast(_AMOUNT),
+        "is_used": pa.repeat(True, usage.num_rows),
+        "least": _least(usage.column("currency_min"), usage.column("rate_max")),
+    })  # fmt: skip
+    lines = pa.table({
+        **{name: lines.column(name) for name in GROUP}, "billed": lines.column("amount_sum").cast(_AMOUNT),
+    })  # fmt: skip
+    both = lines.join(usage, list(GROUP), join_type="full outer", use_threads=False)
+    nothing = pa.scalar(Decimal(0), _AMOUNT)
+    return pa.table({
+        **{name: both.column(name) for name in GROUP},
+        **{name: both.column(name).fill_null(nothing) for name in ("billed", "used")},
+        "is_used": both.column("is_used").fill_null(False),
+        "least": both.column("least").fill_null(pa.scalar(Decimal(0), both.column("least").type)),
+    })  # fmt: skip
 
 
-def _count_meter_days(keys: Sequence[Key], meter_days: Records) -> dict[Key, int]:
+def _least(currencies: pa.ChunkedArray, rates: pa.ChunkedArray) -> pa.Array:
+    """What groups of usage may differ by from their lines for each day and meter: a coin, exchanged or not."""
+    codes = currencies.combine_chunks().dictionary_encode("encode")
+    coins = pa.array([_coin(currency) for currency in codes.dictionary.to_pylist()], pa.decimal256(5, 2))
+    exchanged = pc.multiply(
+        rates.combine_chunks().cast(pa.decimal256(38, 15)).fill_null(Decimal(1)), pa.scalar(PER_DAY_AND_METER)
+    )
+    own = coins.take(codes.indices).cast(exchanged.type)
+    return pc.if_else(pc.greater(own, exchanged), own, exchanged)
+
+
+def _count_meter_days(group_names: pa.Array, meter_days: Records) -> Integers:
     """How many days and meters each of these groups has."""
-    names = text_hashes(pa.array([_group_name(key) for key in keys], pa.string()))[:, 0]
+    names = text_hashes(group_names)[:, 0]
     order = np.argsort(names)
-    counts = np.zeros(len(keys), dtype=np.int64)
+    counts = np.zeros(len(names), dtype=np.int64)
     for group in meter_days.by_key():
         _, first = np.unique(group["key"], return_index=True)
         found = group["group"][first]
-        place = np.minimum(np.searchsorted(names, found, sorter=order), len(keys) - 1)
+        place = np.minimum(np.searchsorted(names, found, sorter=order), len(names) - 1)
         own = order[place]
         np.add.at(counts, own[names[own] == found], 1)
-    return dict(zip(keys, counts.tolist(), strict=True))
+    return counts
 
 
-def _per_day_and_meter(currency: str | None, rate: Decimal | None) -> Decimal:
-    coin = max(PER_DAY_AND_METER, Decimal(1).scaleb(-currency_exponent(currency)))
-    return max(coin, EXACT.multiply(PER_DAY_AND_METER, rate or Decimal(1)))
+def _coin(currency: str | None) -> Decimal:
+    return max(PER_DAY_AND_METER, Decimal(1).scaleb(-currency_exponent(currency)))
 
 
-def _lines_of(
-    keys: Sequence[Key], groups: Mapping[Key, list[dict[str, Any]]], kind: str, fetch: Fetch
-) -> dict[Key, pa.Table]:
-    """The stored lines of some groups."""
-    wanted = [{name: row[name] for name in GROUP} for key in keys for row in groups[key]]
-    own = fetch(kind, pa.Table.from_pylist(wanted, pa.schema([CHARGES.field(name) for name in GROUP])))
+def _lines_of(keys: Sequence[Key], charges: pa.Table, kind: str, fetch: Fetch) -> dict[Key, pa.Table]:
+    """The stored lines of those of some groups that have any."""
+    names = pa.array([_group_name(key) for key in keys], pa.string())
+    own = charges.filter(pc.is_in(_group_names(_keyed(charges)), names))
+    lines = fetch(kind, own.select(list(GROUP)))
     if kind == "invoice_recon":
-        own = _azure_lines(own, categorise(own))
+        lines = _azure_lines(lines, categorise(lines))
     rows: dict[Key, list[int]] = {}
-    for row, case in enumerate(own.select(list(GROUP)).to_pylist()):
+    for row, case in enumerate(lines.select(list(GROUP)).to_pylist()):
         rows.setdefault(_key(case), []).append(row)
-    return {key: own.take(pa.array(places)) for key, places in rows.items()}
+    return {key: lines.take(pa.array(places)) for key, places in rows.items()}
 
 
 def _mismatch(apart: Apart, lines: pa.Table | None, usage: pa.Table | None) -> Finding:

@@ -3,9 +3,9 @@
 Microsoft republishes an invoice's lines, and every export of unbilled lines repeats the earlier ones; a folder may
 hold the old file, the new one, and copies of either in other containers. Parts of one delivery have different lines,
 versions of one delivery have the same lines: a file whose charges are for the most part charged again by a newer file
-of the same invoice is its older version and is left out. Rows are never compared by content, so genuine duplicates
-inside a delivery stay. Unbilled rows of a closed period come again as billed rows with an invoice number (documented,
-reference §2.9), and then only those count.
+of the same invoice is its older version and is left out, unless both are known to be delivered together. Rows are
+never compared by content, so genuine duplicates inside a delivery stay. Unbilled rows of a closed period come again as
+billed rows with an invoice number (documented, reference §2.9), and then only those count.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class Survey:
     Attributes:
         source_file: its name.
         delivered_at: when it was last written.
+        delivery: names what it was delivered with, where that is known; files delivered together are parts.
         months: as `charge_months` counts them.
         rows: lines by invoice key (see `transforms.periods.invoice_keys`) and delivery key (see `delivery_keys`).
         totals: sums of Total by delivery key, of reconciliation lines.
@@ -50,6 +51,7 @@ class Survey:
 
     source_file: str
     delivered_at: datetime
+    delivery: str = ""
     months: dict[str, Counter[str]] = field(default_factory=dict)
     rows: Counter[tuple[str, str]] = field(default_factory=Counter)
     totals: dict[str, Decimal] = field(default_factory=dict)
@@ -160,6 +162,8 @@ def _versions(
     charges = {place: charges_of(place, key) for place in ordered}
     for position, older in enumerate(ordered):
         for newer in ordered[:position:-1]:
+            if surveys[older].delivery and surveys[older].delivery == surveys[newer].delivery:
+                continue
             shared = len(np.intersect1d(charges[older], charges[newer], assume_unique=True))
             if shared >= REPEATED_SHARE * len(charges[older]):
                 yield older, newer

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from connectors.exports import archives, limits
+from connectors.exports.delivered import Delivered
 from connectors.exports.gzip_members import gunzip
 from transforms.errors import InputError
 from transforms.shown import printable
@@ -60,6 +61,7 @@ class Content:
 
     Attributes:
         path: the file on disk.
+        name: the name it was delivered by, without folders.
         member: the member's label inside the archive, empty for the file itself.
         file_sha256: SHA-256 of the file on disk.
         byte_count: size of the file on disk.
@@ -68,9 +70,11 @@ class Content:
         label: what the file is called where its name alone is ambiguous.
         remark: for `Form.OTHER` what it is instead, for `Form.BROKEN` (members of archives only) the whole message.
         is_plain: whether it is the file on disk itself, neither packed nor a member.
+        shown: where it was delivered, path or masked URL, for messages.
     """
 
     path: Path
+    name: str
     member: str
     file_sha256: str
     byte_count: int
@@ -80,11 +84,12 @@ class Content:
     open_raw: Callable[[], Iterator[bytes]]
     label: str = ""
     is_plain: bool = False
+    shown: str = ""
 
     @property
     def source_file(self) -> str:
         """The name that rows and messages carry: `file.csv` or `archive.zip!member.csv`."""
-        name = printable(self.label or self.path.name)
+        name = printable(self.label or self.name)
         return f"{name}!{self.member}" if self.member else name
 
     def chunks(self) -> Iterator[bytes]:
@@ -129,33 +134,35 @@ class Content:
         return _head(self.chunks())
 
 
-def open_contents(path: Path) -> list[Content]:
+def open_contents(file: Delivered) -> list[Content]:
     """List what a delivered file holds: one content, or one for each member of a ZIP archive.
 
     Raises:
         InputError: the file cannot be read or its container is damaged.
     """
+    path = file.path
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
-            raise InputError(f"{path}: {NO_FILE}")
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            raise InputError(f"{file.shown}: {NO_FILE}")
+        with path.open("rb") as opened:
+            sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
             found = path.stat()
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise InputError(f"{file.shown}: cannot be read: {error.strerror or error}") from error
 
     # Another process that reads it may have another current folder.
-    unpacked = functools.partial(_file_chunks, path.absolute())
+    unpacked = functools.partial(_file_chunks, path.absolute(), file.shown)
 
     def make(member: str, form: Form, remark: str, open_raw: Callable[[], Iterator[bytes]]) -> Content:
         modified = datetime.fromtimestamp(found.st_mtime, UTC)
         return Content(
-            path, member, sha256, found.st_size, modified, form, remark, open_raw, is_plain=open_raw is unpacked
-        )
+            path, file.name, member, sha256, found.st_size, modified, form, remark, open_raw,
+            is_plain=open_raw is unpacked, shown=file.shown,
+        )  # fmt: skip
 
     opener = functools.partial(_opened, path.absolute())
-    explorer = _Explorer(printable(path.name), make)
+    explorer = _Explorer(printable(file.name), make)
     return explorer.explore(_Piece(unpacked, "", opener, found.st_size, depth=0))
 
 
@@ -259,13 +266,13 @@ def _opened(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def _file_chunks(path: Path) -> Iterator[bytes]:
+def _file_chunks(path: Path, shown: str) -> Iterator[bytes]:
     try:
         with path.open("rb") as file:
             while chunk := file.read(limits.CHUNK_BYTES):
                 yield chunk
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise InputError(f"{shown}: cannot be read: {error.strerror or error}") from error
 
 
 def _as_utf8(raw: Iterator[bytes], name: str) -> Iterator[bytes]:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import Counter
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from connectors.exports import limits
 from connectors.exports.batches import Source
 from connectors.exports.containers import NO_FILE, Content, Form, open_contents
+from connectors.exports.delivered import Delivered, find_delivered
 from connectors.exports.identify import Identity, not_an_export, shown_path, unknown
 from connectors.exports.kinds import UNKNOWN, missing_sentence, recognise
 from connectors.exports.opening import open_source
 from connectors.exports.reader import ExportReader
+from connectors.progress import Progress, silent
 from transforms.errors import InputError
 
 
@@ -25,24 +24,20 @@ class SourceFile:
     """One export that was read: a file, or a member of an archive.
 
     Attributes:
-        path: the file on disk.
         source_file: the name that its rows carry, `file.csv` or `archive.zip!member.csv`.
         file_sha256: SHA-256 of the file on disk.
         kind: invoice_recon, daily_usage, price_list or invoices.
         byte_count: size of the file on disk.
         row_count: rows that were read.
         rejected_count: rows that could not be.
-        modified_at: when the file on disk was last changed, UTC.
     """
 
-    path: Path
     source_file: str
     file_sha256: str
     kind: str
     byte_count: int
     row_count: int
     rejected_count: int
-    modified_at: datetime
 
 
 @dataclass(frozen=True)
@@ -77,14 +72,12 @@ class Export:
         """The export as a source file, when the reader has read it."""
         content = self.content
         return SourceFile(
-            path=content.path,
             source_file=content.source_file,
             file_sha256=content.file_sha256,
             kind=self.kind,
             byte_count=content.byte_count,
             row_count=reader.row_count,
             rejected_count=reader.rejected_count,
-            modified_at=content.modified_at,
         )
 
 
@@ -95,41 +88,49 @@ class Delivery:
     Attributes:
         exports: the exports, in the order of their paths.
         skipped: files that are no exports, and repeated ones.
+        hold: keeps copies of a store's objects in place for as long as they may be read.
     """
 
     exports: list[Export]
     skipped: list[Identity]
+    hold: Any = None
 
     def of_kind(self, kind: str) -> dict[int, Export]:
         """The exports of a kind, by their place among all."""
         return {place: export for place, export in enumerate(self.exports) if export.kind == kind}
 
 
-def open_delivery(location: str | Path) -> Delivery:
-    """Find every export in a folder and its subfolders, or take a single file.
+def open_delivery(location: str | Path, cache: Path | None = None, progress: Progress = silent) -> Delivery:
+    """Find every export in a folder and its subfolders, or below a URL, or take a single file or object.
 
     Files with the same bytes, packed or not, are taken once; rows are never dropped for being equal. Hidden files are
-    ignored, files that are no exports are listed as skipped.
+    ignored, files that are no exports are listed as skipped. Of fetched versions the latest complete one is taken.
+
+    Args:
+        location: path or URL.
+        cache: folder for copies of a store's objects; a URL needs one.
+        progress: is told how far copying is.
 
     Raises:
         InputError: the folder is missing or empty; or a file is an export that cannot be read as a whole (damaged,
             truncated, malformed, a required column missing, legacy): leaving it out would lose charges.
+        SettingsError, RemoteError: the store denies access or fails.
     """
     exports: list[Export] = []
     skipped: list[Identity] = []
-    first_paths: dict[str, Path] = {}
-    paths = delivered_paths(Path(location))
-    names = Counter(path.name for path in paths)
-    for path in paths:
-        opened = _opened(path)
+    firsts: dict[str, Delivered] = {}
+    found_there = find_delivered(str(location), cache, progress)
+    names = Counter(file.name for file in found_there.files)
+    for file in found_there.files:
+        opened = _opened(file)
         if isinstance(opened, Identity):
             skipped.append(opened)
             continue
         for content in opened:
-            if names[path.name] > 1:
-                content = replace(content, label=path.relative_to(location).as_posix())
-            first = first_paths.setdefault(content.file_sha256, path)
-            if first != path:
+            if names[file.name] > 1:
+                content = replace(content, label=file.place)
+            first = firsts.setdefault(content.file_sha256, file)
+            if first != file:
                 skipped.append(_repeated(content, first.name))
                 break
             found = _recognised(content)
@@ -137,57 +138,20 @@ def open_delivery(location: str | Path) -> Delivery:
                 skipped.append(found)
             else:
                 exports.append(found)
-    return Delivery(_without_repeats(exports, skipped), skipped)
+    return Delivery(_without_repeats(exports, skipped), skipped, found_there.hold)
 
 
 def _reopened(content: Content, kind: str) -> Export:
     return Export(content, open_source(content), kind)
 
 
-def delivered_paths(location: Path) -> list[Path]:
-    """Every file in a folder and its subfolders, or the single file; hidden ones are left out.
-
-    Folders that are links are not followed, because they may lead back; links to files are. What is no file (a pipe, a
-    device, a link to nowhere) is among them, to be told of.
-
-    Raises:
-        InputError: there is no such folder, it is empty, cannot be looked through, or has more files than any delivery.
-    """
-    if location.exists() and not location.is_dir():
-        return [location]
-    if not location.is_dir():
-        raise InputError(
-            f"{location}: there is no such folder of exports: create it, or name another one with --exports"
-        )
-
-    def refuse(error: OSError) -> None:
-        raise InputError(f"{error.filename}: cannot be read: {error.strerror}; check its permissions") from error
-
-    paths: list[Path] = []
-    for folder, folders, files in os.walk(location, onerror=refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        linked = [name for name in folders if Path(folder, name).is_symlink()]
-        paths += [Path(folder, name) for name in (*files, *linked) if not name.startswith(".")]
-        if len(paths) > limits.MAX_FILES:
-            raise InputError(
-                f"{location}: it has more than {limits.MAX_FILES:,} files: is it the folder of exports? Keep the files "
-                "of other months elsewhere"
-            )
-    if not paths:
-        raise InputError(
-            f"{location}: the folder of exports is empty: put the partner exports there, or name another one with "
-            "--exports"
-        )
-    return sorted(paths)
-
-
-def _opened(path: Path) -> list[Content] | Identity:
+def _opened(file: Delivered) -> list[Content] | Identity:
     """What a file holds; an identity where it is no file at all."""
-    if path.is_dir():
-        return unknown(str(path), None, "a link to a folder, which is not followed: name that folder with --exports")
-    if path.exists() and not path.is_file():
-        return unknown(str(path), None, NO_FILE)
-    return open_contents(path)
+    if file.path.is_dir():
+        return unknown(file.shown, None, "a link to a folder, which is not followed: name that folder with --exports")
+    if file.path.exists() and not file.path.is_file():
+        return unknown(file.shown, None, NO_FILE)
+    return open_contents(file)
 
 
 def _recognised(content: Content) -> Export | Identity:

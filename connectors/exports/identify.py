@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from connectors.exports.batches import Source
 from connectors.exports.containers import Content, Form, open_contents
+from connectors.exports.delivered import Delivered, delivered_file
 from connectors.exports.kinds import UNKNOWN, Recognition, missing_sentence, recognise
 from connectors.exports.opening import open_source
 from connectors.exports.reader import missing_columns
@@ -29,7 +30,7 @@ class Identity:
     """What a file, or a member of an archive (`archive.zip!member.csv`), is.
 
     Attributes:
-        path: the path as it was given.
+        path: the path as it was given; of a store's object its URL, masked.
         kind: invoice_recon, daily_usage, price_list, invoices or unknown.
         rows: how many records it holds, those that cannot be read included; None for an unknown file.
         period: YYYY-MM; of lines the most common month, of invoices their billing period if all have the same one.
@@ -61,7 +62,7 @@ _PERIOD_DATES = {
 }
 
 
-def identify(path: Path) -> list[Identity]:
+def identify(file: Path | Delivered) -> list[Identity]:
     """Say what a file is: one identity, or one for each member of a ZIP archive.
 
     A file that is damaged is `unknown` with the problem; nothing is raised for its content.
@@ -69,14 +70,16 @@ def identify(path: Path) -> list[Identity]:
     Raises:
         InputError: there is no such file, or it is a folder.
     """
-    if path.is_dir():
-        raise InputError(f"{path} is a folder: name the files in it")
-    if not path.exists() and not path.is_symlink():
-        raise InputError(f"{path} does not exist: check the path")
+    if isinstance(file, Path):
+        if file.is_dir():
+            raise InputError(f"{file} is a folder: name the files in it")
+        if not file.exists() and not file.is_symlink():
+            raise InputError(f"{file} does not exist: check the path")
+        file = delivered_file(file)
     try:
-        contents = open_contents(path)
+        contents = open_contents(file)
     except InputError as error:
-        return [unknown(str(path), None, _without_name(error, printable(path.name)))]
+        return [unknown(file.shown, None, _without_name(error, printable(file.name)))]
     return [_identify(content) for content in contents]
 
 
@@ -87,7 +90,7 @@ def unknown(path: str, sha256: str | None, problem: str | None) -> Identity:
 
 def shown_path(content: Content) -> str:
     """The content's path for display."""
-    return f"{content.path}!{content.member}" if content.member else str(content.path)
+    return f"{content.shown}!{content.member}" if content.member else content.shown
 
 
 def not_an_export(content: Content, recognition: Recognition | None = None) -> Identity:

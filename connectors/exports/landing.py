@@ -1,56 +1,43 @@
-"""Keep an untouched copy of every delivered file, once."""
+"""Keep an untouched copy of every delivered file in the landing zone, once."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
-import shutil
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
 from connectors.exports.containers import Content
-from connectors.exports.delivery import SourceFile
+from connectors.exports.zone import Zone
 from transforms.errors import InputError
 from transforms.shown import printable
 
 
-def land(file: Content | SourceFile, home: Path) -> str:
-    """Copy the delivered file, for a member of an archive the whole archive, below the working folder.
+def land(file: Content, zone: Zone) -> str:
+    """Copy the delivered file, for a member of an archive the whole archive, into the landing zone.
 
-    The copy is complete or absent, never partial, and is made once however often the file is delivered.
+    The copy is complete or absent, never partial, and is made once however often the file is delivered. A file that
+    was delivered from the zone itself is not copied: it lies there already.
 
     Returns:
-        The copy's path relative to `home`: `landing/<sha256[:2]>/<sha256>/<name>`.
+        Its place in the zone: `<sha256[:2]>/<sha256>/<name>` of a copy.
 
     Raises:
-        InputError: the file changed since it was read, or the copy cannot be written.
+        InputError: the file changed since it was read.
+        SettingsError, RemoteError: the copy cannot be kept.
     """
-    relative = Path("landing", file.file_sha256[:2], file.file_sha256, printable(file.path.name))
-    target = home / relative
-    if target.is_file() and target.stat().st_size == file.byte_count:
-        return relative.as_posix()
+    own = zone.place_of(file)
+    if own is not None:
+        return own
+    place = f"{file.file_sha256[:2]}/{file.file_sha256}/{printable(file.name)}"
+    if zone.byte_count(place) == file.byte_count:
+        return place
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".landing-")
-        part = Path(name)
-        try:
-            # By the kernel, which is much cheaper than reading, digesting and writing it once more.
-            shutil.copyfile(file.path, part)
-            os.fsync(descriptor)
-            if not _is_as_seen(file) and _sha256(part) != file.file_sha256:
-                raise _changed(file)
-            part.replace(target)
-        finally:
-            os.close(descriptor)
-            with contextlib.suppress(FileNotFoundError):
-                part.unlink()
-    except OSError as error:
-        raise InputError(
-            f"{file.path}: its copy cannot be kept below {home}: {error.strerror or error}; check space and permissions"
-        ) from error
-    return relative.as_posix()
+        was_put = zone.put(file.path, place, file.file_sha256, lambda: _is_as_seen(file))
+    except FileNotFoundError as error:
+        raise InputError(f"{file.shown}: it is gone: run again when it is complete") from error
+    if not was_put:
+        raise _changed(file)
+    return place
 
 
 def check_unchanged(file: Content) -> None:
@@ -68,7 +55,7 @@ def check_unchanged(file: Content) -> None:
         return
 
 
-def _is_as_seen(file: Content | SourceFile) -> bool:
+def _is_as_seen(file: Content) -> bool:
     """Whether size and time of change are those of when its SHA-256 was taken."""
     stat = file.path.stat()
     return (stat.st_size, datetime.fromtimestamp(stat.st_mtime, UTC)) == (file.byte_count, file.modified_at)
@@ -79,5 +66,5 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _changed(file: Content | SourceFile) -> InputError:
-    return InputError(f"{file.path}: the file changed while it was read: run again when it is complete")
+def _changed(file: Content) -> InputError:
+    return InputError(f"{file.shown}: the file changed while it was read: run again when it is complete")

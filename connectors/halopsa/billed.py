@@ -22,6 +22,9 @@ from connectors.halopsa.properties import CONSUMPTION, INVOICE
 from connectors.halopsa.verification import verify
 from connectors.progress import Progress, silent
 
+#: What the ledger says of a document that HaloPSA does not call billed.
+NOTHING_TO_MARK = "it has no line in HaloPSA, which therefore does not call it billed"
+
 
 def mark_billed(
     client: HaloClient,
@@ -40,7 +43,8 @@ def mark_billed(
     with holding(ledger, plan.run_id) as lock, client.beating(lock.renew):
         marking = _Marking(client, ledger, plan, settings, progress or silent)
         marking.check_loaded()
-        return MarkCounts(lines=marking.mark_lines(), invoices=marking.mark_invoices())
+        lines, invoices = marking.mark_lines(), marking.mark_invoices()
+        return MarkCounts(invoices=invoices, lines=lines, unmarked=marking.unmarked())
 
 
 class _Marking:
@@ -93,24 +97,41 @@ class _Marking:
         )
 
     def mark_invoices(self) -> int:
-        """Mark the documents whose lines are all billed by now, and read them back."""
+        """Mark the documents whose lines are all billed by now, read them back, and return how many are marked.
+
+        HaloPSA may have nothing to compute the flag of a document without lines from. That it did not take one is
+        noted in the ledger, so that it is not asked for again until the document has lines.
+        """
         book = self._documents.book
-        pending = [draft for draft in self._documents.drafts.values() if book.rows[draft.key].state == POSTED]
-        total = len(pending)
+        with_lines = {draft.parent_key for draft in self._lines.drafts.values()}
+        pending = [draft for draft in self._posted() if draft.key in with_lines or not self._is_refused(draft)]
+        total, marked = len(pending), 0
         for _ in range(self._settings.most_attempts):
             if not pending:
-                return total
+                return marked
             answered = self._mark_documents(pending)
             billed = self._billed_documents(pending)
-            # Without lines HaloPSA may have nothing to compute the flag from: its answer has to do.
-            with_lines = {draft.parent_key for draft in self._lines.drafts.values()}
-            billed |= {draft.key for draft in pending if answered and draft.key not in with_lines}
             book.mark_billed(sorted(billed))
-            pending = [draft for draft in pending if draft.key not in billed]
+            marked += len(billed)
+            refused = {draft.key for draft in pending if answered and draft.key not in with_lines | billed}
+            book.note(sorted(refused), NOTHING_TO_MARK)
+            pending = [draft for draft in pending if draft.key not in billed | refused]
             self._progress("marking invoices", total - len(pending), total)
         if pending:
             raise DisagreementError(f"HaloPSA does not mark invoice {pending[0].key} as billed; look at it there")
-        return total
+        return marked
+
+    def unmarked(self) -> tuple[str, ...]:
+        """Numbers of the documents that HaloPSA does not call billed, because they have no line there."""
+        return tuple(sorted(draft.key for draft in self._posted()))
+
+    def _posted(self) -> list[Draft]:
+        """The documents that are in HaloPSA and not known to be billed."""
+        rows = self._documents.book.rows
+        return [draft for draft in self._documents.drafts.values() if rows[draft.key].state == POSTED]
+
+    def _is_refused(self, draft: Draft) -> bool:
+        return self._documents.book.rows[draft.key].last_error == NOTHING_TO_MARK
 
     def _send(self, drafts: Sequence[Draft]) -> bool:
         """Post the flag of these lines; returns whether any answer stayed out."""

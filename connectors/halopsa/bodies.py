@@ -8,7 +8,7 @@ has columns that take none.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -55,6 +55,29 @@ class Draft:
     def at(self, halo_id: int | None) -> Draft:
         """The same draft as an update of that record."""
         return replace(self, halo_id=halo_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Alteration:
+    """One value that HaloPSA is sent otherwise than it was delivered.
+
+    Attributes:
+        what: `cut` to HaloPSA's limit, `left_out` for it, or `rounded` to the decimals that it keeps.
+        entity: price, invoice or line.
+        line_id, invoice_number: whose value it is, where it has one.
+        source: file and row.
+        property: HaloPSA's name of it.
+        delivered, sent: the value as text; None is sent for nothing.
+    """
+
+    what: str
+    entity: str
+    line_id: str | None
+    invoice_number: str | None
+    source: str
+    property: str
+    delivered: str
+    sent: str | None
 
 
 def line_drafts(rows: pa.Table, declared: Table, line_type: int) -> list[Draft]:
@@ -147,12 +170,7 @@ def _drafts(
     key: Callable[[dict[str, Any]], tuple[str, str | None]],
     finish: Callable[[dict[str, Any], dict[str, Any]], None],
 ) -> list[Draft]:
-    mapping = [
-        (column.name, entity.properties[name])
-        for column in declared.columns
-        for name in column.halo
-        if column.name in rows.column_names
-    ]
+    mapping = _mapping(rows, declared, entity)
     drafts = []
     for record in rows.to_pylist():
         natural_key, parent_key = key(record)
@@ -173,6 +191,40 @@ def _drafts(
             )
         )
     return drafts
+
+
+def alterations(rows: pa.Table, declared: Table, entity: Entity) -> Iterator[Alteration]:
+    """What of these rows HaloPSA is not sent as it was delivered, because it does not keep as much.
+
+    Args:
+        rows: with columns of `declared`.
+        declared: INVOICE_RECON, DAILY_USAGE, INVOICES or PRICE_LIST.
+        entity: what they become in HaloPSA.
+    """
+    mapping = _mapping(rows, declared, entity)
+    for record in rows.to_pylist():
+        made = _Body(entity, mapping, record)
+        if made.problem or not (made.cut or made.rounded):
+            continue
+        values = {prop.name: record[column] for column, prop in mapping}
+        for name in made.cut + made.rounded:
+            whole, sent = values[name], made.body.get(name)
+            what = "rounded" if name in made.rounded else "left_out" if sent is None else "cut"
+            yield Alteration(
+                what, entity.name, record.get("line_id"), record.get("invoice_number"),
+                f"{record['source_file']} row {record['source_row']}", name, _text(whole), None if sent is None else
+                _text(sent),
+            )  # fmt: skip
+
+
+def _mapping(rows: pa.Table, declared: Table, entity: Entity) -> list[tuple[str, PostedProperty]]:
+    """The columns that are sent, each with its property."""
+    return [
+        (column.name, entity.properties[name])
+        for column in declared.columns
+        for name in column.halo
+        if column.name in rows.column_names
+    ]
 
 
 class _Body:

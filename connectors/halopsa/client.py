@@ -7,12 +7,10 @@ settles by listing.
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
@@ -24,7 +22,6 @@ from connectors.halopsa import answers, auth, paging, wire
 from connectors.halopsa.connection import (
     CHECK_URL,
     Answer,
-    Bearer,
     OversizedAnswerError,
     is_loopback,
     normal_base_url,
@@ -32,10 +29,8 @@ from connectors.halopsa.connection import (
 )
 from connectors.halopsa.errors import HaloError, NotAppliedError, OutcomeUnknownError
 from connectors.halopsa.rate import RollingWindow
+from connectors.patience import CONNECT_ATTEMPTS, LONGEST_PAUSE, TEMPORARY, Bearer, Patience, is_same_place, retry_after
 
-_TEMPORARY = frozenset({408, 429, 500, 502, 503, 504})
-_LONGEST_PAUSE = 60
-_CONNECT_ATTEMPTS = 3
 _MOST_REDIRECTS = 5
 _JSON = "application/json"
 
@@ -167,8 +162,8 @@ class HaloClient:
             if method == "GET" and response.is_redirect and redirects < _MOST_REDIRECTS:
                 url, params, redirects = self._same_host(url, response), None, redirects + 1
                 continue
-            temporary = response.status == 429 or (method == "GET" and response.status in _TEMPORARY)
-            if temporary and waiting.wait(_retry_after(response)):
+            temporary = response.status == 429 or (method == "GET" and response.status in TEMPORARY)
+            if temporary and waiting.wait(retry_after(response)):
                 continue
             return self._read(method, path, response, body.hide if body else ())
 
@@ -213,8 +208,8 @@ class HaloClient:
                     continue
                 raise NotAppliedError(error.what, mend=error.mend) from None
             # A wrong tenant is answered 500 (measured), which waiting does not mend: a few tries only.
-            limited = None if response.status == 429 else _CONNECT_ATTEMPTS
-            if response.status in _TEMPORARY and waiting.wait(_retry_after(response), limited):
+            limited = None if response.status == 429 else CONNECT_ATTEMPTS
+            if response.status in TEMPORARY and waiting.wait(retry_after(response), limited):
                 continue
             if not response.ok or response.is_redirect:
                 raise answers.login_failure(self.base_url, response.status, response.content, self._secrets())
@@ -234,7 +229,7 @@ class HaloClient:
                 if waiting.allows(error, repeatable=True):
                     continue
                 raise NotAppliedError(error.what, mend=error.mend) from None
-            if response.status == 429 and waiting.wait(_retry_after(response)):
+            if response.status == 429 and waiting.wait(retry_after(response)):
                 continue
             if response.is_redirect:
                 self._same_host(f"{self.base_url}/api/authinfo", response)
@@ -244,10 +239,10 @@ class HaloClient:
                 return None
 
     def _same_host(self, url: str, answer: Answer) -> str:
-        """Where a redirect leads, if it stays on the host; the token follows to no other one."""
+        """Where a redirect leads, if it stays on the server; the token follows to no other one."""
         target = urljoin(url, answer.headers["location"])
-        here, there = urlsplit(url), urlsplit(target)
-        if (here.scheme, here.netloc) != (there.scheme, there.netloc):
+        if not is_same_place(url, target):
+            there = urlsplit(target)
             raise NotAppliedError(
                 f"HaloPSA at {self.base_url} redirects to {there.scheme}://{there.hostname}, which is not followed",
                 mend="set CSP_BILLING_HALO_URL to the address that answers",
@@ -265,48 +260,17 @@ class HaloClient:
         """Sleep, with a heartbeat at least once a minute."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
-            time.sleep(min(left, _LONGEST_PAUSE))
+            time.sleep(min(left, LONGEST_PAUSE))
             self._beat()
 
 
-class _Patience:
-    """How long temporary failures of one call are waited out: doubling pauses with jitter, up to a limit."""
-
-    def __init__(
-        self, seconds: float, pause: Callable[[float], None], clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._clock = clock
-        self._until = clock() + seconds
-        self._pause = pause
-        self._next: float = 1
-        self._tries = 0
-
-    def wait(self, asked: int | None = None, limit: int | None = None) -> bool:
-        """Pause before another try; False when there is no patience, or no try of `limit`, left."""
-        self._tries += 1
-        # Jitter only lengthens a pause the server asked for: coming early would cost another 429.
-        seconds = asked + random.uniform(0, 0.2) if asked is not None else self._next * random.uniform(0.5, 1)
-        self._next = min(self._next * 2, _LONGEST_PAUSE)
-        if (limit is not None and self._tries >= limit) or self._clock() + seconds > self._until:
-            return False
-        self._pause(seconds)
-        return True
+class _Patience(Patience):
+    """How long temporary failures of one call to HaloPSA are waited out."""
 
     def allows(self, error: HaloError, repeatable: bool) -> bool:
         """Whether to try again after a request without an answer; a host that refuses connections gets few tries."""
         if isinstance(error, OversizedAnswerError):
             return False
         if isinstance(error, NotAppliedError):
-            return self.wait(limit=_CONNECT_ATTEMPTS)
+            return self.wait(limit=CONNECT_ATTEMPTS)
         return repeatable and self.wait()
-
-
-def _retry_after(response: Answer) -> int | None:
-    """Seconds that the Retry-After header asks for; None without a readable one."""
-    text = response.headers.get("Retry-After", "").strip()
-    if text.isdecimal():
-        return int(text)
-    try:
-        return max(0, round(parsedate_to_datetime(text).timestamp() - time.time()))
-    except ValueError:
-        return None

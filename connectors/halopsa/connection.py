@@ -14,11 +14,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from requests.exceptions import ConnectionError as RequestsConnectionError
 from requests.exceptions import ConnectTimeout, InvalidSchema, InvalidURL, MissingSchema, ProxyError, SSLError
-from urllib3.exceptions import NewConnectionError
 
 from connectors.halopsa.errors import HaloError, NotAppliedError, OutcomeUnknownError
+from connectors.patience import never_connected
 from transforms.errors import SettingsError
 
 #: An answer has at most a thousand records of some thousand bytes; an endless one must not fill the memory.
@@ -54,17 +53,6 @@ class Answer:
     def ok(self) -> bool:
         """Whether the status is no error."""
         return self.status < 400
-
-
-class Bearer(requests.auth.AuthBase):
-    """Sets the token as an auth object, because requests would let a .netrc overwrite a plain header."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
 
 
 def send(session: requests.Session, method: str, url: str, timeout: tuple[float, float], **arguments: Any) -> Answer:
@@ -132,15 +120,8 @@ def _no_answer(error: requests.RequestException, url: str) -> HaloError:
         return NotAppliedError(f"{halo} has no valid TLS certificate", mend=CHECK_URL)
     if isinstance(error, ProxyError):
         return NotAppliedError(f"the proxy to {halo} cannot be used", mend="check HTTPS_PROXY and NO_PROXY")
-    if isinstance(error, ConnectTimeout | InvalidURL | InvalidSchema | MissingSchema) or _never_connected(error):
+    if isinstance(error, ConnectTimeout | InvalidURL | InvalidSchema | MissingSchema) or never_connected(error):
         return NotAppliedError(f"{halo} cannot be reached", mend="is it running, is CSP_BILLING_HALO_URL right?")
     if isinstance(error, requests.Timeout):
         return OutcomeUnknownError(f"{halo} did not answer in time", mend=_LATER)
     return OutcomeUnknownError(f"the connection to {halo} broke before its answer", mend=_LATER)
-
-
-def _never_connected(error: requests.RequestException) -> bool:
-    """Whether urllib3 failed to open the connection, so that nothing was sent."""
-    if not isinstance(error, RequestsConnectionError) or not error.args:
-        return False
-    return isinstance(getattr(error.args[0], "reason", error.args[0]), NewConnectionError)

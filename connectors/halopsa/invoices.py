@@ -32,6 +32,8 @@ class Documents:
         voided: numbers of voided documents, whose lines are not posted either.
         fresh: numbers that this load created, so that no line can hang on them yet.
         known_since: ledger rows as the load found them, which bound the ids of their lines.
+        usable: the drafts that can be sent.
+        newest: the highest `haloid` there was when HaloPSA was asked; None where there was nothing to ask.
     """
 
     drafts: dict[str, Draft]
@@ -39,6 +41,8 @@ class Documents:
     voided: frozenset[str]
     fresh: set[str] = field(default_factory=set)
     known_since: dict[str, Posting] = field(default_factory=dict)
+    usable: list[Draft] = field(default_factory=list)
+    newest: int | None = None
     tally: Tally = field(default_factory=Tally)
 
     @property
@@ -62,29 +66,40 @@ def documents(ledger: Ledger, plan: LoadPlan, settings: HaloLoadSettings) -> Doc
     return Documents(live, book, voided, known_since=dict(book.rows))
 
 
-def load_invoices(
-    client: HaloClient, ledger: Ledger, plan: LoadPlan, settings: HaloLoadSettings, progress: Progress
-) -> Documents:
-    """Post the documents that are new or changed.
+def survey_invoices(client: HaloClient, ledger: Ledger, plan: LoadPlan, settings: HaloLoadSettings) -> Documents:
+    """The plan's documents, after asking HaloPSA for those that the ledger leaves open; posts nothing.
 
-    A document that HaloPSA has already (same `id` and `tenantid`) is adopted. Billed ones are left as they are.
+    A document that HaloPSA has already (same `id` and `tenantid`) is adopted. If it was posted by an earlier ledger of
+    ours, one that was lost or replaced by an older one, then so were prices: from then on they are in doubt.
 
     Raises:
         DisagreementError: HaloPSA has a document twice; lines posted to one of them would be billed beside the other's.
     """
     found = documents(ledger, plan, settings)
     book, tally = found.book, found.tally
-    usable = tally.refuse(book, list(found.drafts.values()))
-    newest = None
-    if any(_is_open(draft, book) for draft in usable):
+    found.usable = tally.refuse(book, list(found.drafts.values()))
+    if any(_is_open(draft, book) for draft in found.usable):
         open_keys = [key for key, row in book.rows.items() if row.state == INTENDED and row.halo_id is None]
         client.wait(book.open_for(open_keys, settings.settle_grace_seconds))
         listed = list(client.newest_first(INVOICE.post_path, _ID))
-        newest = listed[0][_ID] if listed else 0
-        tally.adopted += _adopt(book, usable, listed)
+        found.newest = listed[0][_ID] if listed else 0
+        if any(draft.key not in book.rows and _only(draft, listed) is not None for draft in found.usable):
+            # Before they are adopted: afterwards nothing would tell any more that this ledger has missed something.
+            ledger.doubt_prices("invoices are in HaloPSA that this ledger did not post: it may have prices, too")
+        tally.adopted += _adopt(book, found.usable, listed)
         # What never arrived begins anew, so that its next attempt is its first and dates the document.
         book.forget([key for key in open_keys if book.rows[key].halo_id is None])
-    new = [draft for draft in usable if not _is_known(draft, book)]
+    return found
+
+
+def post_invoices(client: HaloClient, found: Documents, settings: HaloLoadSettings, progress: Progress) -> None:
+    """Post the documents that are new or changed; billed ones are left as they are.
+
+    Raises:
+        DisagreementError: see `survey_invoices`.
+    """
+    book, tally, newest = found.book, found.tally, found.newest
+    new = [draft for draft in found.usable if not _is_known(draft, book)]
     sender = Sender(
         client,
         book,
@@ -93,12 +108,11 @@ def load_invoices(
         lambda drafts: _find(client, drafts, newest),
         progress=lambda done, all_: progress("posting invoices", done, all_),
     )
-    to_send = new + [draft.at(book.rows[draft.key].halo_id) for draft in usable if _is_changed(draft, book)]
+    to_send = new + [draft.at(book.rows[draft.key].halo_id) for draft in found.usable if _is_changed(draft, book)]
     tally.add(to_send, sender.send(to_send))
     found.fresh = {draft.key for draft in new} & set(sender.sent.posted)
     if found.fresh:
         _find(client, [draft for draft in new if draft.key in found.fresh], newest)
-    return found
 
 
 def is_billed(row: Row) -> bool:

@@ -56,6 +56,10 @@ class Posting:
 
 _NAMES = [field.name for field in fields(Posting)]
 _COLUMNS = [_TABLE.c[name] for name in _NAMES]
+#: What no address or key is.
+_ANY = "*"
+_PRICE = "price"
+_DOUBT = sa.and_(_TABLE.c.entity == _PRICE, _TABLE.c.natural_key == _ANY)
 
 
 class Ledger:
@@ -107,6 +111,24 @@ class Ledger:
         with self.warehouse.read() as connection:
             return connection.execute(query).scalar()
 
+    def doubts_prices(self) -> bool:
+        """Whether prices that this ledger does not know may be in HaloPSA: see `doubt_prices`."""
+        with self.warehouse.read() as connection:
+            return connection.execute(sa.select(_TABLE.c.entity).where(self._doubts())).first() is not None
+
+    def doubt_prices(self, why: str) -> None:
+        """Write down that it may be so; see the function of that name."""
+        with self.warehouse.begin() as connection:
+            doubt_prices(connection, self.now(), why, self.halo_url)
+
+    def trust_prices(self) -> None:
+        """End the doubt."""
+        with self.warehouse.begin() as connection:
+            connection.execute(sa.delete(_TABLE).where(self._doubts()))
+
+    def _doubts(self) -> sa.ColumnElement[bool]:
+        return sa.and_(_DOUBT, _TABLE.c.halo_url.in_([self.halo_url, _ANY]))
+
     def write(self, postings: Sequence[Posting]) -> None:
         """Insert or replace rows, all in one transaction."""
         if not postings:
@@ -128,6 +150,17 @@ class Ledger:
                         _TABLE.c.natural_key.in_(keys[start : start + _ROWS_PER_STATEMENT]),
                     )
                 )
+
+
+def doubt_prices(connection: sa.Connection, since: datetime, why: str, halo_url: str = "*") -> None:
+    """Write down that prices which the ledger does not know may be in a HaloPSA, or in any.
+
+    Invoices and lines that a ledger does not know are found in HaloPSA's lists; prices are in none. So after a
+    ledger was lost, or an older one has been restored, they are not sent until somebody says so.
+    """
+    doubt = Posting(halo_url, _PRICE, _ANY, None, "", "", INTENDED, "", None, 0, why, since, None)
+    connection.execute(sa.delete(_TABLE).where(_DOUBT, _TABLE.c.halo_url == halo_url))
+    connection.execute(_TABLE.insert(), [{name: getattr(doubt, name) for name in _NAMES}])
 
 
 class Book:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from connectors.halopsa.billed import mark_billed
 from connectors.halopsa.client import HaloClient
-from connectors.halopsa.invoices import load_invoices
+from connectors.halopsa.invoices import post_invoices, survey_invoices
 from connectors.halopsa.ledger import Ledger
 from connectors.halopsa.lines import Lines
 from connectors.halopsa.lock import holding
@@ -34,8 +34,9 @@ def load(
     """
     progress = progress or silent
     with holding(ledger, plan.run_id) as lock, client.beating(lock.renew):
+        documents = survey_invoices(client, ledger, plan, settings)
         prices = load_prices(client, ledger, plan, settings, progress)
-        documents = load_invoices(client, ledger, plan, settings, progress)
+        post_invoices(client, documents, settings, progress)
         lines = Lines(client, ledger, plan, settings, documents, progress)
         lines.load()
         voided = lines_of_voided(client, ledger, plan, settings, documents)

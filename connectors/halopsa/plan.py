@@ -104,7 +104,13 @@ class LoadCounts:
 
 @dataclass(frozen=True)
 class MarkCounts:
-    """What was newly marked as billed, and read back as such."""
+    """What was newly marked as billed, and read back as such.
+
+    Attributes:
+        invoices, lines: how many.
+        unmarked: numbers of the documents that HaloPSA does not call billed, because they have no line there.
+    """
 
     invoices: int = 0
     lines: int = 0
+    unmarked: tuple[str, ...] = ()

@@ -17,23 +17,34 @@ def load_prices(
 ) -> Tally:
     """Post the rows that are new or changed since they were last posted, of products that were billed.
 
-    A row whose outcome is not known stays `intended` and is reported; nothing can tell whether it is there.
+    A row whose outcome is not known stays `intended` and is reported; nothing can tell whether it is there. The same
+    holds for rows that a restored ledger does not know.
     """
-    drafts = price_drafts(plan.prices, None if settings.all_prices else _billed_products(plan))
+    drafts = price_drafts(plan.prices, None if settings.all_prices else billed_products(plan))
     book = Book(ledger, PRICING.name, plan.run_id, plan.period)
     tally = Tally()
     usable = tally.refuse(book, drafts)
     sender = Sender(
         client, book, PRICING, settings, None, progress=lambda done, all_: progress("posting prices", done, all_)
     )
-    to_send = [draft for each in usable if (draft := _due(each, book, settings)) is not None]
+    is_doubted = ledger.doubts_prices()
+    is_holding = is_doubted and not settings.resend_unknown_prices
+    held = {draft.key for draft in usable if is_holding and draft.key not in book.rows}
+    to_send = [
+        draft
+        for each in usable
+        if each.key not in held and (draft := _due(each, book, settings)) is not None
+    ]
     sent = sender.send(to_send)
     tally.add(to_send, sent)
-    tally.unknown = sum(1 for draft in usable if _is_unknown(draft, book))
+    tally.unknown = sum(1 for draft in usable if draft.key in held or _is_unknown(draft, book))
+    if is_doubted and settings.resend_unknown_prices:
+        ledger.trust_prices()
     return tally
 
 
-def _billed_products(plan: LoadPlan) -> set[str]:
+def billed_products(plan: LoadPlan) -> set[str]:
+    """The products of the plan's lines."""
     return {
         product
         for lines in (plan.recon_lines, plan.usage_lines)

@@ -71,3 +71,14 @@ def percent_text(value: Decimal | None) -> str:
 def counted(count: int, one: str, several: str = "") -> str:
     """A number of things: `1 finding`, `2,000 findings`."""
     return f"{count:,} {one if count == 1 else several or f'{one}s'}"
+
+
+_SINGULAR = {
+    "equal": "equals", "differ": "differs", "are": "is", "have": "has", "were": "was", "block": "blocks", "do": "does",
+    "their": "its", "stay": "stays", "them": "it", "they": "it",
+}  # fmt: skip
+
+
+def verb(words: str, count: int) -> str:
+    """Words about several things, said of one where there is one."""
+    return " ".join(_SINGULAR.get(word, word) for word in words.split(" ")) if count == 1 else words

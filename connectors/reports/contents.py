@@ -21,8 +21,7 @@ from connectors.warehouse.approvals import APPROVED, last_decision
 from connectors.warehouse.bulk import read_arrow, stream_arrow
 from connectors.warehouse.engine import Warehouse
 from connectors.warehouse.of_run import THIS_RUN, query_of, read_of, report_sql, shown_by
-from connectors.warehouse.runs import get_run, latest_run, read_tieout
-from connectors.warehouse.schema import sql_table
+from connectors.warehouse.runs import get_run, latest_run, previous_run, read_tieout
 from connectors.warehouse.sources import read_source
 from connectors.warehouse.waivers import Blocking, count_blocking
 from transforms.columns import Column, Kind, Table
@@ -44,7 +43,6 @@ from transforms.tables.reports import (
     REPORT_TREND,
     REPORT_TREND_RUNS,
 )
-from transforms.tables.results import RUNS
 
 #: How many findings, and how many changes, are held; a month that has more is looked at in the warehouse.
 HELD_ROWS = 200_000
@@ -66,6 +64,7 @@ class ReportContents:
         decision: the last decision about its content by column name of APPROVALS: approved or rejected, by whom, when
             and why; None where nobody has decided.
         blocking: how many findings of severity block are open, and how many are waived today.
+        as_of: when it was read, UTC: what was decided, loaded or billed later is not in it.
         is_latest: whether it is its period's latest full run, the one that is billed.
         previous_run_id: the full run of the period before it, which `changes` compare with; None where there is none,
             or the run is not a full one.
@@ -90,6 +89,7 @@ class ReportContents:
     run: Mapping[str, Any]
     decision: Mapping[str, Any] | None
     blocking: Blocking
+    as_of: dt.datetime
     is_latest: bool
     previous_run_id: str | None
     totals: pa.Table
@@ -201,7 +201,8 @@ class _Reader:
         self._connection = connection
         self._run = run
         self._is_full = run["scope"] is None and run["status"] != "failed"
-        self._previous = self._previous_run() if self._is_full else None
+        previous = previous_run(connection, run) if self._is_full else None
+        self._previous: str | None = previous["run_id"] if previous else None
         period = run["period"]
         first = period
         for _ in range(TREND_PERIODS - 1):
@@ -225,6 +226,7 @@ class _Reader:
             run=self._run,
             decision=last_decision(self._connection, self._run),
             blocking=count_blocking(self._connection, self._run),
+            as_of=dt.datetime.now(dt.UTC),
             is_latest=is_latest,
             previous_run_id=self._previous,
             totals=_sorted(self._read(REPORT_TOTALS, report_sql("totals")), "-source", "currency", "is_voided"),
@@ -259,22 +261,6 @@ class _Reader:
 
     def _read(self, table: Table, query: str, views: Mapping[str, str] | None = None) -> pa.Table:
         return read_of(self._connection, table, query, self._parameters, views or {})
-
-    def _previous_run(self) -> str | None:
-        """The full run of the period before this one."""
-        runs, own = sql_table(RUNS), self._run
-        earlier = sa.or_(
-            runs.c.started_at < own["started_at"],
-            sa.and_(runs.c.started_at == own["started_at"], runs.c.run_id < own["run_id"]),
-        )
-        statement = (
-            sa.select(runs.c.run_id)
-            .where(runs.c.period == own["period"], runs.c.scope.is_(None), runs.c.status != "failed", earlier)
-            .order_by(runs.c.started_at.desc(), runs.c.run_id.desc())
-            .limit(1)
-        )
-        found: str | None = self._connection.execute(statement).scalar_one_or_none()
-        return found
 
     def _findings(self) -> pa.Table:
         order = f"order by {_SEVERITY_RANK}, code, invoice_number, customer_name, line_id limit :held_rows"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from connectors.reports.amounts import counted, money_texts, sums_by_currency
+from connectors.reports.amounts import counted, money_texts, sums_by_currency, verb
 from connectors.reports.contents import ReportContents
 from transforms.money import EXACT
 
@@ -72,7 +72,7 @@ def headline(contents: ReportContents) -> Headline:
         not contents.open_blocking and not contents.is_rejected,
         _title(contents, sum(states[state] for state in _WRONG)),
         tuple(_notes(contents)),
-        tuple(f"{counted(states[state], 'invoice')} {_verb(words, states[state])}."
+        tuple(f"{counted(states[state], 'invoice')} {verb(words, states[state])}."
               for state, words in _TIED_OUT.items() if states[state]),
         tuple(_leaks(contents)),
         tuple(_awaits(contents)),
@@ -81,17 +81,17 @@ def headline(contents: ReportContents) -> Headline:
 
 def _title(contents: ReportContents, wrong: int) -> str:
     period, decision = contents.period, contents.decision
-    untied = _verb(f"{counted(wrong, 'invoice')} do not tie out", wrong)
+    untied = verb(f"{counted(wrong, 'invoice')} do not tie out", wrong)
     if contents.is_rejected and decision is not None:
         return f"{period} is rejected: {decision['decided_by']} did so on {decision['decided_at']:%Y-%m-%d}."
     if contents.open_blocking:
-        blocked = _verb(f"{counted(contents.open_blocking, 'finding')} block", contents.open_blocking)
+        blocked = verb(f"{counted(contents.open_blocking, 'finding')} block", contents.open_blocking)
         return f"{period} is not right yet: {blocked}{f' and {untied}' if wrong else ''}."
     if decision is not None and contents.blocking.open:
         return f"{period} is accepted: {decision['decided_by']} approved it on {decision['decided_at']:%Y-%m-%d}."
     if contents.blocking.waived:
         waived = contents.blocking.waived
-        return f"Nothing blocks {period}: {_verb(counted(waived, 'finding') + ' are waived', waived)}."
+        return f"Nothing blocks {period}: {verb(counted(waived, 'finding') + ' are waived', waived)}."
     if wrong:
         return f"Nothing blocks {period}, but {untied}."
     if warnings := _warnings(contents):
@@ -122,7 +122,7 @@ def _awaits(contents: ReportContents) -> Iterable[str]:
     """What is left to do, until the run is billed."""
     if contents.open_blocking:
         yield (
-            f"{_verb(counted(contents.open_blocking, 'finding') + ' block', contents.open_blocking)}: mend what they "
+            f"{verb(counted(contents.open_blocking, 'finding') + ' block', contents.open_blocking)}: mend what they "
             "say and run the month again, waive single ones, or approve the run."
         )
     if warnings := _warnings(contents):
@@ -141,19 +141,8 @@ def _awaits(contents: ReportContents) -> Iterable[str]:
     for state, words in _LOADED.items():
         if many := counts[state]:
             sums = ", ".join(money_texts(sums_by_currency(amounts[state])))
-            yield f"{counted(many, 'line')} of {sums} {_verb(words, many)}."
+            yield f"{counted(many, 'line')} of {sums} {verb(words, many)}."
 
 
 def _warnings(contents: ReportContents) -> int:
     return sum(row["finding_count"] for row in contents.codes.to_pylist() if row["severity"] == "warn")
-
-
-_SINGULAR = {
-    "equal": "equals", "differ": "differs", "are": "is", "have": "has", "were": "was", "block": "blocks", "do": "does",
-    "their": "its",
-}  # fmt: skip
-
-
-def _verb(words: str, count: int) -> str:
-    """Words about several things, said of one where there is one."""
-    return " ".join(_SINGULAR.get(word, word) for word in words.split(" ")) if count == 1 else words

@@ -116,6 +116,7 @@ def _write_run(page: _Page, contents: ReportContents) -> None:
         ("Run", contents.run_id),
         ("Status", run["status"]),
         ("Started", f"{run['started_at']:%Y-%m-%d %H:%M} UTC, csp-billing {run['code_version']}"),
+        ("As of", f"{contents.as_of:%Y-%m-%d %H:%M} UTC; what was decided, loaded or billed later is not in it"),
         ("Content digest", run["content_digest"]),
         ("Policy digest", run["policy_digest"]),
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -40,6 +40,20 @@ def read_clients(connection: sa.Connection) -> dict[str, int]:
     """HaloPSA's client of each tenant (in lower case) that one is known for."""
     table = sql_table(CUSTOMER_CLIENTS)
     return {row.customer_id: row.client_id for row in connection.execute(sa.select(table))}
+
+
+def namesakes(connection: sa.Connection, names: Collection[str], run_id: str | None = None) -> frozenset[str]:
+    """Those of the names that several customers have in the lines of a run, or of the latest runs."""
+    if not names:
+        return frozenset()
+    lines = sql_table(LINES)
+    statement = sa.select(lines.c.customer_name).where(lines.c.customer_name.in_(sorted(names)))
+    if run_id is None:
+        statement = statement.join(_LATEST_RUNS, _LATEST_RUNS.c.run_id == lines.c.run_id)
+    else:
+        statement = statement.where(lines.c.run_id == run_id)
+    tenants = sa.func.count(sa.distinct(sa.func.lower(lines.c.customer_id)))
+    return frozenset(connection.execute(statement.group_by(lines.c.customer_name).having(tenants > 1)).scalars())
 
 
 def list_customers(connection: sa.Connection) -> list[dict[str, Any]]:

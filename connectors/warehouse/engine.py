@@ -32,7 +32,12 @@ SMALL = {"duckdb": {"threads": "1", "memory_limit": "256MiB"}, "postgresql": {"w
 
 _POSTGRESQL_DRIVERS = ("postgresql", "postgresql+psycopg", "postgres")
 _EXAMPLES = "duckdb:///folder/warehouse.duckdb or postgresql+psycopg://user:password@host/database"
+#: What DuckDB raises of a statement that Ctrl-C stopped.
+_INTERRUPTIONS = ("RuntimeError", "InterruptException")
 _INSUFFICIENT_PRIVILEGE = "42501"
+#: Why DuckDB does not open a file for the moment: another process has it, or a thread of this one is opening or closing
+#: it at this very moment.
+_PASSING = ("Could not set lock", "Unique file handle conflict")
 _LOCK_HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 
 
@@ -109,11 +114,16 @@ class Warehouse:
 
     @contextmanager
     def _rights_told(self) -> Iterator[None]:
-        """Say in a line what a login may not do: a statement may fail in the driver or below SQLAlchemy."""
+        """Say in a line what a login may not do: a statement may fail in the driver or below SQLAlchemy.
+
+        What DuckDB makes of Ctrl-C during a statement is Ctrl-C again.
+        """
         try:
             yield
         except Exception as error:
             reason = getattr(error, "orig", error)
+            if type(reason).__name__ in _INTERRUPTIONS and "interrupted" in str(reason).lower():
+                raise KeyboardInterrupt from None
             if getattr(reason, "sqlstate", None) != _INSUFFICIENT_PRIVILEGE:
                 raise
             raise WarehouseError(
@@ -150,7 +160,7 @@ class Warehouse:
                 opened_otherwise = "different configuration" in text
                 if opened_otherwise and share:
                     raise _OpenForWritingError from None
-                if not opened_otherwise and "Could not set lock" not in text:
+                if not opened_otherwise and not any(reason in text for reason in _PASSING):
                     raise WarehouseError(_unreachable(self, text)) from None
                 if time.monotonic() >= give_up_at:
                     raise WarehouseError(_locked(self, text)) from None

@@ -14,6 +14,9 @@ from transforms.errors import InputError
 from transforms.line_identity import reference_of
 from transforms.tables import EXPORT_TABLES, FINDINGS, HALO_POSTINGS, INVOICE_RECON, LINES, PRICE_LIST, RUNS
 
+#: How many ids are named where several begin alike.
+_CANDIDATES = 5
+
 
 @dataclass(frozen=True)
 class StoredLine:
@@ -29,6 +32,47 @@ class StoredLine:
     event: list[dict[str, Any]]
     findings: list[dict[str, Any]]
     postings: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Named:
+    """What an id, or the beginning of one, names: a line, or a finding, which is about a line or about none."""
+
+    line_id: str | None
+    finding: dict[str, Any] | None
+
+
+def find_named(connection: sa.Connection, begun: str) -> Named:
+    """The one line, or the one finding, whose id is this or begins with it.
+
+    A finding is that of the last run that has it.
+
+    Raises:
+        InputError: there is none, or there are several; names these.
+    """
+    lines, findings, runs = sql_table(LINES), sql_table(FINDINGS), sql_table(RUNS)
+    if connection.execute(sa.select(lines.c.line_id).where(lines.c.line_id == begun).limit(1)).scalar() is not None:
+        return Named(begun, None)
+    line_ids = sa.select(lines.c.line_id).where(lines.c.line_id.startswith(begun, autoescape=True)).distinct()
+    finding = (
+        sa.select(findings)
+        .join(runs, runs.c.run_id == findings.c.run_id)
+        .where(findings.c.finding_id.startswith(begun, autoescape=True))
+        .order_by(runs.c.started_at)
+    )
+    found_lines = sorted(connection.execute(line_ids.limit(_CANDIDATES + 1)).scalars())
+    found = {row["finding_id"]: dict(row) for row in connection.execute(finding).mappings()}
+    candidates = [f"line {line_id}" for line_id in found_lines]
+    candidates += [f"finding {finding_id} ({row['code']})" for finding_id, row in sorted(found.items())]
+    if len(candidates) > 1:
+        more = " and more" if len(candidates) > _CANDIDATES else ""
+        raise InputError(f"several begin with {begun}: {', '.join(candidates[:_CANDIDATES])}{more}; write more of it")
+    if found_lines:
+        return Named(found_lines[0], None)
+    if found:
+        row = found.popitem()[1]
+        return Named(row["line_id"], row)
+    raise InputError(f"there is no line and no finding {begun}: `csp-billing findings` lists findings with their ids")
 
 
 def read_stored_line(connection: sa.Connection, line_id: str) -> StoredLine:

@@ -57,31 +57,41 @@ def upgrade(warehouse: Warehouse) -> Status:
         WarehouseError: not reachable, upgraded by a newer program, or a view that others depend on.
     """
     with warehouse.begin() as connection:
-        if warehouse.dialect == "postgresql":
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
-        before = _status(connection)
+        lock_out_others(connection)
+        before = status_within(connection)
         _refuse_newer(warehouse, before)
         if not before.is_current:
             grants = read_grants(connection)
             drop_views(connection)
             run_revisions(connection, "head")
             create_views(connection, grants)
-        return _status(connection)
+        return status_within(connection)
+
+
+def lock_out_others(connection: sa.Connection) -> None:
+    """Wait until nobody else changes the tables; DuckDB has one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
 
 
 def run_revisions(connection: sa.Connection, target: str) -> None:
     """Upgrade, or downgrade where `target` lies behind, the tables to a revision; the views must be gone."""
     from alembic import command
-    from alembic.config import Config
 
     # DuckDB's part registers itself, but only where Alembic was there before the engine was made.
     importlib.import_module("duckdb_sqlalchemy.alembic_impl")
-    config = Config()
-    config.set_main_option("script_location", str(resources.files("sql").joinpath("migrations")).replace("%", "%%"))
+    config = _config()
     config.attributes["connection"] = connection
     done, current = known_revisions(), _revision(connection)
     is_behind = target == "base" or (target in done and current in done[done.index(target) + 1 :])
     (command.downgrade if is_behind else command.upgrade)(config, target)
+
+
+def revision_scripts() -> dict[str, Any]:
+    """The module of each revision."""
+    from alembic.script import ScriptDirectory
+
+    return {script.revision: script.module for script in ScriptDirectory.from_config(_config()).walk_revisions()}
 
 
 def status(warehouse: Warehouse) -> Status:
@@ -93,7 +103,7 @@ def status(warehouse: Warehouse) -> Status:
     if warehouse.path is not None and not warehouse.path.exists():
         return _compare(None, [])
     with warehouse.read() as connection:
-        return _status(connection)
+        return status_within(connection)
 
 
 def ensure_current(warehouse: Warehouse) -> None:
@@ -135,10 +145,19 @@ def known_revisions() -> tuple[str, ...]:
     return tuple(sorted(file.name.partition("_")[0] for file in files if file.name[:1].isdigit()))
 
 
-def _status(connection: sa.Connection) -> Status:
+def status_within(connection: sa.Connection) -> Status:
+    """How the warehouse of an open transaction stands."""
     current = _revision(connection)
     has_views = current is not None and sa.inspect(connection).has_table("view_versions")
     return _compare(current, stale_views(connection) if has_views else [])
+
+
+def _config() -> Any:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(resources.files("sql").joinpath("migrations")).replace("%", "%%"))
+    return config
 
 
 def _revision(connection: sa.Connection) -> str | None:

@@ -15,18 +15,26 @@ from transforms.errors import InputError
 
 @dataclass(frozen=True)
 class QueryResult:
-    """Columns and rows of a query; decimals are Decimal, timestamps are UTC."""
+    """What a query gives.
+
+    Attributes:
+        columns: their names, of which several may be the same.
+        rows: decimals are Decimal, timestamps are UTC.
+        is_cut: whether there are more rows.
+    """
 
     columns: list[str]
     rows: list[list[Any]]
+    is_cut: bool = False
 
 
-def run_query(warehouse: Warehouse, sql: str) -> QueryResult:
+def run_query(warehouse: Warehouse, sql: str, limit: int | None = None) -> QueryResult:
     """Run one query.
 
     Args:
         warehouse: the warehouse.
         sql: one statement that reads; on PostgreSQL a SELECT, WITH or VALUES.
+        limit: how many rows are fetched at most; None for all.
 
     Raises:
         InputError: the SQL is wrong, writes something, or is more than one statement.
@@ -35,10 +43,14 @@ def run_query(warehouse: Warehouse, sql: str) -> QueryResult:
     statement = sql.strip().rstrip(";")
     with warehouse.read() as connection:
         run = _on_duckdb if warehouse.dialect == "duckdb" else _on_postgresql
-        return run(connection, statement)
+        columns, rows = run(connection, statement, None if limit is None else limit + 1)
+    return QueryResult(columns, rows[:limit], limit is not None and len(rows) > limit)
 
 
-def _on_duckdb(connection: sa.Connection, sql: str) -> QueryResult:
+_Answer = tuple[list[str], list[list[Any]]]
+
+
+def _on_duckdb(connection: sa.Connection, sql: str, most: int | None) -> _Answer:
     """In a file opened for reading, and without access to any other: a query could otherwise write one, or read one."""
     driver: Any = connection.connection.driver_connection
     try:
@@ -48,12 +60,13 @@ def _on_duckdb(connection: sa.Connection, sql: str) -> QueryResult:
         driver.execute("set lock_configuration = true")
         driver.execute(sql)
         columns = [column[0] for column in driver.description or ()]
-        return QueryResult(columns, [list(row) for row in driver.fetchall()])
+        fetched = driver.fetchall() if most is None else driver.fetchmany(most)
+        return columns, [list(row) for row in fetched]
     except duckdb.Error as error:
         raise InputError(_one_line(str(error))) from None
 
 
-def _on_postgresql(connection: sa.Connection, sql: str) -> QueryResult:
+def _on_postgresql(connection: sa.Connection, sql: str, most: int | None) -> _Answer:
     """As a cursor's query, which can only read, and prepared, which takes one statement only."""
     import psycopg
 
@@ -61,9 +74,9 @@ def _on_postgresql(connection: sa.Connection, sql: str) -> QueryResult:
     try:
         with closing(driver.cursor()) as cursor:
             cursor.execute(f"declare asked no scroll cursor for {sql}", prepare=True)
-            cursor.execute("fetch all from asked")
+            cursor.execute("fetch all from asked" if most is None else f"fetch forward {most} from asked")
             columns = [column.name for column in cursor.description or ()]
-            return QueryResult(columns, [list(row) for row in cursor.fetchall()])
+            return columns, [list(row) for row in cursor.fetchall()]
     except psycopg.Error as error:
         raise InputError(_one_line(str(error))) from None
 

@@ -6,29 +6,38 @@ All functions work in the transaction they are given, so that a run is there who
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sa
 
 from connectors.warehouse.bulk import insert_arrow, read_arrow
+from connectors.warehouse.engine import Warehouse
 from connectors.warehouse.schema import sql_table
 from connectors.warehouse.sources import write_files
 from transforms.columns import Table
 from transforms.digests import TableDigest, combined_digest
 from transforms.errors import InputError
 from transforms.findings import with_ids
+from transforms.policy import SEVERITY_ORDER
 from transforms.tables.results import FINDINGS, INVOICE_TIEOUT, LINES, RUN_FILES, RUNS
 from transforms.texts import repeated
 
 _LATEST_RUNS = sa.table("latest_runs", sa.column("period", sa.Text), sa.column("run_id", sa.Text))
-#: By weight.
-_SEVERITIES = ("block", "warn", "info")
+
+
+@contextmanager
+def writing_run(warehouse: Warehouse) -> Iterator[sa.Connection]:
+    """A transaction in which a run is written, and no other one beside it."""
+    with warehouse.begin(loading=True) as connection:
+        open_run(connection)
+        yield connection
 
 
 def open_run(connection: sa.Connection) -> None:
-    """Begin to write a run; no other one is written at the same time.
+    """Begin to write a run, or to remove what runs were made from; nobody does either at the same time.
 
     DuckDB has one writer anyway. On PostgreSQL bulk tables have no key that would stop two runs from writing the same
     partition.
@@ -98,7 +107,7 @@ def get_run(connection: sa.Connection, run_id: str) -> dict[str, Any]:
     runs = sql_table(RUNS)
     row = connection.execute(sa.select(runs).where(runs.c.run_id == run_id)).mappings().one_or_none()
     if row is None:
-        raise InputError(f"there is no run {run_id}; `csp-billing warehouse query 'select * from out_runs'` lists them")
+        raise InputError(f"there is no run {run_id}: `csp-billing status` names the latest run of each period")
     return dict(row)
 
 
@@ -110,11 +119,35 @@ def latest_run(connection: sa.Connection, period: str) -> dict[str, Any] | None:
     return None if row is None else dict(row)
 
 
-def last_run(connection: sa.Connection) -> dict[str, Any] | None:
-    """The run that was started last, of whatever period and scope; None when there is none."""
+def last_run(connection: sa.Connection, *, full: bool = False) -> dict[str, Any] | None:
+    """The run that was started last, of whatever period; None when there is none.
+
+    Args:
+        connection: an open transaction.
+        full: only of whole periods, and none that failed.
+    """
     runs = sql_table(RUNS)
-    row = connection.execute(sa.select(runs).order_by(runs.c.started_at.desc(), runs.c.run_id).limit(1)).mappings()
-    found = row.one_or_none()
+    statement = sa.select(runs).order_by(runs.c.started_at.desc(), runs.c.run_id).limit(1)
+    if full:
+        statement = statement.where(runs.c.scope.is_(None), runs.c.status != "failed")
+    found = connection.execute(statement).mappings().one_or_none()
+    return None if found is None else dict(found)
+
+
+def previous_run(connection: sa.Connection, run: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The full run of the period before this one (columns of RUNS); None when there is none."""
+    runs = sql_table(RUNS)
+    earlier = sa.or_(
+        runs.c.started_at < run["started_at"],
+        sa.and_(runs.c.started_at == run["started_at"], runs.c.run_id < run["run_id"]),
+    )
+    statement = (
+        sa.select(runs)
+        .where(runs.c.period == run["period"], runs.c.scope.is_(None), runs.c.status != "failed", earlier)
+        .order_by(runs.c.started_at.desc(), runs.c.run_id.desc())
+        .limit(1)
+    )
+    found = connection.execute(statement).mappings().one_or_none()
     return None if found is None else dict(found)
 
 
@@ -149,7 +182,7 @@ def read_run_files(connection: sa.Connection, run_id: str) -> pa.Table:
 
 
 def read_findings(
-    connection: sa.Connection, run_id: str, codes: Collection[str] = (), severities: Collection[str] = _SEVERITIES
+    connection: sa.Connection, run_id: str, codes: Collection[str] = (), severities: Collection[str] = SEVERITY_ORDER
 ) -> pa.Table:
     """A run's findings, columns of FINDINGS, the blocking ones first.
 
@@ -165,7 +198,7 @@ def read_findings(
         where.append(findings.c.code.in_(list(codes)))
     rows = _of_run(connection, FINDINGS, run_id, *where)
     ordered = rows.sort_by([(name, "ascending") for name in ("code", "invoice_number", "customer_name", "line_id")])
-    rank = pa.array([_SEVERITIES.index(severity) for severity in ordered["severity"].to_pylist()], pa.int8())
+    rank = pa.array([SEVERITY_ORDER.index(severity) for severity in ordered["severity"].to_pylist()], pa.int8())
     return ordered.append_column("rank", rank).sort_by("rank").drop_columns("rank")
 
 

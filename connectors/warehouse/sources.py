@@ -47,11 +47,17 @@ def write_documents(connection: sa.Connection, invoices: pa.Table, prices: pa.Ta
 def write_files(connection: sa.Connection, files: pa.Table) -> None:
     """Record the files that are not known yet; one that is known keeps the day it was first seen.
 
+    A copy that was pruned is there again, where its file was delivered again.
+
     Args:
         connection: an open transaction.
         files: columns of SOURCE_FILES.
     """
     table = sql_table(SOURCE_FILES)
+    for row in files.select(["file_sha256", "source_file", "landed_as"]).to_pylist():
+        own = (table.c.file_sha256 == row["file_sha256"], table.c.source_file == row["source_file"])
+        again = {"landed_as": row["landed_as"], "pruned_at": None}
+        connection.execute(table.update().where(*own, table.c.pruned_at.is_not(None)).values(**again))
     known = {tuple(row) for row in connection.execute(sa.select(table.c.file_sha256, table.c.source_file))}
     keys = zip(files["file_sha256"].to_pylist(), files["source_file"].to_pylist(), strict=True)
     insert_arrow(connection, SOURCE_FILES, files.filter(pa.array([key not in known for key in keys], pa.bool_())))

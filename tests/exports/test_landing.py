@@ -6,32 +6,51 @@ from pathlib import Path
 
 import pytest
 
+from connectors.exports.containers import Content
+from connectors.exports.delivery import open_delivery
 from connectors.exports.landing import land
-from tests.exports.written import PRICE_ROW, RECON_LINE, csv_text, read, zipped
+from connectors.exports.zone import open_zone
+from tests.exports.written import PRICE_ROW, RECON_LINE, csv_text, zipped
 from transforms.errors import InputError
+
+
+def delivered(folder: Path, data: bytes, name: str = "export.csv") -> list[Content]:
+    """A file in a folder of exports, as what it holds."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(data)
+    return [export.content for export in open_delivery(folder).exports]
 
 
 def test_a_file_is_copied_once_and_whole(tmp_path: Path) -> None:
     archive = zipped(
         {"a": csv_text([RECON_LINE]).encode(), "../b": csv_text([PRICE_ROW], list(PRICE_ROW)).encode()}
     )
-    first, second = read(tmp_path, archive, "delivery.zip").files
-    home = tmp_path / "home"
-    landed = land(first, home)
-    assert landed == f"landing/{first.file_sha256[:2]}/{first.file_sha256}/delivery.zip"
-    assert (home / landed).read_bytes() == archive
-    written = (home / landed).stat().st_mtime_ns
-    assert land(second, home) == landed
-    assert (home / landed).stat().st_mtime_ns == written
-    assert [path.name for path in home.rglob("*") if path.is_file()] == ["delivery.zip"]
+    first, second = delivered(tmp_path / "exports", archive, "delivery.zip")
+    folder = tmp_path / "landing"
+    zone = open_zone(f"file://{folder}")
+    landed = land(first, zone)
+    assert landed == f"{first.file_sha256[:2]}/{first.file_sha256}/delivery.zip"
+    assert (folder / landed).read_bytes() == archive
+    written = (folder / landed).stat().st_mtime_ns
+    assert land(second, zone) == landed
+    assert (folder / landed).stat().st_mtime_ns == written
+    assert [path.name for path in folder.rglob("*") if path.is_file()] == ["delivery.zip"]
 
 
 def test_a_file_that_changed_is_not_landed(tmp_path: Path) -> None:
-    (file,) = read(tmp_path, csv_text([RECON_LINE])).files
+    (file,) = delivered(tmp_path / "exports", csv_text([RECON_LINE]).encode())
+    zone = open_zone(str(tmp_path / "landing"))
     file.path.write_bytes(b"changed")
     with pytest.raises(InputError, match="changed while it was read"):
-        land(file, tmp_path / "home")
+        land(file, zone)
     file.path.unlink()
-    with pytest.raises(InputError, match="copy cannot be kept"):
-        land(file, tmp_path / "home")
-    assert [path for path in (tmp_path / "home").rglob("*") if path.is_file()] == []
+    with pytest.raises(InputError, match="it is gone"):
+        land(file, zone)
+    assert list(zone.find()) == []
+
+
+def test_a_file_that_lies_in_the_zone_is_not_copied(tmp_path: Path) -> None:
+    (file,) = delivered(tmp_path / "landing" / "partner-center" / "2025-11", csv_text([RECON_LINE]).encode())
+    zone = open_zone(str(tmp_path / "landing"))
+    assert land(file, zone) == "partner-center/2025-11/export.csv"
+    assert [one.place for one in zone.find()] == ["partner-center/2025-11/export.csv"]

@@ -193,6 +193,25 @@ def test_a_lost_ledger_adopts_what_is_there(
     assert mark_billed(client, ledger, changed, settings) == MarkCounts()
 
 
+def test_a_lost_ledger_sends_no_price_again(
+    sandbox: Sandbox, client: HaloClient, make_ledger: MakeLedger, settings: HaloLoadSettings
+) -> None:
+    """HaloPSA has no list of prices; that it has the invoices tells that prices may be there, too."""
+    load(client, make_ledger(), month.plan(), settings)
+    ledger = make_ledger()
+    assert load(client, ledger, month.plan(), settings) == LoadCounts(adopted=12, unknown_prices=1)
+    assert load(client, ledger, month.plan(), settings) == LoadCounts(unknown_prices=1)
+    assert sandbox.summary()["prices"] == 1
+    sure = replace(settings, resend_unknown_prices=True)
+    assert load(client, ledger, month.plan(), sure) == LoadCounts(prices=1)
+    assert load(client, ledger, month.plan(), settings) == LoadCounts()
+
+    # A ledger that is killed when it has written the doubt down, and has adopted nothing yet, still has it.
+    ledger = make_ledger()
+    ledger.doubt_prices("invoices are there")
+    assert load(client, ledger, month.plan(), settings).unknown_prices == 1
+
+
 def test_work_of_another_machine_is_not_repeated(
     sandbox: Sandbox, client: HaloClient, make_ledger: MakeLedger, settings: HaloLoadSettings
 ) -> None:

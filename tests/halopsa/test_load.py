@@ -108,6 +108,29 @@ def test_what_cannot_be_sent_is_named_and_the_rest_lands(
     assert mark_billed(client, ledger, mended, settings) == MarkCounts(invoices=2, lines=7)
 
 
+@pytest.mark.parametrize("flag", ["computed", "stored"])
+def test_a_document_without_lines_is_counted_as_halopsa_has_it(flag: str, make_ledger: MakeLedger) -> None:
+    """Where the flag is computed from lines there is none to take; it is taken as soon as there is a line."""
+    documents = [*month.DOCUMENTS, month.invoice("G3", "412.60")]
+    bare, whole = (month.plan(documents=documents, recon=[*month.RECON, *more]) for more in (
+        [], [month.recon_line(10, "G3")]))  # fmt: skip
+    with serve(options=Options(invoice_flag=flag)) as sandbox:
+        client, ledger, settings = connect(sandbox), make_ledger(), HaloLoadSettings(settle_grace_seconds=0)
+        load(client, ledger, bare, settings)
+        marked = mark_billed(client, ledger, bare, settings)
+        assert marked.invoices == sandbox.summary()["invoices_billed"] == (2 if flag == "computed" else 3)
+        assert marked.unmarked == (("G3",) if flag == "computed" else ())
+        states = {number: posting.state for number, posting in ledger.postings("invoice").items()}
+        assert states["G3"] == ("posted" if flag == "computed" else "billed")
+        sandbox.requests.clear()
+        assert load(client, ledger, bare, settings) == LoadCounts()
+        assert mark_billed(client, ledger, bare, settings) == MarkCounts(unmarked=marked.unmarked)
+        assert not [request for request in sandbox.requests if request.startswith("POST")]
+        assert load(client, ledger, whole, settings).lines == 1
+        assert mark_billed(client, ledger, whole, settings) == MarkCounts(invoices=3 - marked.invoices, lines=1)
+        assert sandbox.summary()["invoices_billed"] == 3
+
+
 @pytest.mark.parametrize("partial", [False, True])
 def test_a_refused_batch_is_bisected(partial: bool, make_ledger: MakeLedger) -> None:
     """HaloPSA names no row, and may even have saved those before the bad one: the bad one is found, the rest lands."""

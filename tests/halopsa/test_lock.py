@@ -11,13 +11,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from connectors.halopsa import lock
 from connectors.halopsa.client import HaloClient
 from connectors.halopsa.ledger import Ledger, Posting
 from connectors.halopsa.load import HaloLoadSettings, load
-from connectors.halopsa.lock import STALE_AFTER, holding
+from connectors.halopsa.lock import holding
 from connectors.halopsa.sandbox.server import Sandbox
+from connectors.warehouse import lock
 from connectors.warehouse.engine import Warehouse
+from connectors.warehouse.lock import STALE_AFTER
 from tests.halopsa import month
 from tests.halopsa.conftest import connect
 from tests.halopsa.landing import assert_exactly_once

@@ -64,9 +64,9 @@ def test_lines_of_an_invoice_that_was_voided_later_are_told_and_left(
     there = sandbox.lines()
     counts = load(client, ledger, _after(), settings)
     assert counts == LoadCounts(invoices=2, lines=3, voided=(VoidedLines("G1", 1, unbilled=(2,), billed=(1,)),))
-    assert _load_notices(counts) == [
-        "invoice G1 (haloid 1) is void, and lines of it were posted before it was: 1 are not billed, delete them in "
-        "HaloPSA (ids 2) and 1 are billed, credit the customers (ids 1)"
+    assert _load_notices(counts, "run-2") == [
+        "invoice G1 (haloid 1) is void, and lines of it were posted before it was: 1 is not billed, delete it in "
+        "HaloPSA (ids 2) and 1 is billed, credit who was charged (ids 1)"
     ]
     mark_billed(client, ledger, _after(), settings)
     assert sandbox.lines()[:2] == there

@@ -14,6 +14,7 @@ import pytest
 
 from connectors.halopsa.sandbox.server import Sandbox, serve
 from pipelines.cli import main
+from tests.pipelines.prefect_server import Server, started_server
 
 
 @dataclass(frozen=True)
@@ -67,3 +68,10 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
         return Outcome(int(ended.value.code or 0), captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def server(working_folder: Path) -> Iterator[Server]:
+    """A Prefect server on loopback that keeps its records in the working folder."""
+    with started_server(working_folder) as found:
+        yield found

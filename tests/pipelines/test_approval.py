@@ -63,7 +63,12 @@ def test_an_approval_holds_for_the_same_results_and_for_no_others(
     assert all(line["isbilled"] for line in halo.lines())
     assert [row[:3] for row in approvals()] == [("approved", "Ada Lovelace", "checked")]
     found = standing(command)
-    assert (found["next"], found["decision"]["decided_by"]) == ("nothing: the month is billed", "Ada Lovelace")
+    assert (found["next"].partition(":")[0], found["decision"]["decided_by"]) == (
+        "nothing, if that is accepted", "Ada Lovelace")  # fmt: skip
+    assert {one["reason"]: (one["lines"], one["amounts"]) for one in found["unbilled"]} == {
+        "no_document": (3, {"USD": "1155.15"}), "no_lines": (0, {"CHF": "412.6"}), "short": (0, {"EUR": "2344.91"}),
+        "unreadable": (3, {}),
+    }  # fmt: skip
     lines = found["halopsa"]["lines"]
     assert lines["wanted"] == lines["loaded"] == lines["billed"] == len(halo.lines())
 
@@ -117,7 +122,7 @@ def test_a_rejected_month_is_not_billed_even_when_nothing_blocks(
     run = command("run", *MONTH, "--json")
     assert (run.code, run.document["status"], run.document["blocking"]) == (0, "awaiting_approval", 0)
     assert "wait for Contoso" in run.err
-    assert "Ada rejected" in command("status").out
+    assert "rejected by Ada" in command("status").out
     refused = command("mark-billed", run.document["run_id"])
     assert (refused.code, "Ada rejected" in refused.err) == (2, True)
     assert command("mark-billed", run.document["run_id"], "--approve", "--by", "Grace").code == 0
@@ -241,8 +246,12 @@ def test_status_counts_what_a_load_would_post(
         assert loaded[what] == wanted["halopsa"][what]["wanted"] == found[what]["wanted"] == found[what]["loaded"] > 0
     monkeypatch.delenv("CSP_BILLING_HALO_URL")
     assert standing(command)["halopsa"] == found, "the HaloPSA that was posted to last"
-    *_, told, next_step = command("status").out.splitlines()
-    assert told == f"2025-11: run {run_id}, 2145 lines, 5 invoices, 27 findings; nobody has decided upon it"
+    *_, told, without_document, without_lines, short, unreadable, next_step = command("status").out.splitlines()
+    assert told == f"2025-11: run {run_id}, 2,145 lines, 5 invoices, 27 findings; nobody has decided upon it"
+    assert without_document.startswith("  cannot be billed: 3 lines of 1,155.15 USD: ")
+    assert without_lines.startswith("  cannot be billed: 412.60 CHF of invoice G127110794: ")
+    assert short.startswith("  cannot be billed: 2,344.91 EUR of invoice G127110741: ")
+    assert unreadable.startswith("  cannot be billed: 3 rows that could not be read")
     assert next_step.startswith("  next: look at the 18 findings that block")
 
 

@@ -86,6 +86,6 @@ def test_a_mapping_that_cannot_be_used_is_refused_whole(text: str, told: list[st
 
 def test_a_mapping_from_a_spreadsheet(command: Command) -> None:
     Path("customers.csv").write_bytes("\ufeffTenant Id;Client ID\r\n T1 ;7\r\n;\r\nt1;7\r\n".encode())
-    assert command("customers", "import", "customers.csv").out == "1 tenants imported\n"
+    assert command("customers", "import", "customers.csv").out == "1 tenant imported\n"
     assert command("customers", "list", "--json").document[0]["client_id"] == 7
     assert command("customers", "import", "missing.csv").code == 2

@@ -3,83 +3,17 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-import pytest
-import requests
 
 from connectors.halopsa.sandbox.server import Sandbox, serve
 from connectors.warehouse.engine import open_warehouse
 from examples.month import generate_month
+from tests.pipelines.prefect_server import PATIENCE_SECONDS, ROOT, Server, process, until
 
-ROOT = Path(__file__).parents[2]
 PERIOD = "2025-11"
-#: A busy machine takes its time to start a process that imports Prefect.
-PATIENCE_SECONDS = 120
-
-
-class Server:
-    """A Prefect server, asked through its API."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def post(self, to: str, **body: Any) -> Any:
-        answer = requests.post(f"{self.url}/{to}", json=body, timeout=30)
-        answer.raise_for_status()
-        return answer.json()
-
-    def flow_run(self, flow_run_id: str) -> dict[str, Any]:
-        found: dict[str, Any] = requests.get(f"{self.url}/flow_runs/{flow_run_id}", timeout=30).json()
-        return found
-
-    def artifacts(self, flow_run_id: str) -> list[tuple[str, str]]:
-        """Keys and types of a flow run's artifacts, in the order in which they were made."""
-        found = self.post("artifacts/filter", artifacts={"flow_run_id": {"any_": [flow_run_id]}})
-        return [(one["key"], one["type"]) for one in sorted(found, key=lambda one: str(one["created"]))]
-
-    def artifact(self, key: str) -> Any:
-        return requests.get(f"{self.url}/artifacts/{key}/latest", timeout=30).json()["data"]
-
-
-@pytest.fixture
-def server(working_folder: Path) -> Iterator[Server]:
-    """A server on loopback that keeps its records in this test's folder."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    environment = {**os.environ, "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_UI_ENABLED": "false"}
-    with (working_folder / "server.log").open("w") as log, \
-            subprocess.Popen(command, env=environment, stdout=log, stderr=log) as started:
-        try:
-            found = Server(f"http://127.0.0.1:{port}/api")
-            until(lambda: answers(found.url), "the server never answers")
-            yield found
-        finally:
-            started.terminate()
-
-
-def answers(url: str) -> bool:
-    try:
-        return requests.get(f"{url}/health", timeout=5).ok
-    except requests.ConnectionError:
-        return False
-
-
-def until(condition: Callable[[], bool], complaint: str) -> None:
-    for _ in range(PATIENCE_SECONDS * 5):
-        if condition():
-            return
-        time.sleep(0.2)
-    raise AssertionError(complaint)
 
 
 def environment(server: Server, sandbox: Sandbox, warehouse: str, **more: str) -> dict[str, str]:
@@ -142,16 +76,6 @@ def test_a_month_waits_for_a_decision_and_goes_on(
         assert asked(postgresql_url, "select status from out_runs") == [("awaiting_approval",)]
         assert asked(postgresql_url, "select decision, decided_by from out_approvals") == [("rejected", "Grace")]
         assert not any(line.get("isbilled") for line in other.lines())
-
-
-@contextmanager
-def process(program: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is gone at the end, whatever happens."""
-    with subprocess.Popen(program, env=environment) as started:
-        try:
-            yield started
-        finally:
-            started.kill()
 
 
 def resume(server: Server, flow_run_id: str, **given: str) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from connectors.warehouse.checks import read_checks
 from examples.month import generate_month
 from pipelines.cli import app
 from pipelines.completion import complete_codes, complete_periods, complete_runs
@@ -83,7 +84,7 @@ def test_every_command_has_help_and_answers_in_json_also_when_it_fails(command: 
         (["reconcile", "--period", "2025-11"], "--exports"),
         (["findings"], "csp-billing reconcile --period"),
         (["findings", "--code", "nope"], "the codes are ABOVE_ERP"),
-        (["load", "nope"], "lists them"),
+        (["load", "nope"], "csp-billing status"),
         (["status", "--period", "2025-11"], "csp-billing run --period 2025-11"),
         (["warehouse", "query", "select * from out_rns"], 'Did you mean "out_runs"'),
         (["sandbox", "--port", "99999999"], "65535"),
@@ -229,3 +230,42 @@ def test_runs_periods_and_codes_are_completed_and_a_missing_warehouse_is_left_mi
     assert complete_runs("2026") == []
     assert complete_periods("") == [("2025-11", "runs: 1")]
     assert complete_codes("above") == [("ABOVE_ERP", "block")]
+
+
+def test_a_query_is_read_from_a_file_and_prints_exact_numbers_that_no_column_hides(command: Command) -> None:
+    command("warehouse", "upgrade")
+    sql = "select cast('0.10' as decimal(38, 18)) as n, 2 as n, 'a, \"b\"' as t, true as b, null as e"
+    Path("month.sql").write_text(f"\ufeff{sql};\n", encoding="utf-8")
+    asked = ("warehouse", "query", "--file", "month.sql")
+    assert command(*asked, "--csv").out == 'n,n,t,b,e\n0.1,2,"a, ""b""",true,\n'
+    assert command(*asked, "--json").document == [{"n": "0.1", "n_2": 2, "t": 'a, "b"', "b": True, "e": None}]
+    for wrong in (["warehouse", "query"], [*asked, "select 1"], ["warehouse", "query", "--file", "none.sql"]):
+        refused = command(*wrong)
+        assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)
+    cut = command("warehouse", "query", "select * from out_runs union all select * from out_runs", "--limit", "1")
+    assert (cut.code, cut.err) == (0, "")
+    cut = command("warehouse", "query", "select unnest([1, 2])", "--limit", "1")
+    assert cut.err == "1 row, and there are more: --limit N gives N of them, --limit 0 all\n"
+
+
+def test_checks_and_views_say_what_they_mean(command: Command) -> None:
+    command("warehouse", "upgrade")
+    checked = command("warehouse", "check")
+    count = len(read_checks())
+    assert (checked.code, checked.out.splitlines()[-1]) == (0, f"{count} checks: {count} ok")
+    single = command("warehouse", "check", "halo_id_once")
+    assert "halo_id_once (fail): two things of the ledger share one id" in single.out
+    assert single.out.endswith("1 check: 1 ok\n")
+    assert "the checks are billed_run_is_all_billed" in command("warehouse", "check", "nope").err
+    views = command("warehouse", "views", "--json").document
+    assert "out_focus" in {view["view"] for view in views}
+    columns = command("warehouse", "views", "OUT_RUNS", "--json").document
+    assert columns[0] == {"column": "run_id", "type": "text", "unit": "", "means": "The run."}
+
+
+def test_a_doctor_shows_what_holds_and_what_nobody_set(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CSP_BILLING_HALO_RATE", "5/1")
+    told = command("doctor").out
+    assert re.search(r"^CSP_BILLING_WAREHOUSE_URL +duckdb:///\.csp-billing/warehouse\.duckdb +default$", told, re.M)
+    assert re.search(r"^CSP_BILLING_HALO_RATE +5/1$", told, re.M)
+    assert re.search(r"^CSP_BILLING_APPROVER +who is logged in +default$", told, re.M)

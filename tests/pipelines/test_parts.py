@@ -16,6 +16,7 @@ from pipelines import reconciling
 from pipelines.billing import reconcile_month
 from pipelines.settings import load_settings
 from tests.pipelines.conftest import Command
+from transforms import records
 
 _TABLES = ("src_invoice_recon", "src_daily_usage", "quarantine", "lines", "findings", "invoice_tieout")
 
@@ -26,6 +27,7 @@ def cut_small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_lines, "BLOCK_BYTES", 20_000)
     monkeypatch.setattr(parquet_text, "BATCH_ROWS", 50)
     monkeypatch.setattr(spill, "GROUP_BYTES", 2_000)
+    monkeypatch.setattr(records, "AT_ONCE", 3)
 
 
 def stored(url: str) -> dict[str, list[str]]:

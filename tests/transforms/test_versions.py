@@ -18,12 +18,14 @@ DELIVERED = {name: datetime(2025, 12, day, tzinfo=UTC) for day, name in enumerat
 LINES: list[dict[str, Any]] = [{"subscription_id": f"s{number}"} for number in range(6)]
 
 
-def selected(*tables: pa.Table, totals: dict[str, Decimal] | None = None) -> tuple[list[pa.Table], list[str]]:
+def selected(
+    *tables: pa.Table, totals: dict[str, Decimal] | None = None, delivery: str = ""
+) -> tuple[list[pa.Table], list[str]]:
     """Of each file the lines that count, and the notices; every table is a file, surveyed in two parts."""
     surveys = {}
     for place, table in enumerate(tables):
         name = table.column("source_file")[0].as_py()
-        surveys[place] = Survey(name, DELIVERED.get(name, DELIVERED["old.csv"]))
+        surveys[place] = Survey(name, DELIVERED.get(name, DELIVERED["old.csv"]), delivery)
         surveys[place].add(table.slice(0, 1), "invoice_recon")
         surveys[place].add(table.slice(1), "invoice_recon")
 
@@ -58,6 +60,12 @@ def test_parts_of_an_invoice_all_count_with_their_genuine_duplicates() -> None:
     one = recon_rows(*LINES[:4], file="old.csv")
     other = recon_rows(*LINES[4:], LINES[0], file="new.csv")
     assert kept(one, other) == (["new.csv", "old.csv"], [])
+
+
+def test_files_that_were_delivered_together_are_parts_whatever_they_repeat() -> None:
+    tables = [recon_rows(LINES[0], file=name) for name in DELIVERED]
+    assert [own.num_rows for own in selected(*tables, delivery="v0001-1a2b3c4d")[0]] == [1, 1]
+    assert sorted(own.num_rows for own in selected(*tables)[0]) == [0, 1]
 
 
 def test_files_that_add_up_to_the_invoice_are_parts_whatever_they_repeat() -> None:

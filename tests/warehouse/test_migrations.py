@@ -166,6 +166,15 @@ def test_an_older_warehouse_keeps_its_rows(empty_warehouse: Warehouse) -> None:
         assert not sa.inspect(connection).has_table("customer_clients")
 
 
+def test_every_table_of_every_revision_is_declared(empty_warehouse: Warehouse) -> None:
+    """Or a backup of an older warehouse would leave one out."""
+    with empty_warehouse.begin() as connection:
+        for revision in known_revisions():
+            run_revisions(connection, revision)
+            partitioned = {table for table in sa.inspect(connection).get_table_names() if table in metadata.tables}
+            assert set(sa.inspect(connection).get_table_names()) - {"alembic_version"} == partitioned, revision
+
+
 def test_a_newer_warehouse_is_refused(empty_warehouse: Warehouse) -> None:
     upgrade(empty_warehouse)
     with empty_warehouse.begin() as connection:

@@ -9,7 +9,7 @@ import pytest
 
 from connectors.warehouse.bulk import insert_arrow
 from connectors.warehouse.engine import Warehouse
-from connectors.warehouse.query import run_query
+from connectors.warehouse.query import QueryResult, run_query
 from tests.warehouse.rows import NOON, rows
 from transforms.errors import InputError
 from transforms.tables.results import INVOICE_TIEOUT, RUNS
@@ -31,6 +31,12 @@ def test_a_query_gives_columns_and_exact_rows(warehouse: Warehouse) -> None:
     )
     assert result.columns == ["run_id", "three", "started_at"]
     assert result.rows == [["r", Decimal("0.30"), NOON]]
+
+
+def test_a_limit_is_kept_and_told(warehouse: Warehouse) -> None:
+    three = "select * from (values (1), (2), (3)) as numbers (n) order by n"
+    assert run_query(warehouse, three, 2) == QueryResult(["n"], [[1], [2]], is_cut=True)
+    assert run_query(warehouse, three, 3) == run_query(warehouse, three) == QueryResult(["n"], [[1], [2], [3]])
 
 
 @pytest.mark.parametrize(

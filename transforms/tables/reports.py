@@ -162,3 +162,27 @@ REPORT_LOADING = Table(
         _LINE_COUNT, _TOTAL,
     ),
 )  # fmt: skip
+
+REPORT_STAKES = Table(
+    "report_stakes",
+    "How many findings there are of each code, and what they cost; a row of its own for each currency.",
+    (
+        *_of(FINDINGS, "code", "severity"),
+        Column("finding_count", INTEGER, "Findings.", nullable=False),
+        Column("waived_count", INTEGER, "Those of them that a waiver is in force for today.", nullable=False),
+        _LEAK, _LEAK_CURRENCY,
+    ),
+)  # fmt: skip
+
+REPORT_UNBILLED = Table(
+    "report_unbilled",
+    "What of a run's charges cannot be billed through HaloPSA as things are.",
+    (
+        Column("reason", TEXT, "no_document: lines whose invoice has no document; no_invoice: lines that name none; "
+               "no_lines: documents without lines; short: documents of more than their lines; unreadable: rows in "
+               "quarantine, whose amounts are not known; refused: lines that HaloPSA or its limits refused.",
+               nullable=False),
+        *_of(LINES, "invoice_number", "currency"),
+        _LINE_COUNT, _TOTAL,
+    ),
+)  # fmt: skip

@@ -219,8 +219,9 @@ SOURCE_FILES = Table(
         Column("row_count", Kind.INTEGER, "Records read.", nullable=False),
         Column("rejected_count", Kind.INTEGER, "Records put in quarantine.", nullable=False),
         Column("byte_count", Kind.INTEGER, "Size as delivered.", nullable=False),
-        Column("landed_as", TEXT, "Where the untouched copy is kept, below the working folder.", nullable=False),
+        Column("landed_as", TEXT, "Where the untouched copy is kept, below the landing zone.", nullable=False),
         Column("landed_at", TIMESTAMP, "When it was first seen, UTC.", nullable=False),
+        Column("pruned_at", TIMESTAMP, "When the copy was removed by `landing prune`, UTC; empty while it is kept."),
     ),
     key=("file_sha256", "source_file"),
 )

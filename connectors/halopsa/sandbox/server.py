@@ -113,7 +113,7 @@ def serve(
         RuntimeError: it did not start.
     """
     options = options or Options()
-    listener = _listen(host, port)
+    listener = listen(host, port)
     try:
         file = StoreFile(store_path) if store_path else None
         with closing(file) if file else nullcontext():
@@ -129,26 +129,35 @@ def _run(
     api = Api(store, options)
     plan = FaultPlan(api.app(), api.expire_tokens)
     plan.faults.extend(faults)
-    server = uvicorn.Server(_config(plan))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True, name="halopsa-sandbox")
+    with running(plan, listener):
+        yield Sandbox(base_url, store, api, plan)
+
+
+@contextmanager
+def running(app: FaultPlan, listener: socket.socket, **options: Any) -> Iterator[None]:
+    """Serve an application in a thread for the length of a `with`; `options` are uvicorn's.
+
+    Raises:
+        RuntimeError: it did not start.
+    """
+    # h11: the fault plan needs its transport. No lifespan, proxy headers or websockets: there are none.
+    config = uvicorn.Config(
+        app, http="h11", ws="none", lifespan="off", proxy_headers=False, access_log=False, log_config=None,
+        log_level="critical", server_header=False, **options,
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True, name="sandbox")
     thread.start()
     try:
         _wait_until_started(server, thread)
-        yield Sandbox(base_url, store, api, plan)
+        yield
     finally:
         server.should_exit = server.force_exit = True
         thread.join(_START_SECONDS)
 
 
-def _config(app: FaultPlan) -> uvicorn.Config:
-    # h11: the fault plan needs its transport. No lifespan, proxy headers or websockets: there are none.
-    return uvicorn.Config(
-        app, http="h11", ws="none", lifespan="off", proxy_headers=False, access_log=False, log_config=None,
-        log_level="critical", server_header=False,
-    )  # fmt: skip
-
-
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens; port 0 takes a free one. Raises OSError: the port is taken."""
     # With its protocol named, asyncio turns Nagle's algorithm off: it would cost 40 ms of every answer.
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -165,5 +174,5 @@ def _wait_until_started(server: uvicorn.Server, thread: threading.Thread) -> Non
     deadline = time.monotonic() + _START_SECONDS
     while not server.started:
         if not thread.is_alive() or time.monotonic() > deadline:
-            raise RuntimeError("the HaloPSA sandbox did not start")
+            raise RuntimeError("the sandbox did not start")
         time.sleep(0.005)

@@ -13,6 +13,13 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+#: What going back loses, with the query that counts it (connectors.warehouse.downgrade).
+LOSES = {
+    "runs with all their results": "select count(*) from runs",
+    "records of what is in HaloPSA": "select count(*) from halo_postings",
+    "files with all their rows": "select count(*) from source_files",
+}
+
 #: On PostgreSQL only: DuckDB scans its columns faster than it keeps an index.
 _INDEXES = [
     ("ix_src_invoice_recon_period", "src_invoice_recon", ["period"]),

@@ -13,6 +13,8 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+LOSES = {"tenants with their HaloPSA client": "select count(*) from customer_clients"}
+
 
 def upgrade() -> None:
     """The views are dropped before this and created again after it."""

@@ -13,6 +13,11 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
+LOSES = {
+    "e-commerce orders that HaloPSA has deleted": "select count(*) from ecommerce_orders where deleted_at is not null",
+    "records of when orders were copied": "select count(*) from commerce_syncs",
+}
+
 
 def upgrade() -> None:
     """The views are dropped before this and created again after it."""

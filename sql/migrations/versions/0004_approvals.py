@@ -15,6 +15,16 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
+LOSES = {
+    "waivers": "select count(*) from waivers",
+    "rejections and earlier approvals": """
+        select count(*) from (
+            select decision, row_number() over (partition by run_id order by decided_at desc) as recency from approvals
+        ) as decisions
+        where recency > 1 or decision <> 'approved'
+    """,
+}
+
 
 def upgrade() -> None:
     """The views are dropped before this and created again after it."""
