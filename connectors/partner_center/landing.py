@@ -26,7 +26,8 @@ from typing import Any, BinaryIO
 from fsspec.core import url_to_fs
 from fsspec.utils import get_protocol
 
-from connectors.exports.gzip_members import CHUNK_BYTES, gunzip
+from connectors.exports.gzip_members import gunzip
+from connectors.exports.limits import CHUNK_BYTES
 from connectors.landed_versions import MANIFEST, version_name, version_number
 from connectors.stores.failures import is_absent, told
 from transforms.errors import BillingError, InputError, RemoteError
