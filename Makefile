@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 PACKAGES := benchmarks connectors examples pipelines sql transforms tests
 
-.PHONY: help demo test lint types contracts unit focus chaos fetching soak format dictionary constraints clean
+.PHONY: help demo test lint types contracts unit focus chaos fetching hostile soak format dictionary constraints clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
@@ -56,6 +56,9 @@ chaos: $(READY) ## Fail on purpose, at length: fault plans by seed (SEED=17: tha
 
 soak: $(READY) ## Fuzz, fill disks, stop servers, turn clocks and kill runs, for hours (PART=disk: that one, SEED=17: that seed)
 	@$(BIN)/python -m tests.soak $(PART) $(if $(SEED),--seed $(SEED))
+
+hostile: $(READY) ## Read files that want to fill the memory or never end, all of them and with every command
+	@CSP_BILLING_HOSTILE=all $(BIN)/python -m pytest -q tests/security/test_hostile_files.py
 
 fetching: $(READY) ## Fetch from a Partner Center that fails on purpose, by seed (SEEDS=2000: so many)
 	@FETCH_SEEDS=$(or $(SEEDS),200) $(BIN)/python -m pytest -q --numprocesses 2 tests/partner_center/test_fetch.py -k whatever_fails

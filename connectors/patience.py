@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import requests
@@ -50,7 +51,14 @@ def never_connected(error: requests.RequestException) -> bool:
     return isinstance(getattr(error.args[0], "reason", error.args[0]), NewConnectionError)
 
 
-def retry_after(response: requests.Response) -> int | None:
+class _Headed(Protocol):
+    """An answer with headers."""
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+
+def retry_after(response: _Headed) -> int | None:
     """Seconds that the Retry-After header asks for; None without a readable one."""
     text = response.headers.get("Retry-After", "").strip()
     if text.isdecimal():
@@ -62,11 +70,9 @@ def retry_after(response: requests.Response) -> int | None:
 
 
 def is_same_place(here: str, there: str) -> bool:
-    """Whether two addresses are of the same server, or the second is the first turned to HTTPS."""
+    """Whether two addresses are of the same server: scheme, host and port, and no login."""
     one, other = urlsplit(here), urlsplit(there)
-    if (one.scheme, one.hostname, one.port) == (other.scheme, other.hostname, other.port):
-        return True
-    return one.hostname == other.hostname and other.scheme == "https"
+    return (one.scheme, one.netloc.lower()) == (other.scheme, other.netloc.lower())
 
 
 class Bearer(requests.auth.AuthBase):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from pipelines.cli_reports import WithReports, cut_values, report
 from pipelines.cli_warehouse import customers_app, warehouse_app
 from pipelines.completion import complete_periods, complete_runs
 from transforms.errors import BillingError, RemoteError, StoppedError
+from transforms.hidden import without_secrets
 
 if TYPE_CHECKING:
     from pipelines.billing import RunSummary
@@ -330,6 +332,10 @@ def main() -> None:
     """Entry point: one line for every failure a user can mend, and the contract's exit codes."""
     from pipelines.recording import exit_with
 
+    for stream in (sys.stdout, sys.stderr):
+        # The name of a file may be no text in any encoding; to say so must not fail.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     as_json = "--json" in sys.argv
     try:
         code = app(prog_name="csp-billing", standalone_mode=False)
@@ -372,7 +378,7 @@ def _misused(error: Any, as_json: bool) -> int:
 def _fail(message: str, code: int, as_json: bool) -> int:
     from pipelines.output import note, print_json
 
-    line = " ".join(message.split())
+    line = " ".join(without_secrets(message).split())
     if line and as_json:
         print_json({"error": line, "exit_code": code})
     if line:

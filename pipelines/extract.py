@@ -33,10 +33,13 @@ from transforms.line_identity import KEY_COLUMNS, SIGN_COLUMN, charge_keys
 from transforms.membership import Membership, UnknownInvoicesError
 from transforms.periods import Months, invoice_periods, month_before
 from transforms.price_lists import compact
+from transforms.shown import one_line
 from transforms.tables import EXPORT_TABLES, QUARANTINE, RUN_FILES, SOURCE_FILES
 from transforms.texts import is_one_of
 from transforms.versions import SURVEYED, Selection, Survey, delivery_keys, latest_documents, select_lines
 
+#: A folder with thousands of files that are no exports must not bury what else a run has to say.
+_MOST_SKIPPED_TOLD = 20
 #: How many copies are sent to a store's landing zone at a time.
 UPLOADS_AT_ONCE = 4
 
@@ -85,8 +88,10 @@ class Extraction:
     @property
     def notices(self) -> list[str]:
         """Sentences the user ought to see: files left out or skipped."""
-        skipped = [f"{item.path} is left out: {item.problem or 'it is not a partner export'}"
-                   for item in self.delivery.skipped]  # fmt: skip
+        skipped = [one_line(f"{item.path} is left out: {item.problem or 'it is not a partner export'}")
+                   for item in self.delivery.skipped[:_MOST_SKIPPED_TOLD]]  # fmt: skip
+        if more := len(self.delivery.skipped) - len(skipped):
+            skipped.append(f"{more:,} more files are left out: `csp-billing identify` says what each one is")
         return skipped + [notice for kind in LINE_KINDS if kind in self._selections
                           for notice in self._selections[kind].notices]  # fmt: skip
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from connectors.exports.delivered import Delivered, delivered_file, find_delivered
+from connectors.exports.delivered import Delivered, delivered_file, files_in, find_delivered
 from connectors.exports.identify import Identity, identify
-from connectors.landed_versions import counted
 from pipelines.progress import tell_progress
 from transforms.addresses import is_url, local_path
 from transforms.errors import InputError
@@ -21,7 +20,8 @@ def identify_paths(locations: list[str]) -> list[Identity]:
         InputError: a path does not exist.
         SettingsError, RemoteError: a store denies access or fails.
     """
-    missing = [one for one in locations if not is_url(one) and not Path(local_path(one)).exists()]
+    local = [Path(local_path(one)) for one in locations if not is_url(one)]
+    missing = [str(path) for path in local if not path.exists() and not path.is_symlink()]
     if missing:
         raise InputError(f"there is no {', '.join(missing)}: name files or folders that exist")
     files: dict[Delivered, None] = {}
@@ -33,19 +33,13 @@ def identify_paths(locations: list[str]) -> list[Identity]:
             holds.append(hold)
             continue
         path = Path(local_path(location))
-        inside = _files_in(path) if path.is_dir() else [path]
+        inside = [one for one in files_in(path) if not one.is_dir()] if path.is_dir() else [path]
         files |= dict.fromkeys(map(delivered_file, inside))
     found: list[Identity] = []
     for done, file in enumerate(files):
         tell_progress("looking at files", done, len(files))
         found += identify(file)
     return found
-
-
-def _files_in(folder: Path) -> list[Path]:
-    """Every file in a folder and its subfolders; of fetched versions those of the latest complete one."""
-    names = (one.relative_to(folder).as_posix() for one in folder.rglob("*") if one.is_file())
-    return sorted(folder / name for name in counted(names))
 
 
 def _in_store(url: str) -> tuple[list[Delivered], object]:

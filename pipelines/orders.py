@@ -15,7 +15,8 @@ from typing import Any
 import pyarrow as pa
 
 from connectors.halopsa import registry
-from connectors.halopsa.client import HaloClient, normal_base_url
+from connectors.halopsa.client import HaloClient
+from connectors.halopsa.connection import normal_base_url
 from connectors.halopsa.errors import HaloError
 from connectors.halopsa.records import Record, find_record, get_record, list_records, update_record
 from connectors.warehouse import orders as copy

@@ -18,9 +18,8 @@ from decimal import Decimal
 from typing import Any
 
 from pipelines import telemetry
+from transforms.shown import json_escaped, one_line
 
-#: What a terminal may take for a command, in texts of others.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _COMMAND = re.compile(r"`[^`]*`")
 _CURRENCIES = ("currency", "billing_currency", "currency_code")
 _NOT_MONEY = ("quantity", "rate", "pct")
@@ -28,7 +27,7 @@ _NOT_MONEY = ("quantity", "rate", "pct")
 
 def print_json(document: Any) -> None:
     """Print the one JSON document of a command; decimals as text, so that no reader rounds them."""
-    print(json.dumps(document, default=_plain, ensure_ascii=False, indent=2))
+    print(json_escaped(json.dumps(document, default=_plain, ensure_ascii=False, indent=2)))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -74,27 +73,23 @@ def print_records(
 
 def say(text: str) -> None:
     """Print a sentence; on a terminal broken between words, and never inside a command in backticks."""
-    print(_wrapped(text) if sys.stdout.isatty() else _clean(text))
+    print(_wrapped(text) if sys.stdout.isatty() else one_line(text))
 
 
 def note(text: str, level: str = "warning", **about: str) -> None:
     """Say something beside the output, on stderr; where that is for JSON lines as one of them, and about what."""
     if telemetry.writes_json():
-        telemetry.log(level, _clean(text), **about)
+        telemetry.log(level, one_line(text), **about)
         return
-    print(_wrapped(text) if sys.stderr.isatty() else _clean(text), file=sys.stderr)
+    print(_wrapped(text) if sys.stderr.isatty() else one_line(text), file=sys.stderr)
 
 
 def _wrapped(text: str) -> str:
     width = shutil.get_terminal_size().columns
     indent = " " * (len(text) - len(text.lstrip(" ")))
-    whole = _COMMAND.sub(lambda command: command[0].replace(" ", "\0"), _clean(text))
+    whole = _COMMAND.sub(lambda command: command[0].replace(" ", "\0"), one_line(text))
     lines = textwrap.wrap(whole, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
     return "\n".join(lines).replace("\0", " ")
-
-
-def _clean(text: str) -> str:
-    return _CONTROL.sub(" ", text)
 
 
 def _plain(value: Any) -> Any:
@@ -117,7 +112,7 @@ def cell_text(value: Any, column: str, currency: Any) -> str:
         return _amount(value, column, currency)
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="seconds")
-    return _clean(str(value))
+    return one_line(str(value))
 
 
 def _amount(value: Decimal, column: str, currency: Any) -> str:

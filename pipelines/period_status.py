@@ -130,6 +130,6 @@ def configured_halo_url(connection: sa.Connection, settings: Settings) -> str | 
     """The HaloPSA of the settings, else the one that was posted to last, which a demonstration's is."""
     if not settings.halo_url:
         return last_halo_url(connection)
-    from connectors.halopsa.client import normal_base_url
+    from connectors.halopsa.connection import normal_base_url
 
     return normal_base_url(settings.halo_url)

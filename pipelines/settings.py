@@ -7,20 +7,20 @@ import sys
 from collections.abc import Set
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import unquote
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pipelines import telemetry
-from transforms.addresses import masked
+from pipelines.masking import mask_from_now_on
+from transforms.addresses import MASK
 from transforms.errors import SettingsError
+from transforms.hidden import secrets_in_url, without_secrets
 from transforms.policy import Policy, parse_policy
 
 PREFIX = "CSP_BILLING_"
-_SECRETS = ("halo_client_secret", "partner_client_secret", "partner_refresh_token")
-#: The password in a URL, with what stands before it.
-_PASSWORD = r"(://[^:/@]*:)([^@]*)@"
+#: Settings whose address may hold a password or a signature: a Prefect variable can be read by everybody there.
+_MAY_HOLD_SECRETS = ("warehouse_url", "exports", "landing", "parts")
 
 
 class Settings(BaseSettings):
@@ -180,20 +180,12 @@ class Settings(BaseSettings):
             raise SettingsError(f"{PREFIX}POLICY: cannot read {self.policy}: {error}") from None
         return parse_policy(text, str(self.policy))
 
-    def secrets(self) -> list[str]:
-        """Every secret in them, also the password in the warehouse's URL."""
-        values = [getattr(self, name) for name in type(self).model_fields]
-        named = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
-        password = re.search(_PASSWORD, self.warehouse_url)
-        return [*named, *((password[2], unquote(password[2])) if password else ())]
-
     def masked(self) -> dict[str, str]:
         """What holds for every setting as text, secrets masked, by the name of its variable; empty for nothing."""
         effective = {
-            "warehouse_url": re.sub(_PASSWORD, r"\1********@", self.warehouse),
-            "exports": masked(self.exports),
-            "landing": masked(self.landing_location),
-            "parts": masked(self.parts_location),
+            "warehouse_url": self.warehouse,
+            "landing": self.landing_location,
+            "parts": self.parts_location,
             "policy": str(self.policy or "built in"),
             "snapshot": str(self.snapshot).lower(),
         }
@@ -205,12 +197,20 @@ class Settings(BaseSettings):
         """The variables of the settings that nobody has set."""
         return frozenset(f"{PREFIX}{name.upper()}" for name in set(type(self).model_fields) - self.model_fields_set)
 
+    def secrets(self) -> set[str]:
+        """Every secret among the settings: those declared as one, and those in addresses."""
+        found: set[str] = set()
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            found |= {value.get_secret_value()} if isinstance(value, SecretStr) else secrets_in_url(str(value))
+        return found
+
 
 def _shown(value: Any) -> str:
     """A setting as text; a secret never."""
     if isinstance(value, SecretStr):
-        return "********" if value.get_secret_value() else ""
-    return "" if value is None else str(value)
+        return MASK if value.get_secret_value() else ""
+    return "" if value is None else without_secrets(str(value))
 
 
 def _listed(text: str) -> list[str]:
@@ -218,7 +218,7 @@ def _listed(text: str) -> list[str]:
 
 
 class _PrefectSource(PydanticBaseSettingsSource):
-    """Prefect variables `csp_billing_<name>` and, for secrets, Secret blocks `csp-billing-<name>`.
+    """Prefect variables `csp_billing_<name>`; for secrets, and addresses with one, Secret blocks `csp-billing-<name>`.
 
     Only asked inside a flow run: elsewhere it would start a Prefect server to look for them.
     """
@@ -226,11 +226,13 @@ class _PrefectSource(PydanticBaseSettingsSource):
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
         from prefect.variables import Variable
 
-        if field_name in _SECRETS:
+        is_secret = field.annotation is SecretStr
+        if is_secret or field_name in _MAY_HOLD_SECRETS:
             try:
                 return secret_block(_block_name(field_name)), field_name, False
             except ValueError:
-                return None, field_name, False
+                if is_secret:
+                    return None, field_name, False
         return Variable.get(f"{PREFIX.lower()}{field_name}"), field_name, False
 
     def __call__(self) -> dict[str, Any]:
@@ -290,6 +292,6 @@ def load_settings(**overrides: Any) -> Settings:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "settings"
         raise SettingsError(f"{PREFIX}{name.upper()}: {first['msg'].removeprefix('Value error, ')}") from None
-    telemetry.hide(*settings.secrets())
+    mask_from_now_on(settings.secrets())
     telemetry.configure(settings.log_format, settings.log_level)
     return settings

@@ -1,8 +1,8 @@
 """What is being done, for machines: log lines on stderr, and OpenTelemetry spans where OTEL_… variables ask for them.
 
 Every line names the period, the run and the step it is about. Inside a Prefect flow run lines go to its logger, and so
-to Prefect's server. A secret never gets into a line: settings name theirs as they are read (`hide`). Neither Prefect
-nor OpenTelemetry is imported for this where nobody uses it.
+to Prefect's server. A secret never gets into a line: settings name theirs as they are read (`pipelines.masking`).
+Neither Prefect nor OpenTelemetry is imported for this where nobody uses it.
 """
 
 from __future__ import annotations
@@ -19,18 +19,17 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
+from transforms.hidden import without_secrets
+
 LOGGER = "csp_billing"
 FORMAT_VARIABLE = "CSP_BILLING_LOG_FORMAT"
 #: What a service is called in traces, where OTEL_SERVICE_NAME does not say.
 SERVICE = "csp-billing"
 
-_HIDDEN = "********"
-_SHORTEST_SECRET = 4
 _OTLP = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 #: The level that the command line asks for.
 _flag = ""
-_secrets: set[str] = set()
 _about: ContextVar[dict[str, str] | None] = ContextVar("about", default=None)
 _logger = logging.getLogger(LOGGER)
 
@@ -52,11 +51,6 @@ def be_verbose(level: str) -> None:
     _flag = level
 
 
-def hide(*secrets: str) -> None:
-    """Never write these texts into a line."""
-    _secrets.update(secret for secret in secrets if len(secret) >= _SHORTEST_SECRET)
-
-
 def writes_json() -> bool:
     """Whether stderr is for JSON lines alone; asked also before any setting is read."""
     handlers = _logger.handlers
@@ -71,7 +65,7 @@ def log(level: str, message: str, **fields: Any) -> None:
     fields = {**(_about.get() or {}), **fields}
     flow_logger = _flow_logger()
     if flow_logger is not None:
-        flow_logger.log(number, "%s", _redacted(_as_text(message, fields)))
+        flow_logger.log(number, "%s", without_secrets(_as_text(message, fields)))
     else:
         if not _logger.handlers:
             configure("json" if writes_json() else "text", "warning")
@@ -145,7 +139,7 @@ class _JsonLines(logging.Formatter):
             "message": record.getMessage(),
             **getattr(record, "fields", {}),
         }
-        return _redacted(json.dumps(document, default=str, ensure_ascii=False))
+        return without_secrets(json.dumps(document, default=str, ensure_ascii=False))
 
 
 class _Text(logging.Formatter):
@@ -154,20 +148,12 @@ class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC).isoformat(sep=" ", timespec="seconds")
         text = _as_text(record.getMessage(), getattr(record, "fields", {}))
-        return _redacted(f"{at} {record.levelname.lower()} {text}")
+        return without_secrets(f"{at} {record.levelname.lower()} {text}")
 
 
 def _as_text(message: str, fields: Mapping[str, Any]) -> str:
     told = " ".join(f"{name}={value}" for name, value in fields.items())
     return " ".join(f"{message} {told}".split())
-
-
-def _redacted(line: str) -> str:
-    for secret in _secrets:
-        # In a JSON line a secret stands as JSON writes it.
-        for written in (secret, json.dumps(secret, ensure_ascii=False)[1:-1]):
-            line = line.replace(written, _HIDDEN)
-    return line
 
 
 def _since(began: float) -> str:

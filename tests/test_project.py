@@ -94,7 +94,7 @@ def test_no_file_is_too_long_to_read() -> None:
 def test_the_project_names_no_machine_and_no_registry() -> None:
     """Paths of one machine and hosts of package registries do not belong into a project that others install."""
     machine = re.compile(r"(?<![\w.~>}])/(work|root|home|Users|tmp|opt)/\w")
-    registry = re.compile(r"(?i)(pypi\.org|pythonhosted|--(extra-)?index-url|--find-links|file:///|\.whl\b)")
+    registry = re.compile(r"(?i)(pypi\.org|pythonhosted|--(extra-)?index-url|--find-links|@ file:|\.whl\b)")
     found = []
     for file in _tracked():
         if file == Path(__file__) or file.suffix in (".xlsx", ".parquet", ".gz", ".zip"):

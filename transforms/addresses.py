@@ -12,9 +12,10 @@ _LOCAL = ("file://", "local://")
 #: Schemes that name the same store.
 _ALIASES = {"s3a": "s3", "az": "abfs", "abfss": "abfs"}
 
-_HIDDEN = "********"
+MASK = "********"
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
-_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^/@\s]*@")
+#: To the last @: a password may have any sign in it, also a slash and an @.
+_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^\s]*@")
 #: Whoever is named alone before a web address is a token; before an Azure one it is the container.
 _TOKEN = re.compile(r"(https?://)[^/@\s:]+@", re.IGNORECASE)
 _QUERY = re.compile(r"([?&;][^=&#\s]+=)[^&#\s]+")
@@ -43,7 +44,7 @@ def scheme_of(url: str) -> str:
 
 def masked(text: str) -> str:
     """A URL, or a sentence with URLs, without passwords, tokens, signatures and values of queries."""
-    text = _NAMED.sub(rf"\1={_HIDDEN}", text)
+    text = _NAMED.sub(rf"\1={MASK}", text)
     return _URL.sub(lambda url: _masked_url(url[0]), text)
 
 
@@ -54,5 +55,5 @@ def place_below(address: str, parent: str) -> str | None:
 
 
 def _masked_url(url: str) -> str:
-    url = _PASSWORD.sub(rf"\1{_HIDDEN}@", url)
-    return _QUERY.sub(rf"\1{_HIDDEN}", _TOKEN.sub(rf"\1{_HIDDEN}@", url))
+    url = _PASSWORD.sub(rf"\1{MASK}@", url)
+    return _QUERY.sub(rf"\1{MASK}", _TOKEN.sub(rf"\1{MASK}@", url))

@@ -6,11 +6,21 @@ contract's: 2 nothing done, 3 a remote system failed and the run can be repeated
 
 from __future__ import annotations
 
+from transforms.hidden import without_secrets
+from transforms.shown import one_line
+
 
 class BillingError(Exception):
-    """A failure that is told in one line."""
+    """A failure that is told in one line.
+
+    What others wrote may be in it (the name of a file, a value, an answer of HaloPSA), so it has no character that a
+    terminal or a log would take for a command, and no secret of this process.
+    """
 
     exit_code = 2
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(one_line(without_secrets(message)))
 
 
 class InputError(BillingError):

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+#: Why a row with a NUL character is put aside: PostgreSQL has no text with one.
+NUL_TEXT = "it holds a NUL character, which no text has: export it again"
+
 Rows = np.ndarray[Any, np.dtype[np.int64]]
 
 

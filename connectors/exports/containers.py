@@ -10,10 +10,8 @@ from __future__ import annotations
 import codecs
 import functools
 import hashlib
-import io
-import lzma
+import stat
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,19 +19,11 @@ from enum import Enum
 from pathlib import Path
 from typing import BinaryIO
 
+from connectors.exports import archives, limits
 from connectors.exports.delivered import Delivered
-from connectors.exports.gzip_members import CHUNK_BYTES, HEAD_BYTES, check_ratio, gunzip
+from connectors.exports.gzip_members import gunzip
 from transforms.errors import InputError
-
-#: A JSON document or a packed Parquet file has to be held whole; JSON Lines and CSV have no limit.
-MAX_WHOLE_BYTES = 1 << 30
-MAX_MEMBERS = 10_000
-MAX_NESTED_BYTES = 256 << 20
-
-#: What a damaged archive makes `zipfile` raise; OSError when it seeks to an offset that a file cannot have.
-_BROKEN_ZIP = (
-    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, ValueError, OSError,
-)  # fmt: skip
+from transforms.shown import printable
 
 _MAGIC = (
     (b"%PDF", "a PDF document"),
@@ -49,6 +39,10 @@ _MAGIC = (
     (b"PK\x03\x04", "an archive packed inside another one: unpack it first"),
     (b"\x1f\x8b", "packed with gzip twice: unpack it first"),
 )
+
+
+#: Said of a pipe, a device or a socket, which may never end.
+NO_FILE = "no regular file: it is not read"
 
 
 class Form(Enum):
@@ -95,7 +89,7 @@ class Content:
     @property
     def source_file(self) -> str:
         """The name that rows and messages carry: `file.csv` or `archive.zip!member.csv`."""
-        name = self.label or self.name
+        name = printable(self.label or self.name)
         return f"{name}!{self.member}" if self.member else name
 
     def chunks(self) -> Iterator[bytes]:
@@ -116,21 +110,22 @@ class Content:
             return None
         return len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
 
-    def whole(self) -> bytes:
+    def whole(self, most: int, mend: str) -> bytes:
         """The unpacked content at once.
 
+        Args:
+            most: how many bytes it may have.
+            mend: what to do with one that has more.
+
         Raises:
-            InputError: as `chunks`, or larger than can be held whole.
+            InputError: as `chunks`, or larger than that.
         """
         parts: list[bytes] = []
         size = 0
         for chunk in self.chunks():
             size += len(chunk)
-            if size > MAX_WHOLE_BYTES:
-                raise InputError(
-                    f"{self.source_file}: larger than {MAX_WHOLE_BYTES >> 30} GiB in one piece: "
-                    "deliver it as JSON Lines or CSV, which are read row by row"
-                )
+            if size > most:
+                raise InputError(f"{self.source_file}: larger than {most >> 20} MiB in one piece: {mend}")
             parts.append(chunk)
         return b"".join(parts)
 
@@ -147,9 +142,12 @@ def open_contents(file: Delivered) -> list[Content]:
     """
     path = file.path
     try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise InputError(f"{file.shown}: {NO_FILE}")
         with path.open("rb") as opened:
             sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
-            stat = path.stat()
+            found = path.stat()
     except OSError as error:
         raise InputError(f"{file.shown}: cannot be read: {error.strerror or error}") from error
 
@@ -157,112 +155,107 @@ def open_contents(file: Delivered) -> list[Content]:
     unpacked = functools.partial(_file_chunks, path.absolute(), file.shown)
 
     def make(member: str, form: Form, remark: str, open_raw: Callable[[], Iterator[bytes]]) -> Content:
-        modified = datetime.fromtimestamp(stat.st_mtime, UTC)
+        modified = datetime.fromtimestamp(found.st_mtime, UTC)
         return Content(
-            path, file.name, member, sha256, stat.st_size, modified, form, remark, open_raw,
+            path, file.name, member, sha256, found.st_size, modified, form, remark, open_raw,
             is_plain=open_raw is unpacked, shown=file.shown,
         )  # fmt: skip
 
-    return _explore(unpacked, file.name, "", make, depth=0, opener=functools.partial(_opened, path.absolute()))
+    opener = functools.partial(_opened, path.absolute())
+    explorer = _Explorer(printable(file.name), make)
+    return explorer.explore(_Piece(unpacked, "", opener, found.st_size, depth=0))
 
 
 _Make = Callable[[str, Form, str, Callable[[], Iterator[bytes]]], Content]
 
 
-def _explore(
-    open_raw: Callable[[], Iterator[bytes]],
-    name: str,
-    member: str,
-    make: _Make,
-    *,
-    depth: int,
-    opener: Callable[[], BinaryIO],
-) -> list[Content]:
-    """Look at the first bytes and unpack as far as needed to know the form."""
-    head = _head(open_raw())
-    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        if depth > 1:
-            return [make(member, Form.OTHER, "an archive inside an archive inside an archive: unpack it", open_raw)]
-        return _explore_zip(opener, name, member, make, depth)
-    if head.startswith(b"\x1f\x8b"):
-        unpacked = functools.partial(_unpacked, open_raw, name)
-        form, remark = _form(_head(unpacked()))
-        return [make(member, form, remark, unpacked)]
-    form, remark = _form(head)
-    return [make(member, form, remark, open_raw)]
+@dataclass(frozen=True)
+class _Piece:
+    """A file or a member of an archive.
+
+    Attributes:
+        open_raw: gives its bytes.
+        member: its label, empty for the file itself.
+        opener: opens it to be read at any place.
+        packed: how many bytes it takes in the delivered file.
+        depth: how many archives it lies in.
+    """
+
+    open_raw: Callable[[], Iterator[bytes]]
+    member: str
+    opener: archives.Opener
+    packed: int
+    depth: int
 
 
-def _explore_zip(
-    opener: Callable[[], BinaryIO], name: str, prefix: str, make: _Make, depth: int
-) -> list[Content]:
-    contents: list[Content] = []
-    labels: dict[str, int] = {}
-    for info in _members(opener, name):
-        label = _label(info.filename)
-        if info.is_dir() or label.startswith("__MACOSX/") or label.rpartition("/")[2].startswith("."):
-            continue
-        if label == "xl/workbook.xml":
-            remark = "an Excel workbook: save its sheet as CSV UTF-8"
-            return [make(prefix, Form.OTHER, remark, _nothing)]
-        labels[label] = labels.get(label, 0) + 1
-        if labels[label] > 1:
-            label = f"{label}#{labels[label]}"
-        member = f"{prefix}!{label}" if prefix else label
-        open_member = functools.partial(_member_chunks, opener, info, f"{name}!{member}")
-        open_nested = functools.partial(_held, open_member, f"{name}!{member}")
+class _Explorer:
+    """Unpacks a delivered file as far as needed to know what is in it."""
+
+    def __init__(self, name: str, make: _Make) -> None:
+        self._name = name
+        self._make = make
+        self._members = 0
+
+    def explore(self, piece: _Piece) -> list[Content]:
+        """What a piece holds, by its first bytes."""
+        head = _head(piece.open_raw())
+        if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+            return self._explore_zip(piece)
+        open_content = piece.open_raw
+        if head.startswith(b"\x1f\x8b"):
+            open_content = functools.partial(_unpacked, open_content, self._called(piece.member), piece.packed)
+            head = _head(open_content())
+        form, remark = _form(head)
+        return [self._make(piece.member, form, remark, open_content)]
+
+    def _called(self, member: str) -> str:
+        return f"{self._name}!{member}" if member else self._name
+
+    def _explore_zip(self, piece: _Piece) -> list[Content]:
+        called = self._called(piece.member)
+        if piece.depth > 1:
+            raise InputError(f"{called}: an archive inside an archive inside an archive: unpack the outer ones first")
+        found = archives.members(piece.opener, called, piece.packed)
+        self._members += len(found)
+        if self._members > limits.MAX_MEMBERS:
+            raise TooManyMembersError(
+                f"{self._name}: the ZIP archive has {self._members:,} members; more than {limits.MAX_MEMBERS:,} are "
+                "refused"
+            )
+        contents: list[Content] = []
+        labels: dict[str, int] = {}
+        for info in found:
+            label = archives.label(info.filename)
+            if info.is_dir() or label.startswith("__MACOSX/") or label.rpartition("/")[2].startswith("."):
+                continue
+            if label == "xl/workbook.xml":
+                remark = "an Excel workbook: save its sheet as CSV UTF-8"
+                return [self._make(piece.member, Form.OTHER, remark, _nothing)]
+            labels[label] = labels.get(label, 0) + 1
+            if labels[label] > 1:
+                label = f"{label}#{labels[label]}"
+            member = f"{piece.member}!{label}" if piece.member else label
+            contents += self._explore_member(piece, info, member)
+        return contents or [self._make(piece.member, Form.OTHER, "an archive without files", _nothing)]
+
+    def _explore_member(self, piece: _Piece, info: zipfile.ZipInfo, member: str) -> list[Content]:
+        called = self._called(member)
+        open_member = functools.partial(archives.member_chunks, piece.opener, info, called)
+        opener = functools.partial(archives.held, open_member, called)
         try:
-            found = _explore(open_member, f"{name}!{member}", member, make, depth=depth + 1, opener=open_nested)
+            return self.explore(_Piece(open_member, member, opener, info.compress_size, piece.depth + 1))
+        except TooManyMembersError:
+            raise
         except InputError as error:
-            found = [make(member, Form.BROKEN, str(error), open_member)]
-        contents.extend(found)
-    if not contents:
-        contents.append(make(prefix, Form.OTHER, "an archive without files", _nothing))
-    return contents
+            return [self._make(member, Form.BROKEN, str(error), open_member)]
 
 
-def _members(opener: Callable[[], BinaryIO], name: str) -> list[zipfile.ZipInfo]:
-    try:
-        with opener() as file:
-            size = file.seek(0, io.SEEK_END)
-            with zipfile.ZipFile(file) as archive:
-                members = archive.infolist()
-    except _BROKEN_ZIP as error:
-        raise InputError(f"{name}: the ZIP archive is damaged or truncated: deliver it again") from error
-    if len(members) > MAX_MEMBERS:
-        raise InputError(f"{name}: the ZIP archive has {len(members):,} members; more than {MAX_MEMBERS:,} are refused")
-    check_ratio(name, sum(info.file_size for info in members), size)
-    return members
+class TooManyMembersError(InputError):
+    """The delivered file as a whole has too many members."""
 
 
-def _label(filename: str) -> str:
-    """A member's name for display: no control characters, forward slashes, nothing that leads out of the archive."""
-    parts = "".join(c if c.isprintable() else "?" for c in filename.replace("\\", "/")).split("/")
-    return "/".join(part for part in parts if part not in ("", ".", ".."))
-
-
-def _member_chunks(opener: Callable[[], BinaryIO], info: zipfile.ZipInfo, name: str) -> Iterator[bytes]:
-    if info.flag_bits & 0x1:
-        raise InputError(f"{name}: encrypted: unpack it with its password and deliver the files")
-    try:
-        with opener() as file, zipfile.ZipFile(file) as archive, archive.open(info) as member:
-            while chunk := member.read(CHUNK_BYTES):
-                yield chunk
-    except _BROKEN_ZIP as error:
-        raise InputError(f"{name}: this member of the ZIP archive is damaged: deliver it again") from error
-
-
-def _held(open_member: Callable[[], Iterator[bytes]], name: str) -> BinaryIO:
-    held = io.BytesIO()
-    for chunk in open_member():
-        if held.tell() + len(chunk) > MAX_NESTED_BYTES:
-            raise InputError(f"{name}: too large for an archive inside an archive: unpack the outer one first")
-        held.write(chunk)
-    held.seek(0)
-    return held
-
-
-def _unpacked(open_raw: Callable[[], Iterator[bytes]], name: str) -> Iterator[bytes]:
-    return gunzip(open_raw(), name)
+def _unpacked(open_raw: Callable[[], Iterator[bytes]], name: str, size: int) -> Iterator[bytes]:
+    return gunzip(open_raw(), name, size)
 
 
 def _nothing() -> Iterator[bytes]:
@@ -276,7 +269,7 @@ def _opened(path: Path) -> BinaryIO:
 def _file_chunks(path: Path, shown: str) -> Iterator[bytes]:
     try:
         with path.open("rb") as file:
-            while chunk := file.read(CHUNK_BYTES):
+            while chunk := file.read(limits.CHUNK_BYTES):
                 yield chunk
     except OSError as error:
         raise InputError(f"{shown}: cannot be read: {error.strerror or error}") from error
@@ -307,9 +300,9 @@ def _head(chunks: Iterator[bytes]) -> bytes:
     head = b""
     for chunk in chunks:
         head += chunk
-        if len(head) >= HEAD_BYTES:
+        if len(head) >= limits.HEAD_BYTES:
             break
-    return head[:HEAD_BYTES]
+    return head[:limits.HEAD_BYTES]
 
 
 def _form(head: bytes) -> tuple[Form, str]:

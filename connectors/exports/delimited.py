@@ -21,9 +21,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from connectors.exports.batches import Load, Rows, Source, TextBatch, Unreadable, is_utf8
+from connectors.exports import limits
+from connectors.exports.batches import NUL_TEXT, Load, Rows, Source, TextBatch, Unreadable, is_utf8
 from connectors.exports.containers import Content
-from connectors.exports.rows import Mask, RowIndex, index_rows
+from connectors.exports.kinds import UNKNOWN, recognise
+from connectors.exports.rows import Mask, RowIndex, RunawayQuotesError, index_rows
 from transforms.errors import InputError
 from transforms.headers import fold
 from transforms.tables import EXPORT_TABLES
@@ -31,6 +33,11 @@ from transforms.tables import EXPORT_TABLES
 DELIMITERS = (",", ";", "\t")
 BLOCK_BYTES = 16 << 20
 ARROW_BLOCK_BYTES = 2 << 20
+
+_BROKEN_QUOTES = (
+    "a quotation mark is opened and not closed before a delimiter, or a closing one is followed by text: double the "
+    "quotation marks inside the field"
+)
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,9 @@ def _read_header(head: bytes, name: str) -> Header:
         names = next(csv.reader([line], delimiter=delimiter), [])
         candidates.append((sum(fold(cell) in known for cell in names), len(names), delimiter, names))
     _, _, delimiter, names = max(candidates, key=lambda candidate: candidate[:2])
+    if recognise(names).kind != UNKNOWN:
+        # A header that goes on beyond the head has more columns than it may have.
+        limits.check_columns(name, len(names) if len(line) < len(head) else max(len(names), limits.MAX_COLUMNS + 1))
     return Header(delimiter, _unique([cell.strip() for cell in names], known, name))
 
 
@@ -121,9 +131,21 @@ class _Block:
     keep: Mask
 
     @classmethod
-    def of(cls, data: bytes, header: Header, *, is_last: bool, offset: int, row: int, after_header: bool) -> _Block:
-        """Find the rows of a block, the header not among those that are kept."""
-        index = index_rows(data, ord(header.delimiter), is_last=is_last)
+    def of(
+        cls, data: bytes, header: Header, name: str, *, is_last: bool, offset: int, row: int, after_header: bool
+    ) -> _Block:
+        """Find the rows of a block, the header not among those that are kept; raises InputError."""
+        limits.check_rows(name, data)
+        try:
+            index = index_rows(data, ord(header.delimiter), is_last=is_last)
+        except RunawayQuotesError:
+            raise InputError(
+                f"{name}: after row {row} a quotation mark is opened and not closed, again and again: export it again "
+                "with the quotation marks inside a field doubled"
+            ) from None
+        overlong = np.flatnonzero(index.ends - index.starts > limits.MAX_ROW_BYTES)
+        if len(overlong):
+            raise limits.too_long(name, row + int(overlong[0]))
         blank = _blank(data, index, header)
         keep = ~index.broken & ~blank
         if not after_header and not blank.all():
@@ -180,8 +202,9 @@ def _blocks(content: Content, header: Header) -> Iterator[_Block]:
         size += len(chunk)
         if size >= BLOCK_BYTES:
             block = _Block.of(
-                b"".join(pending), header, is_last=False, offset=offset, row=row, after_header=after_header
-            )
+                b"".join(pending), header, content.source_file, is_last=False, offset=offset, row=row,
+                after_header=after_header,
+            )  # fmt: skip
             yield block
             pending = [block.data[block.index.consumed :]]
             size = len(pending[0])
@@ -190,27 +213,33 @@ def _blocks(content: Content, header: Header) -> Iterator[_Block]:
             after_header = block.has_begun
     data = b"".join(pending)
     if data:
-        yield _Block.of(data, header, is_last=True, offset=offset, row=row, after_header=after_header)
+        yield _Block.of(
+            data, header, content.source_file, is_last=True, offset=offset, row=row, after_header=after_header
+        )
 
 
 def _parse(found: _Block, header: Header, name: str, only: Sequence[str] | None) -> TextBatch:
     """Parse the rows of a block; may be called again."""
     block, index, keep = found.data, found.index, found.keep.copy()
     numbers: Rows = found.row + np.arange(len(index.starts), dtype=np.int64)
-    unreadable = [
-        Unreadable(int(numbers[at]), _raw(block, index, at), "a quotation mark is opened and not closed before a "
-                   "delimiter, or a closing one is followed by text: double the quotation marks inside the field")
-        for at in np.flatnonzero(index.broken).tolist()
-    ]  # fmt: skip
-    if not is_utf8(block[: index.consumed]):
+    broken = np.flatnonzero(index.broken).tolist()
+    if broken:
+        limits.check_rejected(name, len(broken), int(numbers[broken[0]]), _BROKEN_QUOTES)
+    unreadable = [Unreadable(int(numbers[at]), _raw(block, index, at), _BROKEN_QUOTES) for at in broken]
+    if b"\0" in block or not is_utf8(block[: index.consumed]):
         for at in np.flatnonzero(keep).tolist():
-            error = _utf8_error(block[index.starts[at] : index.ends[at]])
+            error = _text_error(block[index.starts[at] : index.ends[at]])
             if error:
+                limits.check_rejected(name, len(unreadable) + 1, int(numbers[at]), error)
                 keep[at] = False
                 unreadable.append(Unreadable(int(numbers[at]), _raw(block, index, at), error))
     kept = np.flatnonzero(keep)
     longest = int((index.ends - index.starts).max(initial=0))
     texts, ragged = _arrow(_kept_bytes(block, index, keep), longest, header, only, name)
+    if ragged:
+        at, actual = ragged[0]
+        reason = _ragged_reason(actual, len(header.names))
+        limits.check_rejected(name, len(unreadable) + len(ragged), int(numbers[kept[at]]), reason)
     for at, actual in ragged:
         position = int(kept[at])
         unreadable.append(
@@ -308,7 +337,9 @@ def _raw(block: bytes, index: RowIndex, at: int) -> str:
     return block[index.starts[at] : index.ends[at]].decode("utf-8", errors="backslashreplace")
 
 
-def _utf8_error(row: bytes) -> str:
+def _text_error(row: bytes) -> str:
+    if b"\0" in row:
+        return NUL_TEXT
     try:
         row.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from connectors.exports import limits
 from connectors.landed_versions import counted
 from connectors.progress import Progress, silent
 from transforms.addresses import is_url, local_path
@@ -81,21 +83,44 @@ def delivered_file(path: Path) -> Delivered:
 
 
 def _in_folder(location: Path) -> list[Delivered]:
-    if location.is_file():
+    if location.exists() and not location.is_dir():
         return [delivered_file(location)]
     if not location.is_dir():
         raise InputError(
             f"{location}: there is no such folder of exports: create it, or name another one with --exports"
         )
-    names = [
-        path.relative_to(location)
-        for path in location.rglob("*")
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(location).parts)
-    ]
-    paths = sorted(location / name for name in counted(name.as_posix() for name in names))
+    paths = files_in(location)
     if not paths:
         raise InputError(
             f"{location}: the folder of exports is empty: put the partner exports there, or name another one with "
             "--exports"
         )
     return [Delivered(path, path.relative_to(location).as_posix()) for path in paths]
+
+
+def files_in(location: Path) -> list[Path]:
+    """Every file in a folder and its subfolders, but for hidden ones; of fetched versions the latest complete one.
+
+    Folders that are links are not followed, because they may lead back; links to files are. What is no file (a pipe, a
+    device, a link to nowhere, a linked folder) is among them, to be told of.
+
+    Raises:
+        InputError: it cannot be looked through, or has more files than any delivery.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"{error.filename}: cannot be read: {error.strerror}; check its permissions") from error
+
+    names: list[str] = []
+    for folder, folders, files in os.walk(location, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        here = Path(folder)
+        linked = [name for name in folders if (here / name).is_symlink()]
+        shown = [here / name for name in (*files, *linked) if not name.startswith(".")]
+        names += [path.relative_to(location).as_posix() for path in shown]
+        if len(names) > limits.MAX_FILES:
+            raise InputError(
+                f"{location}: it has more than {limits.MAX_FILES:,} files: is it the folder of exports? Keep the files "
+                "of other months elsewhere"
+            )
+    return sorted(location / name for name in counted(names))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.exports.batches import Source
-from connectors.exports.containers import Content, Form, open_contents
+from connectors.exports.containers import NO_FILE, Content, Form, open_contents
 from connectors.exports.delivered import Delivered, find_delivered
 from connectors.exports.identify import Identity, not_an_export, shown_path, unknown
 from connectors.exports.kinds import UNKNOWN, missing_sentence, recognise
@@ -122,7 +122,11 @@ def open_delivery(location: str | Path, cache: Path | None = None, progress: Pro
     found_there = find_delivered(str(location), cache, progress)
     names = Counter(file.name for file in found_there.files)
     for file in found_there.files:
-        for content in open_contents(file):
+        opened = _opened(file)
+        if isinstance(opened, Identity):
+            skipped.append(opened)
+            continue
+        for content in opened:
             if names[file.name] > 1:
                 content = replace(content, label=file.place)
             first = firsts.setdefault(content.file_sha256, file)
@@ -139,6 +143,15 @@ def open_delivery(location: str | Path, cache: Path | None = None, progress: Pro
 
 def _reopened(content: Content, kind: str) -> Export:
     return Export(content, open_source(content), kind)
+
+
+def _opened(file: Delivered) -> list[Content] | Identity:
+    """What a file holds; an identity where it is no file at all."""
+    if file.path.is_dir():
+        return unknown(file.shown, None, "a link to a folder, which is not followed: name that folder with --exports")
+    if file.path.exists() and not file.path.is_file():
+        return unknown(file.shown, None, NO_FILE)
+    return open_contents(file)
 
 
 def _recognised(content: Content) -> Export | Identity:
@@ -166,11 +179,12 @@ def _without_repeats(exports: list[Export], skipped: list[Identity]) -> list[Exp
 
     Only files that begin alike are unpacked as a whole to compare.
     """
-    heads = [(export.kind, export.content.head()) for export in exports]
+    heads = [hashlib.blake2b(export.content.head()).digest() + export.kind.encode() for export in exports]
+    alike = Counter(heads)
     kept: list[Export] = []
     first_names: dict[str, str] = {}
     for export, head in zip(exports, heads, strict=True):
-        if heads.count(head) > 1:
+        if alike[head] > 1:
             digest = hashlib.blake2b()
             for chunk in export.content.chunks():
                 digest.update(chunk)

@@ -6,30 +6,29 @@ import codecs
 import zlib
 from collections.abc import Iterator
 
+from connectors.exports import limits
 from transforms.errors import InputError
 
-CHUNK_BYTES = 1 << 20
-HEAD_BYTES = 1 << 16
-#: Real exports shrink about 10 to 60 times, the most that deflate can do is 1032.
-MAX_RATIO = 500
-#: Below this size no ratio is suspicious.
-RATIO_FLOOR_BYTES = 64 << 20
+#: Packed bytes that are unpacked at a time: what is left of them when a member ends is copied, so that for a file of
+#: millions of tiny members a megabyte at a time would be copied millions of times.
+_STEP_BYTES = 1 << 14
 
 
-def gunzip(raw: Iterator[bytes], name: str) -> Iterator[bytes]:
+def gunzip(raw: Iterator[bytes], name: str, size: int | None = None) -> Iterator[bytes]:
     """Unpack gzip members one after the other, each starting on a line of its own where it repeats the header.
 
     Args:
         raw: the packed bytes, piece by piece.
         name: the file, for messages.
+        size: how many bytes it takes in the delivered file, where the packed bytes are packed once more there.
 
     Raises:
         InputError: the data is damaged, ends too early, or unpacks to suspiciously much.
     """
     seams = _Seams()
     inflater: zlib._Decompress | None = None
-    packed = unpacked = 0
-    for piece in raw:
+    packed = unpacked = members = 0
+    for piece in _steps(raw):
         chunk = piece
         packed += len(piece)
         while chunk:
@@ -38,22 +37,31 @@ def gunzip(raw: Iterator[bytes], name: str) -> Iterator[bytes]:
                 if not chunk:
                     break
                 inflater = zlib.decompressobj(wbits=31)
+                members += 1
+                if members > limits.MAX_MEMBERS and packed < members * limits.MIN_GZIP_MEMBER_BYTES:
+                    raise InputError(f"{name}: it has {members:,} gzip members of a few bytes, which no export has")
             try:
-                out = inflater.decompress(chunk, CHUNK_BYTES)
+                out = inflater.decompress(chunk, limits.CHUNK_BYTES)
             except zlib.error as error:
                 raise InputError(f"{name}: the gzip data is damaged: deliver the file again") from error
             unpacked += len(out)
-            check_ratio(name, unpacked, packed)
+            limits.check_ratio(name, unpacked, packed if size is None else min(packed, size))
             yield from seams.pass_on(out, member_ends=inflater.eof)
             if inflater.eof:
                 chunk, inflater = inflater.unused_data, None
             else:
                 chunk = inflater.unconsumed_tail
     while inflater is not None and not inflater.eof:
-        out = inflater.flush(CHUNK_BYTES)
+        out = inflater.flush(limits.CHUNK_BYTES)
         if not inflater.eof:
             raise InputError(f"{name}: the gzip data ends too early (truncated): copy or download the file again")
         yield from seams.pass_on(out, member_ends=True)
+
+
+def _steps(raw: Iterator[bytes]) -> Iterator[bytes]:
+    for piece in raw:
+        for start in range(0, len(piece), _STEP_BYTES):
+            yield piece[start : start + _STEP_BYTES]
 
 
 class _Seams:
@@ -73,12 +81,12 @@ class _Seams:
     def pass_on(self, out: bytes, *, member_ends: bool) -> Iterator[bytes]:
         if self._at_start:
             self._pending += out
-            wanted = HEAD_BYTES if self._is_first else len(self._first_line)
+            wanted = limits.HEAD_BYTES if self._is_first else len(self._first_line)
             if len(self._pending) >= wanted or member_ends:
                 out, self._pending = self._pending, b""
                 self._at_start = False
                 if self._is_first:
-                    self._first_line = out[:HEAD_BYTES].split(b"\n", 1)[0].rstrip(b"\r")
+                    self._first_line = out[:limits.HEAD_BYTES].split(b"\n", 1)[0].rstrip(b"\r")
                     self._is_first = False
                 elif self._starts_line(out):
                     yield self._line_break()
@@ -103,12 +111,3 @@ class _Seams:
         if self._first_line.startswith(codecs.BOM_UTF16_LE):
             return b"\n\0"
         return b"\0\n" if self._first_line.startswith(codecs.BOM_UTF16_BE) else b"\n"
-
-
-def check_ratio(name: str, unpacked: int, packed: int) -> None:
-    """Refuse what unpacks to far more than exports do; raises InputError."""
-    if unpacked > RATIO_FLOOR_BYTES and unpacked > MAX_RATIO * max(packed, 1):
-        raise InputError(
-            f"{name}: unpacks to more than {MAX_RATIO} times its size, which no export does: refused; "
-            "if it is genuine, unpack it first"
-        )

@@ -21,6 +21,7 @@ from transforms.dates import parse_dates
 from transforms.errors import InputError
 from transforms.headers import match_headers
 from transforms.periods import month_before
+from transforms.shown import printable
 from transforms.tables import EXPORT_TABLES
 
 
@@ -72,13 +73,13 @@ def identify(file: Path | Delivered) -> list[Identity]:
     if isinstance(file, Path):
         if file.is_dir():
             raise InputError(f"{file} is a folder: name the files in it")
-        if not file.exists():
+        if not file.exists() and not file.is_symlink():
             raise InputError(f"{file} does not exist: check the path")
         file = delivered_file(file)
     try:
         contents = open_contents(file)
     except InputError as error:
-        return [unknown(file.shown, None, _without_name(error, file.name))]
+        return [unknown(file.shown, None, _without_name(error, printable(file.name)))]
     return [_identify(content) for content in contents]
 
 

@@ -15,9 +15,19 @@ from typing import Any
 
 import numpy as np
 
+from connectors.exports import limits
 from connectors.exports.batches import Load, Source, loaded
 from connectors.exports.containers import Content
-from connectors.exports.json_values import EXACT, NESTED_TOO_DEEP, batch_of, compact_json, envelope, explain
+from connectors.exports.json_values import (
+    EXACT,
+    NESTED_TOO_DEEP,
+    batch_of,
+    check_values,
+    compact_json,
+    envelope,
+    explain,
+    is_too_deep,
+)
 from transforms.errors import InputError
 from transforms.headers import fold
 
@@ -28,8 +38,12 @@ def open_document(content: Content) -> Source:
     Raises:
         InputError: it is no JSON; tells line, column and what is expected there.
     """
-    records = _records(_decoded(content))
+    documents = _decoded(content)
+    if is_too_deep(documents):
+        raise InputError(f"{content.source_file}: {NESTED_TOO_DEEP}")
+    records = _records(documents)
     names = tuple(dict.fromkeys(name for record in records for name in record))
+    limits.check_columns(content.source_file, len(names))
 
     def read(only: Sequence[str] | None) -> Iterator[Load]:
         rows = 1 + np.arange(len(records), dtype=np.int64)
@@ -72,10 +86,13 @@ def _unfold(record: dict[str, Any], records: list[dict[str, Any]]) -> None:
 def _decoded(content: Content) -> list[Any]:
     """Every JSON value of the text, one after the other."""
     name = content.source_file
+    data = content.whole(limits.MAX_DOCUMENT_BYTES, "deliver it as JSON Lines or CSV, which are read row by row")
+    check_values(name, data)
     try:
-        text = content.whole().decode("utf-8")
+        text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError(f"{name}: byte {error.start + 1} is not UTF-8: export it again as UTF-8") from error
+    del data
     at = _body_start(text)
     documents: list[Any] = []
     try:

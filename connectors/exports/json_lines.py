@@ -18,9 +18,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.json
 
+from connectors.exports import limits
 from connectors.exports.batches import Load, Source, TextBatch, Unreadable, is_utf8, loaded
 from connectors.exports.containers import Content
-from connectors.exports.json_values import EXACT, NESTED_TOO_DEEP, PLAIN, JsonNumber, batch_of, envelope, explain
+from connectors.exports.json_values import (
+    EXACT,
+    NESTED_TOO_DEEP,
+    PLAIN,
+    JsonNumber,
+    batch_of,
+    check_values,
+    envelope,
+    explain,
+    is_too_deep,
+)
 from connectors.exports.kinds import recognise
 from transforms.errors import InputError
 from transforms.headers import fold
@@ -71,7 +82,8 @@ def _read_lines(content: Content, only: Sequence[str] | None) -> Iterator[Load]:
     for block in _blocks(content):
         batch = _by_arrow(block, shape, row) if shape else None
         if batch is None:
-            batch, shape = _by_python(block, row, shape or {})
+            batch, shape = _by_python(block, row, shape or {}, content.source_file)
+            limits.check_columns(content.source_file, batch.texts.num_columns)
         row += len(batch.source_rows) + len(batch.unreadable)
         yield loaded(batch if only is None else TextBatch(
             batch.texts.select([name for name in only if name in batch.texts.column_names]),
@@ -80,7 +92,9 @@ def _read_lines(content: Content, only: Sequence[str] | None) -> Iterator[Load]:
 
 
 def _blocks(content: Content) -> Iterator[bytes]:
-    """The text in pieces that end with a line."""
+    """The text in pieces that end with a line; raises InputError for lines that are none of an export."""
+    name = content.source_file
+    row = 1
     parts: list[bytes] = []
     size = 0
     wanted = min(_FIRST_BLOCK_BYTES, BLOCK_BYTES)
@@ -92,8 +106,13 @@ def _blocks(content: Content) -> Iterator[bytes]:
             end = block.rindex(b"\n") + 1
             parts, size = [block[end:]], len(block) - end
             wanted = BLOCK_BYTES
+            limits.check_rows(name, block)
             yield block[:end]
+            row += block.count(b"\n")
+        elif size >= wanted + limits.MAX_ROW_BYTES:
+            raise limits.too_long(name, row)
     if rest := b"".join(parts):
+        limits.check_rows(name, rest)
         yield rest
 
 
@@ -106,7 +125,7 @@ def _lines(block: bytes) -> list[bytes]:
 
 def _by_arrow(block: bytes, shape: Shape, first_row: int) -> TextBatch | None:
     """The block's records, or None when a value is not as the shape says."""
-    if not is_utf8(block):
+    if b"\\u0000" in block or not is_utf8(block):
         return None
     try:
         table = pyarrow.json.read_json(
@@ -159,8 +178,9 @@ def _type_of(value: Any) -> pa.DataType | None:
 # --- by Python ---------------------------------------------------------------------------------------------------
 
 
-def _by_python(block: bytes, first_row: int, shape: Shape) -> tuple[TextBatch, Shape | None]:
+def _by_python(block: bytes, first_row: int, shape: Shape, name: str) -> tuple[TextBatch, Shape | None]:
     """The block's records, its broken lines put aside, and the shape that its first records teach."""
+    check_values(name, block)
     records: list[dict[str, Any]] = []
     rows: list[int] = []
     raws: list[bytes] = []
@@ -169,7 +189,8 @@ def _by_python(block: bytes, first_row: int, shape: Shape) -> tuple[TextBatch, S
         try:
             records.append(_record(line))
         except (ValueError, RecursionError) as error:
-            unreadable.append(Unreadable(row, _shown(line), _fault(error)))
+            unreadable.append(Unreadable(row, limits.shortened(_shown(line)), _fault(error)))
+            limits.check_rejected(name, len(unreadable), row, unreadable[-1].reason)
             continue
         rows.append(row)
         raws.append(line)
@@ -185,6 +206,8 @@ def _record(line: bytes) -> dict[str, Any]:
         raise NotARecordError("an object in braces is expected on each line")
     if any(isinstance(value, dict | list) for value in record.values()):
         record = EXACT.decode(text)
+        if is_too_deep(record):
+            raise RecursionError
     return dict(record)
 
 

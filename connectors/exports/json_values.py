@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from connectors.exports.batches import Rows, TextBatch, Unreadable
+from connectors.exports import limits
+from connectors.exports.batches import NUL_TEXT, Rows, TextBatch, Unreadable
+from transforms.errors import InputError
 
 NESTED_TOO_DEEP = "its values are nested too deeply: this is no export"
 BROKEN_TEXT = "a text holds a broken \\u escape (half a surrogate pair): export it again"
@@ -29,6 +31,29 @@ def _no_number(name: str) -> Any:
 EXACT = json.JSONDecoder(parse_float=JsonNumber, parse_int=JsonNumber, parse_constant=_no_number)
 #: Much faster, but numbers look like texts: for values that are not nested.
 PLAIN = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_no_number)
+
+
+def check_values(name: str, text: bytes) -> None:
+    """Refuse JSON of more values than can be held; each stands after one of these signs. Raises InputError."""
+    if len(text) > limits.MAX_DOCUMENT_VALUES:
+        count = sum(text.count(sign) for sign in (b",", b"[", b"{"))
+        if count > limits.MAX_DOCUMENT_VALUES:
+            raise InputError(
+                f"{name}: it has more than {limits.MAX_DOCUMENT_VALUES:,} values in one piece: deliver it as JSON "
+                "Lines or CSV, which are read row by row"
+            )
+
+
+def is_too_deep(value: Any) -> bool:
+    """Whether a value is nested deeper than that of any export."""
+    level = [value]
+    for _ in range(limits.MAX_DEPTH):
+        nested = [one for one in level if isinstance(one, dict | list)]
+        items = (one.values() if isinstance(one, dict) else one for one in nested)
+        level = [item for some in items for item in some if isinstance(item, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def compact_json(value: Any) -> str:
@@ -82,7 +107,7 @@ def batch_of(
     raw_text: Callable[[int], str],
     unreadable: Sequence[Unreadable] = (),
 ) -> TextBatch:
-    """Records as a batch; those whose text Unicode does not allow join the unreadable rows.
+    """Records as a batch; those whose text Unicode or PostgreSQL does not allow join the unreadable rows.
 
     Args:
         records: decoded by `EXACT` where values are nested.
@@ -94,8 +119,8 @@ def batch_of(
     texts, bad = _texts(records, names)
     if not bad:
         return TextBatch(texts, rows, raw_text, list(unreadable))
-    kept = np.delete(np.arange(len(rows)), bad)
-    broken = [Unreadable(int(rows[at]), _printable(raw_text(at)), BROKEN_TEXT) for at in bad]
+    kept = np.delete(np.arange(len(rows)), list(bad))
+    broken = [Unreadable(int(rows[at]), _printable(raw_text(at)), reason) for at, reason in bad.items()]
     return TextBatch(
         texts.take(pa.array(kept)),
         rows[kept],
@@ -108,26 +133,35 @@ def _at(raw_text: Callable[[int], str], kept: Rows, at: int) -> str:
     return raw_text(int(kept[at]))
 
 
-def _texts(records: list[dict[str, Any]], names: Sequence[str]) -> tuple[pa.Table, list[int]]:
-    """Records as text columns, and the positions of those whose text Unicode does not allow."""
-    bad: set[int] = set()
+def _texts(records: list[dict[str, Any]], names: Sequence[str]) -> tuple[pa.Table, dict[int, str]]:
+    """Records as text columns, and the positions of those whose text is not allowed, with the reason."""
+    bad: dict[int, str] = {}
     columns = {name: _column([record.get(name) for record in records], bad) for name in names if _encodes(name)}
-    return pa.table(columns) if columns else pa.table({"": pa.nulls(len(records), pa.string())}), sorted(bad)
+    texts = pa.table(columns or {"": pa.nulls(len(records), pa.string())})
+    return texts, dict(sorted(bad.items()))
 
 
-def _column(values: list[Any], bad: set[int]) -> pa.Array:
+def _column(values: list[Any], bad: dict[int, str]) -> pa.Array:
     try:
-        return pa.array(values, pa.string())
+        column = pa.array(values, pa.string())
     except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError):
-        pass
+        column = None
+    if column is not None and not has_nul(column):
+        return column
     texts: list[str | None] = []
     for at, value in enumerate(values):
         text = value if value is None or isinstance(value, str) else compact_json(value)
-        if text is not None and not _encodes(text):
-            bad.add(at)
+        if text is not None and (not _encodes(text) or "\0" in text):
+            bad[at] = NUL_TEXT if "\0" in text else BROKEN_TEXT
             text = None
         texts.append(text)
     return pa.array(texts, pa.string())
+
+
+def has_nul(column: pa.Array) -> bool:
+    """Whether a NUL character stands in any text of a column."""
+    data = column.buffers()[2]
+    return bool(data) and not bool(np.frombuffer(data, dtype=np.uint8).all())
 
 
 def _encodes(text: str) -> bool:

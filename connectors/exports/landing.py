@@ -9,6 +9,7 @@ from pathlib import Path
 from connectors.exports.containers import Content
 from connectors.exports.zone import Zone
 from transforms.errors import InputError
+from transforms.shown import printable
 
 
 def land(file: Content, zone: Zone) -> str:
@@ -27,7 +28,7 @@ def land(file: Content, zone: Zone) -> str:
     own = zone.place_of(file)
     if own is not None:
         return own
-    place = f"{file.file_sha256[:2]}/{file.file_sha256}/{file.name}"
+    place = f"{file.file_sha256[:2]}/{file.file_sha256}/{printable(file.name)}"
     if zone.byte_count(place) == file.byte_count:
         return place
     try:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from connectors.exports import limits
 from connectors.exports.batches import Load, Source, TextBatch, Unreadable
 from connectors.exports.containers import Content
 from connectors.exports.kinds import missing_sentence
@@ -114,6 +115,7 @@ class ExportReader:
         self._day_order = DayOrder()
         self._unreadable: list[Unreadable] = []
         self._invoices: set[str] = set()
+        self._unreadable_characters = 0
 
     @property
     def kind(self) -> str:
@@ -136,13 +138,32 @@ class ExportReader:
         return None if self._source.ranges is None else self._typed(self._source.ranges())
 
     def count(self, part: PartNote) -> None:
-        """Take note of a part, in whatever order."""
+        """Take note of a part, in whatever order.
+
+        Raises:
+            InputError: so many rows cannot be read that the file is wrong as a whole.
+        """
         self._names.update(dict.fromkeys(part.names))
         self._day_order += part.day_order
         self._unreadable.extend(part.unreadable)
         self.row_count += part.row_count
         self.rejected_count += part.rejected.num_rows + len(part.unreadable)
         self._invoices |= part.invoices
+        self._unreadable_characters += sum(len(row.raw_text) for row in part.unreadable)
+        self._check_rejected(part)
+
+    def _check_rejected(self, part: PartNote) -> None:
+        """Beyond so many rows, or so much text of those that are held until the end, nobody looks at single ones."""
+        count = self.rejected_count
+        if self._unreadable_characters > limits.MAX_UNREADABLE_CHARACTERS:
+            count = max(count, limits.MAX_REJECTED_ROWS + 1)
+        if part.unreadable:
+            row, reason = part.unreadable[0].source_row, part.unreadable[0].reason
+        elif part.rejected.num_rows:
+            row, reason = (part.rejected.column(name)[0].as_py() for name in ("source_row", "reason"))
+        else:
+            return
+        limits.check_rejected(self._content.source_file, count, row, reason)
 
     def finish(self) -> pa.Table:
         """Check what only the whole file tells, when all parts are counted.
@@ -206,7 +227,7 @@ class _Typing:
             rejected=self._refused(normalised, batch) if normalised.reasons else rejected_schema().empty_table(),
             names=tuple(batch.texts.column_names),
             day_order=normalised.day_order,
-            unreadable=tuple(batch.unreadable),
+            unreadable=tuple(replace(row, raw_text=limits.shortened(row.raw_text)) for row in batch.unreadable),
         )
 
     def _with_provenance(self, rows: pa.Table, source_rows: Any) -> pa.Table:
@@ -225,10 +246,12 @@ class _Typing:
             for name in _FIGURES[self.kind]
         )
         positions = normalised.refused_positions.tolist()
+        first = int(batch.source_rows[positions[0]])
+        limits.check_rejected(self.source_file, len(positions), first, normalised.reasons[0])
         return self.quarantine(
             rows=batch.source_rows[normalised.refused_positions],
             reasons=normalised.reasons,
-            raw_texts=[batch.raw_text(position) for position in positions],
+            raw_texts=[limits.shortened(batch.raw_text(position)) for position in positions],
             invoice_number=invoice,
             subtotal=subtotal,
             total=total,

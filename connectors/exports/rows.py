@@ -14,13 +14,16 @@ from typing import Any
 
 import numpy as np
 
+from connectors.exports.limits import MAX_ROW_BYTES, MAX_RUNAWAY_QUOTES, QUOTE_WINDOW_BYTES
+
 Offsets = np.ndarray[Any, np.dtype[np.int64]]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
-#: A row longer than this is taken for one with a quotation mark that is never closed.
-MAX_ROW_BYTES = 8 << 20
-
 _QUOTE, _LF, _CR = ord('"'), ord("\n"), ord("\r")
+
+
+class RunawayQuotesError(ValueError):
+    """Rows whose quotation marks are opened and not closed for pages, again and again."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,9 @@ def index_rows(block: bytes, delimiter: int, *, is_last: bool) -> RowIndex:
         block: the bytes, UTF-8 or anything else that keeps ASCII.
         delimiter: the delimiter's byte.
         is_last: whether the text ends with this block, so that its last line is a row also without a line end.
+
+    Raises:
+        RunawayQuotesError: too many quotation marks are never closed, each followed to the end of the block.
     """
     array = np.frombuffer(block, dtype=np.uint8)
     quotes = np.flatnonzero(array == _QUOTE) if _QUOTE in block else np.empty(0, dtype=np.int64)
@@ -112,9 +118,16 @@ def _walk(block: bytes, delimiter: int, *, is_last: bool) -> RowIndex:
     starts: list[int] = []
     ends: list[int] = []
     broken: list[bool] = []
-    at = 0
+    at = runaway = 0
     while at < len(block):
-        found = row.match(block, at)
+        # Within a window first: a mark that is never closed would otherwise be followed to the end from every line.
+        limit = min(at + QUOTE_WINDOW_BYTES, len(block))
+        found = row.match(block, at, limit)
+        if limit < len(block) and (found.end() == limit if found else unfinished.match(block, at, limit)):
+            found = row.match(block, at)
+            runaway += not found
+            if runaway > MAX_RUNAWAY_QUOTES:
+                raise RunawayQuotesError
         if not found and not is_last and len(block) - at <= MAX_ROW_BYTES and unfinished.match(block, at):
             break
         end = line_end.search(block, found.end() if found else at)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from connectors.halopsa.connection import is_loopback
 from connectors.halopsa.errors import HaloError
 
 #: A token is renewed this many seconds, or a tenth of its life if that is less, before it ends.
@@ -35,16 +36,19 @@ class Token:
 def token_url(base_url: str, info: Any, tenant: str | None) -> tuple[str, str | None]:
     """Where to ask for a token, and for which tenant, from the answer of `/api/authinfo` (None: it gave none).
 
-    The auth server may be another host or have no `/auth` in its path, so its address is taken as told; a login
-    over plain HTTP is refused where the base itself is HTTPS.
+    The auth server may be another host or have no `/auth` in its path, so its address is taken as told: whoever can
+    answer for the base, which HTTPS has verified, has the tenant's data already and needs no secret for it. It must be
+    HTTPS, or where the base is this machine itself, this machine. The secret goes into the form of that one request,
+    and no token is ever sent there.
 
     Raises:
         HaloError: the address told is not usable.
     """
     told = {str(key).lower(): value for key, value in info.items()} if isinstance(info, Mapping) else {}
     address = str(told.get("auth_url") or f"{base_url}/auth").rstrip("/")
-    scheme = urlsplit(address).scheme
-    if scheme not in ("http", "https") or (scheme == "http" and base_url.startswith("https:")):
+    parts = urlsplit(address)
+    is_here = is_loopback(urlsplit(base_url).hostname) and is_loopback(parts.hostname) and parts.scheme == "http"
+    if not (parts.scheme == "https" or is_here) or not parts.hostname or "@" in parts.netloc:
         raise HaloError(f"HaloPSA at {base_url} names an auth server that is not HTTPS; nothing was sent to it")
     if not address.endswith("/token"):
         address += "/token"

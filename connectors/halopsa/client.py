@@ -15,30 +15,24 @@ from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 import requests
-from requests.exceptions import ConnectTimeout, InvalidSchema, InvalidURL, MissingSchema, ProxyError, SSLError
 from urllib3.fields import RequestField
 from urllib3.filepost import encode_multipart_formdata
 
 from connectors.halopsa import answers, auth, paging, wire
+from connectors.halopsa.connection import (
+    CHECK_URL,
+    Answer,
+    OversizedAnswerError,
+    is_loopback,
+    normal_base_url,
+    send,
+)
 from connectors.halopsa.errors import HaloError, NotAppliedError, OutcomeUnknownError
 from connectors.halopsa.rate import RollingWindow
-from connectors.patience import (
-    CONNECT_ATTEMPTS,
-    LONGEST_PAUSE,
-    TEMPORARY,
-    Bearer,
-    Patience,
-    is_same_place,
-    never_connected,
-    retry_after,
-)
-from transforms.errors import SettingsError
+from connectors.patience import CONNECT_ATTEMPTS, LONGEST_PAUSE, TEMPORARY, Bearer, Patience, is_same_place, retry_after
 
 _MOST_REDIRECTS = 5
 _JSON = "application/json"
-_CHECK_URL = "check CSP_BILLING_HALO_URL"
-_LATER = "repeat the command later"
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class _Body(NamedTuple):
@@ -92,7 +86,7 @@ class HaloClient:
         self._token_place: tuple[str, str | None] | None = None
         self._session = requests.Session()
         # A proxy of the environment cannot reach this machine's own loopback.
-        self._session.trust_env = urlsplit(self.base_url).hostname not in _LOOPBACK
+        self._session.trust_env = not is_loopback(urlsplit(self.base_url).hostname)
 
     def __repr__(self) -> str:
         return f"HaloClient({self.base_url!r})"
@@ -162,42 +156,38 @@ class HaloClient:
                 if waiting.allows(error, repeatable=method == "GET"):
                     continue
                 raise
-            if response.status_code == 401 and not renewed:
+            if response.status == 401 and not renewed:
                 renewed, self._token = True, None
                 continue
             if method == "GET" and response.is_redirect and redirects < _MOST_REDIRECTS:
                 url, params, redirects = self._same_host(url, response), None, redirects + 1
                 continue
-            temporary = response.status_code == 429 or (method == "GET" and response.status_code in TEMPORARY)
+            temporary = response.status == 429 or (method == "GET" and response.status in TEMPORARY)
             if temporary and waiting.wait(retry_after(response)):
                 continue
             return self._read(method, path, response, body.hide if body else ())
 
-    def _read(self, method: str, path: str, response: requests.Response, hide: Sequence[str]) -> Any:
+    def _read(self, method: str, path: str, response: Answer, hide: Sequence[str]) -> Any:
         """The answer's JSON, or the failure it stands for."""
         what = f"{method} {path} of HaloPSA at {self.base_url}"
         if not response.ok or response.is_redirect:
-            raise answers.failure(what, response.status_code, response.content, [*hide, *self._secrets()])
+            raise answers.failure(what, response.status, response.content, [*hide, *self._secrets()])
         if not response.content.strip():
             return None
         try:
             return wire.decode(response.content)
         except ValueError:
             told = f"{what} answered something that is no JSON"
-            raise OutcomeUnknownError(told, status=response.status_code) from None
+            raise OutcomeUnknownError(told, status=response.status) from None
 
-    def _send(self, method: str, url: str, **arguments: Any) -> requests.Response:
+    def _send(self, method: str, url: str, **arguments: Any) -> Answer:
         """Send one request; a failure without an answer becomes NotAppliedError or OutcomeUnknownError."""
         self._window.take()
         self._beat()
         self.requests_sent += 1
-        try:
-            response = self._session.request(method, url, timeout=self._timeout, allow_redirects=False, **arguments)
-        except requests.RequestException as error:
-            # `from None`: the exceptions of requests carry the request, and with it secret and token.
-            raise _no_answer(error, url) from None
-        self.answered_after = response.elapsed
-        return response
+        answer = send(self._session, method, url, self._timeout, **arguments)
+        self.answered_after = answer.elapsed
+        return answer
 
     def _bearer(self) -> str:
         if self._token is None or time.monotonic() >= self._token.stale_at:
@@ -218,16 +208,16 @@ class HaloClient:
                     continue
                 raise NotAppliedError(error.what, mend=error.mend) from None
             # A wrong tenant is answered 500 (measured), which waiting does not mend: a few tries only.
-            limited = None if response.status_code == 429 else CONNECT_ATTEMPTS
-            if response.status_code in TEMPORARY and waiting.wait(retry_after(response), limited):
+            limited = None if response.status == 429 else CONNECT_ATTEMPTS
+            if response.status in TEMPORARY and waiting.wait(retry_after(response), limited):
                 continue
             if not response.ok or response.is_redirect:
-                raise answers.login_failure(self.base_url, response.status_code, response.content, self._secrets())
+                raise answers.login_failure(self.base_url, response.status, response.content, self._secrets())
             try:
                 return auth.read_token(wire.decode(response.content))
             except ValueError:
                 told = f"the auth server of HaloPSA at {self.base_url} answered no JSON"
-                raise NotAppliedError(told, mend=_CHECK_URL) from None
+                raise NotAppliedError(told, mend=CHECK_URL) from None
 
     def _auth_info(self) -> Any:
         """What `/api/authinfo` says; None where the tenant does not offer it. Unreachable hosts are raised."""
@@ -239,27 +229,27 @@ class HaloClient:
                 if waiting.allows(error, repeatable=True):
                     continue
                 raise NotAppliedError(error.what, mend=error.mend) from None
-            if response.status_code == 429 and waiting.wait(retry_after(response)):
+            if response.status == 429 and waiting.wait(retry_after(response)):
                 continue
             if response.is_redirect:
                 self._same_host(f"{self.base_url}/api/authinfo", response)
             try:
-                return wire.decode(response.content) if response.status_code == 200 else None
+                return wire.decode(response.content) if response.status == 200 else None
             except ValueError:
                 return None
 
-    def _same_host(self, url: str, response: requests.Response) -> str:
+    def _same_host(self, url: str, answer: Answer) -> str:
         """Where a redirect leads, if it stays on the host (or only turns to HTTPS there)."""
         try:
-            target = urljoin(url, response.headers["location"])
+            target = urljoin(url, answer.headers["location"])
             there, stays = urlsplit(target), is_same_place(url, target)
         except ValueError:
             raise NotAppliedError(
-                f"HaloPSA at {self.base_url} redirects to what is no address", mend=_CHECK_URL
+                f"HaloPSA at {self.base_url} redirects to what is no address", mend=CHECK_URL
             ) from None
         if not stays:
             raise NotAppliedError(
-                f"HaloPSA at {self.base_url} redirects to {there.scheme}://{there.netloc}, which is not followed",
+                f"HaloPSA at {self.base_url} redirects to {there.scheme}://{there.hostname}, which is not followed",
                 mend="set CSP_BILLING_HALO_URL to the address that answers",
             )
         return target
@@ -279,35 +269,13 @@ class HaloClient:
             self._beat()
 
 
-def normal_base_url(text: str) -> str:
-    """The base without a trailing slash or `/api`, as the ledger keys it; raises SettingsError when it is no URL."""
-    base = text.strip().rstrip("/").removesuffix("/api").rstrip("/")
-    parts = urlsplit(base)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise SettingsError(f"CSP_BILLING_HALO_URL is {text!r}; write the base, such as https://acme.halopsa.com")
-    if parts.username or parts.password:
-        raise SettingsError("CSP_BILLING_HALO_URL holds a user name or password; write the bare address")
-    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path}"
-
-
 class _Patience(Patience):
     """How long temporary failures of one call to HaloPSA are waited out."""
 
     def allows(self, error: HaloError, repeatable: bool) -> bool:
         """Whether to try again after a request without an answer; a host that refuses connections gets few tries."""
+        if isinstance(error, OversizedAnswerError):
+            return False
         if isinstance(error, NotAppliedError):
             return self.wait(limit=CONNECT_ATTEMPTS)
         return repeatable and self.wait()
-
-
-def _no_answer(error: requests.RequestException, url: str) -> HaloError:
-    halo = f"HaloPSA at {urlsplit(url).netloc}"
-    if isinstance(error, SSLError):
-        return NotAppliedError(f"{halo} has no valid TLS certificate", mend=_CHECK_URL)
-    if isinstance(error, ProxyError):
-        return NotAppliedError(f"the proxy to {halo} cannot be used", mend="check HTTPS_PROXY and NO_PROXY")
-    if isinstance(error, ConnectTimeout | InvalidURL | InvalidSchema | MissingSchema) or never_connected(error):
-        return NotAppliedError(f"{halo} cannot be reached", mend="is it running, is CSP_BILLING_HALO_URL right?")
-    if isinstance(error, requests.Timeout):
-        return OutcomeUnknownError(f"{halo} did not answer in time", mend=_LATER)
-    return OutcomeUnknownError(f"the connection to {halo} broke before its answer", mend=_LATER)

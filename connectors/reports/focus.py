@@ -30,6 +30,8 @@ from transforms.tables.focus import OUT_FOCUS
 from transforms.tables.results import RUN_FILES
 
 PARQUET, CSV = "focus.parquet", "focus.csv"
+#: What a spreadsheet takes for the beginning of a formula, also in full width, and what it skips before one.
+_FORMULA = "^\\s*[=+@\t\r\n\uff1d\uff0b\uff0d\uff20-]"
 #: What DuckDB may hold while it joins; what does not fit is written beside the warehouse for as long.
 _MEMORY_LIMIT = "512MiB"
 
@@ -131,12 +133,17 @@ def _write_csv(parquet: Path, path: Path) -> None:
 
 
 def _as_text(column: Column) -> str:
-    """How a column is written: a decimal without the zeros at its end, a time as FOCUS wants it."""
+    """How a column is written: a decimal without the zeros at its end, a time as FOCUS wants it.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe, which that shows as nothing.
+    """
     if column.kind.is_decimal:
         return f"rtrim(rtrim(cast(\"{column.name}\" as varchar), '0'), '.')"
     if column.kind is Kind.TIMESTAMP:
         return f"strftime(\"{column.name}\", '%Y-%m-%dT%H:%M:%SZ')"
-    return f'"{column.name}"'
+    if column.kind is not Kind.TEXT:
+        return f'"{column.name}"'
+    return f"case when regexp_matches(\"{column.name}\", '{_FORMULA}') then chr(39) else '' end || \"{column.name}\""
 
 
 @contextmanager

@@ -43,7 +43,9 @@ def make_partitions(connection: sa.Connection, table: Table, periods: Iterable[s
     for period in periods if table.partition_by else ():
         name = partition_name(table, parse_period(period))
         is_attached = connection.execute(_FOUND, {"name": name}).scalar_one_or_none()
-        if is_attached is None:
+        if is_attached is None and not _is_owner(connection, table):
+            connection.execute(sa.select(sa.func.csp_billing_make_partition(table.name, period)))
+        elif is_attached is None:
             connection.exec_driver_sql(f"create table {name} (like {table.name} including all)")
             connection.exec_driver_sql(f"alter table {table.name} attach partition {name} for values in ('{period}')")
         elif not is_attached:
@@ -66,12 +68,22 @@ def index_partitions(connection: sa.Connection, period: str) -> None:
             continue
         indexes = {f"ix_{name}_{'_'.join(columns)}": ", ".join(columns) for columns in table.indexes}
         missing = indexes.keys() - set(connection.execute(_INDEXES, {"name": name}).scalars())
+        if missing and not _is_owner(connection, table):
+            texts = [f"{index} {indexes[index]}" for index in sorted(missing)]
+            connection.execute(sa.select(sa.func.csp_billing_index_partition(table.name, period, texts)))
+            continue
         for index in sorted(missing):
             connection.exec_driver_sql(f"create index {index} on {name} ({indexes[index]})")
         if missing:
             connection.exec_driver_sql(f"analyze {name}")
 
 
+def _is_owner(connection: sa.Connection, table: Table) -> bool:
+    """Whether the login may change the table; one that may not asks the functions of `sql/roles/billing.sql`."""
+    return bool(connection.execute(_OWNED, {"name": table.name}).scalar_one())
+
+
+_OWNED = sa.text("select pg_has_role(current_user, relowner, 'usage') from pg_class where oid = to_regclass(:name)")
 #: Whether a table of that name is a partition; no row where there is none.
 _FOUND = sa.text("select relispartition from pg_class where oid = to_regclass(:name)")
 _INDEXES = sa.text(

@@ -51,12 +51,13 @@ _Answer = tuple[list[str], list[list[Any]]]
 
 
 def _on_duckdb(connection: sa.Connection, sql: str, most: int | None) -> _Answer:
-    """In a file opened for reading, and without access to any other file: a query could otherwise write one."""
+    """In a file opened for reading, and without access to any other: a query could otherwise write one, or read one."""
     driver: Any = connection.connection.driver_connection
     try:
         if len(duckdb.extract_statements(sql)) != 1:
             raise InputError("one query at a time: give a single statement")
         driver.execute("set enable_external_access = false")
+        driver.execute("set lock_configuration = true")
         driver.execute(sql)
         columns = [column[0] for column in driver.description or ()]
         fetched = driver.fetchall() if most is None else driver.fetchmany(most)

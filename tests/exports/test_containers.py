@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from connectors.exports import delimited, gzip_members
+from connectors.exports import delimited, limits
 from connectors.exports import json_lines as json_lines_module
 from connectors.exports.identify import identify
 from tests.exports.written import (
@@ -165,7 +165,7 @@ def _encrypted() -> bytes:
 
 
 def test_bombs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gzip_members, "RATIO_FLOOR_BYTES", 1 << 20)
+    monkeypatch.setattr(limits, "RATIO_FLOOR_BYTES", 1 << 20)
     bomb = PLAIN.encode() + b"\n" * (8 << 20)
     for name, data in {"bomb.gz": gzip.compress(bomb, 9), "bomb.zip": zipped({"x.csv": bomb})}.items():
         with pytest.raises(InputError, match="more than 500 times its size"):
@@ -239,8 +239,7 @@ def test_what_is_no_export_is_skipped_and_said(tmp_path: Path) -> None:
 def test_row_numbers_hold_across_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
     """Quoted line breaks, ragged rows, blank lines, repeated headers and bad values, in blocks of any size."""
     monkeypatch.setattr(delimited, "BLOCK_BYTES", block)
-    monkeypatch.setattr(gzip_members, "CHUNK_BYTES", 512)
-    monkeypatch.setattr("connectors.exports.containers.CHUNK_BYTES", 512)
+    monkeypatch.setattr(limits, "CHUNK_BYTES", 512)
     random_order = random.Random(7)
     header, good = csv_text([line(CustomerName="two\r\nlines")]).split("\r\n", 1)
     pieces = {
@@ -263,7 +262,7 @@ def test_row_numbers_hold_across_blocks(tmp_path: Path, monkeypatch: pytest.Monk
 def test_json_lines_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A column that appears late is still found, and an absent key is no value."""
     monkeypatch.setattr(json_lines_module, "BLOCK_BYTES", 3000)
-    monkeypatch.setattr("connectors.exports.containers.CHUNK_BYTES", 1000)
+    monkeypatch.setattr(limits, "CHUNK_BYTES", 1000)
     early = {name: value for name, value in RECON_LINE.items() if name != "TermAndBillingCycle"}
     rows: list[dict[str, Any]] = [*[early] * 20, RECON_LINE, {**RECON_LINE, "NewColumn": 0.10}]
     text = json_lines(rows[:5]) + "\n{broken\n[1]\n" + json_lines(rows[5:])
@@ -311,7 +310,7 @@ def _with(monkeypatch: pytest.MonkeyPatch, folder: Path, data: str, *, block: in
 
     with monkeypatch.context() as patch:
         patch.setattr(json_lines_module, "BLOCK_BYTES", block)
-        patch.setattr("connectors.exports.containers.CHUNK_BYTES", 1000)
+        patch.setattr(limits, "CHUNK_BYTES", 1000)
         patch.setattr(json_lines_module, "_by_arrow", by_arrow)
         delivery = read(folder, data)
     assert set(blocks_by_arrow) == ({True, False} if arrow else {False})

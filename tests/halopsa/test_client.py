@@ -17,7 +17,8 @@ import pytest
 
 from connectors.halopsa import wire
 from connectors.halopsa.auth import token_url
-from connectors.halopsa.client import HaloClient, _Body, _Patience, normal_base_url
+from connectors.halopsa.client import HaloClient, _Body, _Patience
+from connectors.halopsa.connection import normal_base_url
 from connectors.halopsa.errors import (
     DisagreementError,
     HaloError,

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from connectors.exports import containers, delimited
+from connectors.exports import delimited, limits
 from connectors.parts import PartsFolder
 from examples.month import generate_month
 from tests.pipelines.conftest import Command, Outcome
@@ -27,7 +27,7 @@ distributed = pytest.importorskip("distributed", reason="Dask is not installed")
 def small_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files are cut where large ones would be, into ranges of 16 KiB."""
     monkeypatch.setattr(delimited, "BLOCK_BYTES", 16 << 10)
-    monkeypatch.setattr(containers, "CHUNK_BYTES", 16 << 10)
+    monkeypatch.setattr(limits, "CHUNK_BYTES", 16 << 10)
     monkeypatch.setattr("pipelines.dask_engine.WORKERS", 2)
 
 

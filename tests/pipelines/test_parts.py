@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from connectors import spill
-from connectors.exports import containers, delimited, gzip_members, json_lines, parquet_text
+from connectors.exports import delimited, json_lines, limits, parquet_text
 from connectors.warehouse.engine import open_warehouse
 from examples.month import generate_month
 from pipelines import reconciling
@@ -22,8 +22,7 @@ _TABLES = ("src_invoice_recon", "src_daily_usage", "quarantine", "lines", "findi
 
 
 def cut_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (containers, gzip_members):
-        monkeypatch.setattr(module, "CHUNK_BYTES", 10_000)
+    monkeypatch.setattr(limits, "CHUNK_BYTES", 10_000)
     monkeypatch.setattr(delimited, "BLOCK_BYTES", 20_000)
     monkeypatch.setattr(json_lines, "BLOCK_BYTES", 20_000)
     monkeypatch.setattr(parquet_text, "BATCH_ROWS", 50)

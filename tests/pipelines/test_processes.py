@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from connectors.exports import containers, delimited
+from connectors.exports import delimited, limits
 from connectors.handover import take_over
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.runs import read_lines
@@ -32,7 +32,7 @@ Reconcile = Callable[[str, int], Outcome]
 def small_parts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Files are cut where large ones would be, and the files of this test's runs are told from others'."""
     monkeypatch.setattr(delimited, "BLOCK_BYTES", 16 << 10)
-    monkeypatch.setattr(containers, "CHUNK_BYTES", 16 << 10)
+    monkeypatch.setattr(limits, "CHUNK_BYTES", 16 << 10)
     monkeypatch.setattr("pipelines.engines.WORKERS", 3)
     own = tmp_path / "temporary"
     own.mkdir()
@@ -114,12 +114,12 @@ def test_a_worker_that_is_killed_leaves_nothing_written(
 #: Without the guard that multiprocessing asks of a program.
 _KILLED_WHILE_WRITING = """
 import os, signal
-from connectors.exports import containers, delimited
+from connectors.exports import delimited, limits
 from connectors.warehouse.period_lines import PeriodLines
 from pipelines import engines
 from pipelines.cli import main
 
-delimited.BLOCK_BYTES = containers.CHUNK_BYTES = 16 << 10
+delimited.BLOCK_BYTES = limits.CHUNK_BYTES = 16 << 10
 engines.MANY_BYTES, engines.WORKERS = 0, 3
 PeriodLines.write = lambda self, lines: os.kill(os.getpid(), signal.SIGKILL)
 main()

@@ -20,6 +20,7 @@ from examples.month import generate_month
 from pipelines import telemetry
 from tests.pipelines.conftest import Command
 from tests.pipelines.prefect_server import ROOT
+from transforms.hidden import keep_secret
 
 PERIOD = "2025-11"
 STEPS = ["extract", "reconcile", "load_run", "mark_run", "publish"]
@@ -69,7 +70,7 @@ def test_without_a_setting_a_run_that_is_in_order_says_nothing(halo: Sandbox, co
 @pytest.mark.parametrize("log_format", ["text", "json"])
 def test_no_secret_gets_into_a_line(log_format: str, capsys: pytest.CaptureFixture[str]) -> None:
     secret = 'canary"\\ü-1'
-    telemetry.hide(secret)
+    keep_secret([secret])
     telemetry.configure(log_format, "info")
     telemetry.log("error", f"login with {secret} failed", url=f"https://user:{secret}@example.com")
     line = capsys.readouterr().err
@@ -121,6 +122,7 @@ def collecting() -> Iterator[tuple[str, list[Any]]]:
 _PROGRAM = """
 import sys
 from pipelines.cli import main
+from transforms.hidden import keep_secret
 try:
     main()
 finally:

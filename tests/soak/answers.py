@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import requests
 from hypothesis import strategies as st
+from requests.structures import CaseInsensitiveDict
 
+from connectors.halopsa.connection import Answer
 from connectors.halopsa.ledger import Ledger, Transactions
 from connectors.halopsa.load import HaloLoadSettings, load, mark_billed
 from connectors.halopsa.sandbox.server import Sandbox
@@ -30,6 +31,7 @@ _BODIES = (
     b"[1e999]", b"9" * 5000, b"[" * 5000, b"[" * 200_000, b'{"a":' * 5000, b'{"record_count": 1, "data": null}',
 )  # fmt: skip
 _STATUSES = (200, 201, 204, 206, 301, 302, 307, 400, 401, 403, 404, 409, 413, 415, 422, 500)
+_REDIRECTS = (301, 302, 307)
 _LOCATIONS = (
     "", "/", "//", "http://", "http://[", "http://host:99999999/", "http://127.0.0.1:x/", "//evil/", "\x00", "ä"
 )  # fmt: skip
@@ -69,12 +71,11 @@ class LiedToClient(HurriedClient):
 
     lie: Lie
 
-    def _send(self, method: str, url: str, **arguments: Any) -> requests.Response:
-        response = super()._send(method, url, **arguments)
+    def _send(self, method: str, url: str, **arguments: Any) -> Answer:
+        answer = super()._send(method, url, **arguments)
         assert self.requests_sent < _MOST_REQUESTS, "the command does not end"
-        if self.lie.nth <= self.requests_sent < self.lie.nth + self.lie.times:
-            _change(response, self.lie)
-        return response
+        lies = self.lie.nth <= self.requests_sent < self.lie.nth + self.lie.times
+        return _changed(answer, self.lie) if lies else answer
 
 
 def check_answers(lie: Lie, sandbox: Sandbox, transactions: Transactions) -> str:
@@ -99,18 +100,21 @@ def check_answers(lie: Lie, sandbox: Sandbox, transactions: Transactions) -> str
     return told
 
 
-def _change(response: requests.Response, lie: Lie) -> None:
-    if lie.body is not None:
-        response._content = lie.body
-    else:
+def _changed(answer: Answer, lie: Lie) -> Answer:
+    content = lie.body
+    if content is None:
         try:
-            answer = json.loads(response.content)
+            said = json.loads(answer.content)
         except ValueError:
-            answer = None
-        response._content = json.dumps(_replaced(answer, lie.value, itertools.count(), lie.place)).encode()
-    if lie.status:
-        response.status_code = lie.status
-        response.headers["location"] = lie.location
+            said = None
+        content = json.dumps(_replaced(said, lie.value, itertools.count(), lie.place)).encode()
+    if not lie.status:
+        return replace(answer, content=content)
+    headers = {**answer.headers, "location": lie.location}
+    return replace(
+        answer, content=content, status=lie.status, headers=CaseInsensitiveDict(headers),
+        is_redirect=lie.status in _REDIRECTS,
+    )  # fmt: skip
 
 
 def _replaced(value: Any, other: Any, number: itertools.count[int], place: int) -> Any:

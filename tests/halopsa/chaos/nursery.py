@@ -15,10 +15,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import requests
 import sqlalchemy as sa
 
 from connectors.halopsa.client import HaloClient
+from connectors.halopsa.connection import Answer
 from connectors.halopsa.ledger import Ledger
 from connectors.halopsa.load import HaloLoadSettings, load, mark_billed
 from connectors.halopsa.sandbox.options import CLIENT_ID, CLIENT_SECRET
@@ -50,7 +50,7 @@ class MortalClient(HaloClient):
 
     countdown: Countdown
 
-    def _send(self, method: str, url: str, **arguments: Any) -> requests.Response:
+    def _send(self, method: str, url: str, **arguments: Any) -> Answer:
         what = f"{method} {url.removeprefix(self.base_url)}"
         self.countdown.pass_by(f"before {what}")
         response = super()._send(method, url, **arguments)
