@@ -164,6 +164,8 @@ def parse_policy(text: str, name: str) -> Policy:
         raise SettingsError(f"policy {name} is nested too deeply: settings are names and values") from None
     try:
         return Policy.model_validate(content)
+    except UnicodeError:
+        raise SettingsError(f"policy {name} has a text that is no text: half of a surrogate pair") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "policy"

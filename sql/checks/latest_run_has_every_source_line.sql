@@ -1,34 +1,49 @@
--- fail: the latest run of a period does not have the lines, and the amount, of the period's source rows
+-- fail: for an invoice, the latest run of its period does not have the lines, or the amounts, of the period's source rows
 select
-    latest_runs.period,
-    latest_runs.run_id,
-    sourced.source,
-    sourced.line_count as source_lines,
-    lined.line_count as run_lines,
-    sourced.amount as source_amount,
-    lined.amount as run_amount
-from latest_runs
-join (
+    period,
+    source,
+    invoice_number,
+    currency,
+    sum(rows_more) as lines_missing,
+    sum(subtotal_more) as subtotal_missing,
+    sum(total_more) as total_missing
+from (
     -- Cast alike: DuckDB rounds a union of decimals to the smaller scale.
     select
-        period,
+        src_invoice_recon.period,
         'invoice_recon' as source,
-        count(*) as line_count,
-        cast(sum(subtotal) as decimal(38, 18)) as amount
+        invoice_number,
+        currency,
+        count(*) as rows_more,
+        cast(sum(subtotal) as decimal(38, 18)) as subtotal_more,
+        cast(sum(total) as decimal(38, 18)) as total_more
     from src_invoice_recon
-    group by period
+    join latest_runs on latest_runs.period = src_invoice_recon.period
+    group by src_invoice_recon.period, invoice_number, currency
     union all
     select
-        period,
+        src_daily_usage.period,
         'daily_usage' as source,
-        count(*) as line_count,
-        cast(sum(billing_pre_tax_total) as decimal(38, 18)) as amount
+        invoice_number,
+        billing_currency as currency,
+        count(*) as rows_more,
+        cast(sum(billing_pre_tax_total) as decimal(38, 18)) as subtotal_more,
+        cast(sum(billing_pre_tax_total) as decimal(38, 18)) as total_more
     from src_daily_usage
-    group by period
-) as sourced on sourced.period = latest_runs.period
-left join (
-    select run_id, source, count(*) as line_count, cast(sum(subtotal_amount) as decimal(38, 18)) as amount
+    join latest_runs on latest_runs.period = src_daily_usage.period
+    group by src_daily_usage.period, invoice_number, billing_currency
+    union all
+    select
+        lines.period,
+        lines.source,
+        invoice_number,
+        currency,
+        -count(*) as rows_more,
+        cast(-sum(subtotal_amount) as decimal(38, 18)) as subtotal_more,
+        cast(-sum(total_amount) as decimal(38, 18)) as total_more
     from lines
-    group by run_id, source
-) as lined on lined.run_id = latest_runs.run_id and lined.source = sourced.source
-where lined.line_count is distinct from sourced.line_count or lined.amount is distinct from sourced.amount
+    join latest_runs on latest_runs.run_id = lines.run_id
+    group by lines.period, lines.source, invoice_number, currency
+) as compared
+group by period, source, invoice_number, currency
+having sum(rows_more) <> 0 or coalesce(sum(subtotal_more), 0) <> 0 or coalesce(sum(total_more), 0) <> 0

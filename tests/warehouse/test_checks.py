@@ -20,7 +20,8 @@ from transforms.tables.sources import PRICE_LIST, QUARANTINE, SOURCE_FILES
 
 _MONTH = {"period": "2026-03"}
 _RUN = {**_MONTH, "run_id": "r"}
-_LINE = {**_RUN, "line_id": "a", "source": "invoice_recon", "invoice_number": "G1"}
+_LINE = {**_RUN, "line_id": "a", "source": "invoice_recon", "invoice_number": "G1", "currency": "USD"}
+_USAGE = {"line_id": "u", "invoice_number": "G1"}
 _FINE = Decimal("0.123456789012345678")
 _AMOUNTS = {"subtotal_amount": Decimal(1), "tax_amount": Decimal("0.2"), "total_amount": Decimal("1.2")}
 _TIED = {**_RUN, "invoice_number": "G1", "status": "matched", "invoice_amount": Decimal("1.2"),
@@ -33,11 +34,13 @@ _SOUND: Rows = [
     (SOURCE_FILES, {}),
     (RUNS, {**_RUN, "status": "billed", "line_count": 2, "blocking_count": 1}),
     (RUN_FILES, _RUN | {"period": None}),
-    (INVOICE_RECON, {**_MONTH, "line_id": "a", "subtotal": Decimal(1)}),
-    (DAILY_USAGE, {**_MONTH, "line_id": "u", "billing_pre_tax_total": _FINE}),
+    (INVOICE_RECON, {**_MONTH, "line_id": "a", "invoice_number": "G1", "currency": "USD", "subtotal": Decimal(1),
+                     "total": Decimal("1.2")}),
+    (DAILY_USAGE, {**_MONTH, **_USAGE, "billing_currency": "USD", "billing_pre_tax_total": _FINE}),
     (PRICE_LIST, {"source_row": 2}),
     (LINES, {**_LINE, **_AMOUNTS}),
-    (LINES, {**_RUN, "line_id": "u", "source": "daily_usage", "subtotal_amount": _FINE, "total_amount": _FINE}),
+    (LINES, {**_RUN, **_USAGE, "source": "daily_usage", "currency": "USD", "subtotal_amount": _FINE,
+             "total_amount": _FINE}),
     (FINDINGS, {**_RUN, "line_id": "a", "severity": "block"}),
     (INVOICE_TIEOUT, _TIED),
     (HALO_POSTINGS, _POSTED),
