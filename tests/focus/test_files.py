@@ -121,7 +121,9 @@ def test_a_failure_leaves_the_files_that_were_there(
     assert set(tmp_path.iterdir()) == set(files)
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "\uff1d1", "=cmd|' /C calc'!A1"])
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "\uff1d1", "=cmd|' /C calc'!A1"]
+)
 def test_a_text_is_no_formula_in_the_csv(tmp_path: Path, text: str) -> None:
     """A spreadsheet that opens it must not calculate; the Parquet file has the text as it is."""
     names = [column.name for column in OUT_FOCUS.columns if column.kind is Kind.TEXT]
