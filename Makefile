@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 PACKAGES := benchmarks connectors examples pipelines sql transforms tests
 
-.PHONY: help demo test lint types contracts unit focus chaos fetching hostile audit format dictionary constraints clean
+.PHONY: help demo test lint types contracts unit focus chaos fetching hostile audit soak format dictionary constraints clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
@@ -54,6 +54,9 @@ focus: $(READY) $(FOCUS_READY) ## Validate out_focus by the FinOps Foundation's 
 chaos: $(READY) ## Fail on purpose, at length: fault plans by seed (SEED=17: that one), and kill -9 at every boundary
 	@$(BIN)/python -m tests.halopsa.chaos $(SEED)
 
+soak: $(READY) ## Fuzz, fill disks, stop servers, turn clocks and kill runs, for hours (PART=disk: that one, SEED=17: that seed)
+	@$(BIN)/python -m tests.soak $(PART) $(if $(SEED),--seed $(SEED))
+
 hostile: $(READY) ## Read files that want to fill the memory or never end with every command; look for secrets under Prefect
 	@CSP_BILLING_HOSTILE=all $(BIN)/python -m pytest -q tests/security
 
@@ -72,7 +75,7 @@ dictionary: $(READY) ## Write docs/data-dictionary.md anew from the declared tab
 
 constraints: ## Resolve all dependencies anew and pin them in constraints.txt
 	@rm -rf $(VENV)-new && "$(PYTHON)" -m venv $(VENV)-new
-	@$(VENV)-new/bin/python -m pip install --quiet --disable-pip-version-check '.[postgres,dask,otel,s3,azure,http,benchmarks,dev]'
+	@$(VENV)-new/bin/python -m pip install --quiet --disable-pip-version-check '.[postgres,dask,otel,s3,azure,http,benchmarks,soak,dev]'
 	@{ echo "# The versions this project is tested with, for Python 3.11; made by \`make constraints\`."; \
 	   $(VENV)-new/bin/python -m pip freeze --exclude csp-billing; } > constraints.txt
 	@rm -rf $(VENV)-new

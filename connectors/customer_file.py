@@ -10,6 +10,8 @@ from transforms.headers import match_headers
 from transforms.tables import CUSTOMER_CLIENTS
 
 _LARGEST_ID = 2**31 - 1
+#: Python refuses to read a number of thousands of digits.
+_MOST_DIGITS = 20
 
 
 def read_customer_file(path: Path) -> list[dict[str, str | int | None]]:
@@ -31,6 +33,13 @@ def read_customer_file(path: Path) -> list[dict[str, str | int | None]]:
         raise InputError(f"{path} is not UTF-8: save it as CSV UTF-8") from None
     delimiter = ";" if text.partition("\n")[0].count(";") > text.partition("\n")[0].count(",") else ","
     reader = csv.DictReader(text.splitlines(), delimiter=delimiter)
+    try:
+        return _read_rows(reader, path)
+    except csv.Error as error:
+        raise InputError(f"{path} row {reader.line_num + 1} cannot be read: {error}; mend that row") from None
+
+
+def _read_rows(reader: csv.DictReader[str], path: Path) -> list[dict[str, str | int | None]]:
     found = match_headers(reader.fieldnames or [], CUSTOMER_CLIENTS)
     if found.missing:
         raise InputError(
@@ -47,8 +56,9 @@ def read_customer_file(path: Path) -> list[dict[str, str | int | None]]:
         if not tenant:
             raise InputError(f"{path} row {reader.line_num}: customer_id is empty: write the customer's tenant id")
         client = row["client_id"]
-        if not client.isascii() or not client.isdigit() or not 0 < int(client) <= _LARGEST_ID:
-            raise InputError(f"{path} row {reader.line_num}: client_id {client!r} is no number of a HaloPSA client")
+        if not _is_client(client):
+            told = client if len(client) <= _MOST_DIGITS else f"{client[:_MOST_DIGITS]}…"
+            raise InputError(f"{path} row {reader.line_num}: client_id {told!r} is no number of a HaloPSA client")
         before = rows.get(tenant)
         if before and before[1]["client_id"] != int(client):
             raise InputError(
@@ -60,3 +70,8 @@ def read_customer_file(path: Path) -> list[dict[str, str | int | None]]:
     if not rows:
         raise InputError(f"{path} has no row: write a customer_id and a client_id in each")
     return [row for _, row in rows.values()]
+
+
+def _is_client(text: str) -> bool:
+    is_number = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+    return is_number and 0 < int(text) <= _LARGEST_ID

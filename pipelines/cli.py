@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -43,6 +45,7 @@ app.add_typer(orders_app, name="orders")
 app.add_typer(integrations_app, name="integrations")
 app.add_typer(subscriptions_app, name="subscriptions")
 
+_FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 #: The flows that make a run.
 _COMPARING = ("monthly_billing", "reconcile")
 
@@ -341,11 +344,22 @@ def main() -> None:
             code = _fail("interrupted: the same command can be typed again", StoppedError.exit_code, as_json)
     except BillingError as error:
         code = _fail(str(error), error.exit_code, as_json)
+    except OSError as error:
+        if error.errno not in _FULL_DISK:
+            raise
+        code = _fail(_no_room(error), 3, as_json)
     except Exception as error:
         if not hasattr(error, "exit_code") or not hasattr(error, "format_message"):
             raise
         code = _misused(error, as_json)
     exit_with(code if isinstance(code, int) else 0)
+
+
+def _no_room(error: OSError) -> str:
+    """A full disk where nothing else says so: a temporary file, or the output itself."""
+    what = error.filename or "a temporary file, or what is printed,"
+    why = os.strerror(error.errno or 0)
+    return f"{what} cannot be written: {why}; make room, there or in the folder that TMPDIR names, and repeat"
 
 
 def _misused(error: Any, as_json: bool) -> int:

@@ -85,9 +85,10 @@ def open_engine(settings: Settings, run_id: str, exports: Sequence[tuple[int, Ex
         RemoteError: the cluster cannot be reached.
     """
     if settings.engine == "local":
-        if WORKERS > 1 and sum(export.content.byte_count for _, export in exports) >= MANY_BYTES:
-            from pipelines.processes import open_processes
+        from pipelines.processes import open_processes, remove_left_folders
 
+        remove_left_folders()
+        if WORKERS > 1 and sum(export.content.byte_count for _, export in exports) >= MANY_BYTES:
             with open_processes(WORKERS - 1) as processes:
                 yield processes
             return

@@ -14,7 +14,7 @@ from pipelines.integrations import expiring_notice
 from pipelines.loading import open_halo
 from pipelines.progress import tell_progress
 from pipelines.settings import PREFIX, Settings
-from transforms.addresses import is_url, local_path
+from transforms.addresses import is_url, local_path, masked
 from transforms.errors import BillingError, InputError, RemoteError, SettingsError
 
 #: How long an examination waits for what it can do without.
@@ -82,7 +82,7 @@ def _policy_state(settings: Settings) -> str:
 
 def _exports_state(settings: Settings) -> str:
     if _names_partner_center(settings) and settings.is_to_fetch:
-        return f"fetched from Partner Center into {settings.landing_location}"
+        return f"fetched from Partner Center into {masked(settings.landing_location)}"
     if is_url(settings.exports):
         # What stores need is loaded for them alone.
         from connectors.stores.store import open_store

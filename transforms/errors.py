@@ -45,3 +45,9 @@ class RemoteError(BillingError):
     """A remote system failed; nothing is lost and the command can be repeated."""
 
     exit_code = 3
+
+
+class WarehouseLostError(WarehouseError, RemoteError):
+    """The warehouse failed in the middle of work: the transaction is undone, and the command can be repeated."""
+
+    exit_code = 3

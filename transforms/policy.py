@@ -160,6 +160,8 @@ def parse_policy(text: str, name: str) -> Policy:
             content = tomllib.loads(text, parse_float=Decimal)
     except ValueError as error:
         raise SettingsError(f"policy {name} is neither JSON nor TOML: {error}") from None
+    except RecursionError:
+        raise SettingsError(f"policy {name} is nested too deeply: settings are names and values") from None
     try:
         return Policy.model_validate(content)
     except ValidationError as error:

@@ -281,13 +281,14 @@ def read_whole(reader: ExportReader) -> tuple[pa.Table, pa.Table]:
         InputError: as `ExportReader.finish`.
     """
     schema = export_schema(reader.kind)
-    rows, rejected = [schema.empty_table()], []
+    parts = []
     for load in reader.parts():
-        part = load()
+        parts.append(part := load())
         reader.count(part.told())
-        rows.append(part.rows.cast(schema))
-        rejected.append(part.rejected)
-    return pa.concat_tables(rows), pa.concat_tables([*rejected, reader.finish()]).sort_by("source_row")
+    # First of all: rows without a column that no row has would not fit the schema.
+    rejected = pa.concat_tables([*(part.rejected for part in parts), reader.finish()])
+    rows = [schema.empty_table(), *(part.rows.cast(schema) for part in parts)]
+    return pa.concat_tables(rows), rejected.sort_by("source_row")
 
 
 def missing_columns(names: Sequence[str], table: Table, source: Source) -> tuple[Column, ...]:

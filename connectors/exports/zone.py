@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from connectors.exports.containers import Content
+from connectors.unfinished import claimed, remove_abandoned
 from transforms.addresses import TEMPORARY, is_url, local_path, place_below
 from transforms.errors import SettingsError
 
@@ -133,19 +134,21 @@ class FolderZone:
         target = self.folder / place
         with self._told(target):
             target.parent.mkdir(parents=True, exist_ok=True)
+            remove_abandoned(target.parent.glob(f"{TEMPORARY}*"))
             descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=TEMPORARY)
         part = Path(name)
         try:
-            if not path.exists():
-                raise FileNotFoundError(path)
-            with self._told(target):
-                # By the kernel, which is much cheaper than reading, digesting and writing it once more.
-                shutil.copyfile(path, part)
-                os.fsync(descriptor)
-            if not is_as_seen() and _sha256(part) != sha256:
-                return False
-            with self._told(target):
-                part.replace(target)
+            with claimed(part):
+                if not path.exists():
+                    raise FileNotFoundError(path)
+                with self._told(target):
+                    # By the kernel, which is much cheaper than reading, digesting and writing it once more.
+                    shutil.copyfile(path, part)
+                    os.fsync(descriptor)
+                if not is_as_seen() and _sha256(part) != sha256:
+                    return False
+                with self._told(target):
+                    part.replace(target)
         finally:
             os.close(descriptor)
             part.unlink(missing_ok=True)

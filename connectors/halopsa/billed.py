@@ -7,7 +7,9 @@ from the invoice to its lines is not documented; both ways end the same.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from datetime import timedelta
 
 from connectors.halopsa.batches import TOO_SLOW, BatchSize
 from connectors.halopsa.bodies import Draft
@@ -138,6 +140,7 @@ class _Marking:
         doubt, start = False, 0
         while start < len(drafts):
             batch = drafts[start : start + self._batch.rows]
+            began = time.monotonic()
             try:
                 self._client.post(CONSUMPTION.post_path, [self._marked(draft) for draft in batch])
             except TooLargeError:
@@ -148,7 +151,7 @@ class _Marking:
             except OutcomeUnknownError as error:
                 doubt = True
                 if error.status in TOO_SLOW:
-                    self._batch.failed(len(batch))
+                    self._batch.unanswered(len(batch), timedelta(seconds=time.monotonic() - began))
             else:
                 self._batch.answered(len(batch), self._client.answered_after)
             start += len(batch)

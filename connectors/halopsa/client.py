@@ -239,10 +239,15 @@ class HaloClient:
                 return None
 
     def _same_host(self, url: str, answer: Answer) -> str:
-        """Where a redirect leads, if it stays on the server; the token follows to no other one."""
-        target = urljoin(url, answer.headers["location"])
-        if not is_same_place(url, target):
-            there = urlsplit(target)
+        """Where a redirect leads, if it stays on the host (or only turns to HTTPS there)."""
+        try:
+            target = urljoin(url, answer.headers["location"])
+            there, stays = urlsplit(target), is_same_place(url, target)
+        except ValueError:
+            raise NotAppliedError(
+                f"HaloPSA at {self.base_url} redirects to what is no address", mend=CHECK_URL
+            ) from None
+        if not stays:
             raise NotAppliedError(
                 f"HaloPSA at {self.base_url} redirects to {there.scheme}://{there.hostname}, which is not followed",
                 mend="set CSP_BILLING_HALO_URL to the address that answers",

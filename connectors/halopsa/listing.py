@@ -144,7 +144,8 @@ class Listing:
         for count, row in enumerate(self._client.newest_first(_PATH, _ID, floor)):
             if count % _TOLD_EACH == 0:
                 self._progress("reading HaloPSA's lines", count, 0)
-            number = by_parent.get(row.get("parentid", 0))
+            parent = _parent(row)
+            number = None if parent is None else by_parent.get(parent)
             if number is None:
                 continue
             listed[number].append(row)
@@ -166,6 +167,20 @@ class Listing:
         if row is None or row.attempts != 1:
             return None
         return self._ledger.highest_line_id(row.intended_at)
+
+
+def _parent(row: Row) -> int | None:
+    """The invoice's id that a line says it belongs to.
+
+    Raises:
+        DisagreementError: it says something that is no id. Passed over, a line of ours would be taken for missing.
+    """
+    parent = row.get("parentid")
+    if parent is not None and not isinstance(parent, int):
+        raise DisagreementError(
+            f"HaloPSA lists line {row[_ID]} with a parentid that is no number", mend="check its version"
+        )
+    return parent
 
 
 def same_content(record: Mapping[str, Any]) -> str:

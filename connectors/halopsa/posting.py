@@ -6,9 +6,11 @@ nothing, the records are looked up in HaloPSA, and only those that are certainly
 
 from __future__ import annotations
 
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from connectors.halopsa.batches import TOO_SLOW, BatchSize
@@ -103,6 +105,7 @@ class Sender:
         """Send one batch; returns what has to be sent again, in the batches to send it in."""
         before = self._book.intend(batch)
         bodies = [self._body(draft) for draft in batch]
+        began = time.monotonic()
         try:
             answer = self._client.post(self._entity.post_path, bodies)
         except TooLargeError as error:
@@ -116,7 +119,7 @@ class Sender:
             raise
         except OutcomeUnknownError as error:
             if error.status in TOO_SLOW:
-                self._batch.failed(len(batch))
+                self._batch.unanswered(len(batch), timedelta(seconds=time.monotonic() - began))
             return self._in_doubt(batch, str(error))
         self._batch.answered(len(batch), self._client.answered_after)
         return self._answered(batch, bodies, answer)

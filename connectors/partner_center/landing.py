@@ -29,7 +29,8 @@ from fsspec.utils import get_protocol
 from connectors.exports.gzip_members import gunzip
 from connectors.exports.limits import CHUNK_BYTES
 from connectors.landed_versions import MANIFEST, version_name, version_number
-from transforms.errors import InputError, RemoteError, SettingsError
+from connectors.stores.failures import is_absent, told
+from transforms.errors import BillingError, InputError, RemoteError
 
 SOURCE = "partner-center"
 
@@ -74,14 +75,12 @@ class LandingZone:
         location: a folder, or a URL that fsspec knows.
 
     Raises:
-        SettingsError: fsspec does not know it.
+        SettingsError: fsspec does not know it, or the extra that it needs is not installed.
     """
 
     def __init__(self, location: str) -> None:
-        try:
+        with told(location):
             self.files, root = url_to_fs(location)
-        except (ImportError, ValueError) as error:
-            raise SettingsError(f"CSP_BILLING_LANDING: {location}: {error}") from None
         self.is_local = get_protocol(location) in _LOCAL
         self.root = f"{root.rstrip('/')}/{SOURCE}"
 
@@ -322,14 +321,26 @@ def _replace(new: Path, target: Path) -> None:
 
 @contextmanager
 def storage_told(path: str) -> Iterator[None]:
-    """Failures of a store, or of this machine's disk, as errors of one line."""
+    """Failures of a store, or of this machine's disk, as errors of one line.
+
+    Args:
+        path: as the store's file system calls it: on this machine absolute, in a store beginning with its bucket.
+    """
     try:
         yield
-    except (InputError, RemoteError):
+    except BillingError:
         raise
     except FileNotFoundError as error:
+        if not is_absent(path, error):
+            with told(path):
+                raise
         raise RemoteError(f"{path}: a file is missing in the landing zone ({error}); repeat the command") from None
-    except OSError as error:
+    except Exception as error:
+        if not Path(path).is_absolute():
+            with told(path):
+                raise
+        if not isinstance(error, OSError):
+            raise
         room = ""
         with contextlib.suppress(OSError):
             room = f"; {shutil.disk_usage(Path(path).anchor or '.').free >> 20} MiB are free"

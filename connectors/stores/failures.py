@@ -76,6 +76,11 @@ def failure(address: str, error: Exception) -> BillingError:
     return RemoteError(f"{shown}: the store failed: {reason}; run again")
 
 
+def is_absent(address: str, error: Exception) -> bool:
+    """Whether an error says that there is nothing, and not that nobody answered: some say the same of both."""
+    return isinstance(failure(address, error), InputError)
+
+
 def changed(address: str) -> InputError:
     """What to say of an object that is being replaced."""
     return InputError(f"{masked(address)}: the object changed while it was copied: run again when it is complete")

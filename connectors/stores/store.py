@@ -17,9 +17,9 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
-from connectors.stores.failures import changed, failure, told
+from connectors.stores.failures import changed, is_absent, told
 from transforms.addresses import TEMPORARY, masked, scheme_of
-from transforms.errors import InputError, RemoteError
+from transforms.errors import RemoteError
 
 #: What is sent at a time; S3 takes 10,000 such parts of an object.
 _BLOCK_BYTES = 16 << 20
@@ -113,7 +113,7 @@ class Store:
             try:
                 self._files.ls(self._root, detail=False)
             except FileNotFoundError as error:
-                if not _is_absent(self.url, error):
+                if not is_absent(self.url, error):
                     raise
                 if scheme_of(self.url) in _WHOLE_OR_ABSENT:
                     self._files.info(self._root.partition("/")[0])
@@ -125,7 +125,7 @@ class Store:
             try:
                 info = self._files.info(name)
             except FileNotFoundError as error:
-                if not _is_absent(self.url, error):
+                if not is_absent(self.url, error):
                     raise
                 return None
         return self._below(info) if info["type"] == "file" else None
@@ -189,7 +189,7 @@ class Store:
             try:
                 self._files.rm_file(f"{self._root}/{place}")
             except Exception as error:
-                if not _is_absent(self.url, error):
+                if not is_absent(self.url, error):
                     raise
 
     def _send(self, path: Path, name: str, sha256: str) -> tuple[int, str] | None:
@@ -274,11 +274,6 @@ def _drop(files: Any, file: Any, name: str) -> None:
     else:
         file.close()
         files.rm_file(name)
-
-
-def _is_absent(url: str, error: Exception) -> bool:
-    """Whether an error says that there is nothing, and not that nobody answered: some say the same of both."""
-    return isinstance(failure(url, error), InputError)
 
 
 def _object(info: Mapping[str, Any], place: str, address: str) -> StoredObject:

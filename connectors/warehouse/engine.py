@@ -21,7 +21,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool
 
-from transforms.errors import SettingsError, WarehouseError
+from connectors.warehouse.failures import ROOM, is_no_room, why_it_failed
+from transforms.errors import SettingsError, WarehouseError, WarehouseLostError
 
 SETTING = "CSP_BILLING_WAREHOUSE_URL"
 LOCK_TIMEOUT_SECONDS = 30
@@ -35,6 +36,8 @@ _EXAMPLES = "duckdb:///folder/warehouse.duckdb or postgresql+psycopg://user:pass
 #: What DuckDB raises of a statement that Ctrl-C stopped.
 _INTERRUPTIONS = ("RuntimeError", "InterruptException")
 _INSUFFICIENT_PRIVILEGE = "42501"
+#: Warehouses that this process has been connected to.
+_reached: set[str] = set()
 #: Why DuckDB does not open a file for the moment: another process has it, or a thread of this one is opening or closing
 #: it at this very moment.
 _PASSING = ("Could not set lock", "Unique file handle conflict")
@@ -73,11 +76,13 @@ class Warehouse:
         Raises:
             WarehouseError: the database cannot be reached, another process keeps the DuckDB file, or the login may not
                 do what is done.
+            WarehouseLostError: it was reached before and is no longer, or it fails in the middle: its disk is full,
+                it is stopped, the connection is cut. Nothing of the transaction is kept.
         """
         if self.path is not None:
             _make_folder(self.path.parent)
         with (
-            self._rights_told(),
+            self._failures_told(),
             self._connect(self.engine) as connection,
             self._kept_small(connection, loading),
         ):
@@ -105,7 +110,7 @@ class Warehouse:
         except _OpenForWritingError:
             opened = self._connect(self.engine.execution_options(isolation_level="AUTOCOMMIT"))
             opened.exec_driver_sql("begin transaction read only")
-        with self._rights_told(), opened as connection:
+        with self._failures_told(), opened as connection:
             try:
                 with self._kept_small(connection, copying):
                     yield connection
@@ -113,8 +118,8 @@ class Warehouse:
                 connection.rollback()
 
     @contextmanager
-    def _rights_told(self) -> Iterator[None]:
-        """Say in a line what a login may not do: a statement may fail in the driver or below SQLAlchemy.
+    def _failures_told(self) -> Iterator[None]:
+        """Say in a line what a login may not do, and why the database failed: also what the driver alone raises.
 
         What DuckDB makes of Ctrl-C during a statement is Ctrl-C again.
         """
@@ -124,11 +129,17 @@ class Warehouse:
             reason = getattr(error, "orig", error)
             if type(reason).__name__ in _INTERRUPTIONS and "interrupted" in str(reason).lower():
                 raise KeyboardInterrupt from None
-            if getattr(reason, "sqlstate", None) != _INSUFFICIENT_PRIVILEGE:
+            if getattr(reason, "sqlstate", None) == _INSUFFICIENT_PRIVILEGE:
+                raise WarehouseError(
+                    f"the login of the warehouse {self.url_masked} may not do this: {str(reason).splitlines()[0]}; use "
+                    "the login that owns its tables, or for the views `csp-billing warehouse query`"
+                ) from None
+            failed = why_it_failed(error)
+            if failed is None:
                 raise
-            raise WarehouseError(
-                f"the login of the warehouse {self.url_masked} may not do this: {str(reason).splitlines()[0]}; use the "
-                "login that owns its tables, or for the views `csp-billing warehouse query`"
+            why, mend = failed
+            raise WarehouseLostError(
+                f"the warehouse {self.url_masked} failed: {why}; what was being written is undone: {mend}"
             ) from None
 
     @contextmanager
@@ -154,16 +165,20 @@ class Warehouse:
         delay = 0.05
         while True:
             try:
-                return engine.connect()
+                connection = engine.connect()
+                _reached.add(self.url_masked)
+                return connection
             except DBAPIError as error:
                 text = str(error.orig)
                 opened_otherwise = "different configuration" in text
                 if opened_otherwise and share:
                     raise _OpenForWritingError from None
-                if not opened_otherwise and not any(reason in text for reason in _PASSING):
-                    raise WarehouseError(_unreachable(self, text)) from None
+                # What this process reached before is no wrong setting, and something may be done already.
+                kind = WarehouseLostError if self.url_masked in _reached else WarehouseError
+                if not opened_otherwise and not any(passing in text for passing in _PASSING):
+                    raise kind(_unreachable(self, text)) from None
                 if time.monotonic() >= give_up_at:
-                    raise WarehouseError(_locked(self, text)) from None
+                    raise kind(_locked(self, text)) from None
             time.sleep(delay * random.uniform(0.5, 1.0))
             delay = min(delay * 2, 1.0)
 
@@ -271,4 +286,8 @@ def _unreachable(warehouse: Warehouse, text: str) -> str:
     password = warehouse.engine.url.password or warehouse.engine.url.query.get("password")
     if password:
         reason = reason.replace(str(password), "***")
-    return f"the warehouse {warehouse.url_masked} cannot be opened: {reason}; check {SETTING}"
+    if is_no_room(reason):
+        mend = ROOM
+    else:
+        mend = "see that it runs" if warehouse.url_masked in _reached else f"check {SETTING}"
+    return f"the warehouse {warehouse.url_masked} cannot be opened: {reason}; {mend}"

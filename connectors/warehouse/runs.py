@@ -46,6 +46,16 @@ def open_run(connection: sa.Connection) -> None:
         connection.exec_driver_sql("lock table runs in share row exclusive mode")
 
 
+def after_all_runs(connection: sa.Connection, started_at: dt.datetime) -> dt.datetime:
+    """A run's start, or a moment after that of the newest run where a clock is behind the one that timed it.
+
+    The latest run of a period is told by its start. With a clock that was set back, or of another machine, a new run
+    would count as an older one, and nobody could load it.
+    """
+    newest = connection.execute(sa.select(sa.func.max(sql_table(RUNS).c.started_at))).scalar()
+    return started_at if newest is None else max(started_at, newest + dt.timedelta(microseconds=1))
+
+
 def write_run(
     connection: sa.Connection,
     run: Mapping[str, Any],

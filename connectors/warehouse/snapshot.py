@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -26,6 +25,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from connectors.progress import Progress, silent
+from connectors.unfinished import claimed, remove_abandoned
 from connectors.warehouse.bulk import stream_arrow
 from connectors.warehouse.engine import SMALL, Warehouse
 from connectors.warehouse.migrations import ensure_current, known_revisions
@@ -38,8 +38,6 @@ LINK = "snapshot"
 FOLDERS = "snapshots"
 DUCKDB_FILE = "warehouse.duckdb"
 STATE_FILE = "snapshot.json"
-#: How long an unfinished copy is left alone, in seconds: its process may still be at work.
-_ABANDONED_AFTER = 86_400
 
 _Fingerprints = dict[str, dict[str, str]]
 
@@ -100,8 +98,9 @@ def publish_snapshot(warehouse: Warehouse, home: Path, *, anew: bool = False, pr
         making.mkdir(parents=True)
         try:
             # Resolved, since the link may be turned meanwhile.
-            _Copy(warehouse, making, None if anew else link.resolve(), progress).write()
-            making.rename(folder)
+            with claimed(making):
+                _Copy(warehouse, making, None if anew else link.resolve(), progress).write()
+                making.rename(folder)
             _publish(link, folder)
         except BaseException:
             for unpublished in (making, folder):
@@ -242,14 +241,13 @@ def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 
 def _publish(link: Path, folder: Path) -> None:
-    """Point `link` to `folder` in one step: a new link is made beside it and renamed over it.
+    """Point `link` to `folder` in one step: a new link is made in the folder, with which it would go, and moved there.
 
     Where another process has published a newer copy meanwhile, that one stays.
     """
     if link.is_symlink() and link.readlink().name > folder.name:
         return
-    new = link.with_name(f"{link.name}.new-{os.getpid()}")
-    new.unlink(missing_ok=True)
+    new = folder / LINK
     new.symlink_to(Path(FOLDERS) / folder.name, target_is_directory=True)
     new.replace(link)
 
@@ -257,7 +255,6 @@ def _publish(link: Path, folder: Path) -> None:
 def _tidy(folders: Path) -> None:
     """Remove all but the last two copies, and what a process that died left of one."""
     copies = sorted(path for path in folders.iterdir() if not path.name.startswith("."))
-    unfinished = [path for path in folders.iterdir() if path.name.startswith(".")]
-    abandoned = [path for path in unfinished if path.stat().st_mtime < time.time() - _ABANDONED_AFTER]
-    for path in (*copies[:-2], *abandoned):
+    for path in copies[:-2]:
         shutil.rmtree(path, ignore_errors=True)
+    remove_abandoned(path for path in folders.iterdir() if path.name.startswith("."))

@@ -42,6 +42,21 @@ def test_a_batch_is_halved_and_grows_again_ever_more_slowly() -> None:
     assert size.rows == 1
 
 
+def test_a_connection_that_is_cut_soon_says_nothing_of_the_size() -> None:
+    """Else a network that loses one request in five would end in batches of one row."""
+    size = BatchSize(100)
+    for _ in range(20):
+        size.unanswered(100, _QUICK)
+        size.unanswered(100, _QUICK)
+        size.answered(100, _QUICK)
+    assert size.rows == 100
+    size.unanswered(100, SLOW + _QUICK)
+    assert size.rows == 50
+    for _ in range(3):
+        size.unanswered(50, _QUICK)
+    assert size.rows == 25
+
+
 def test_it_never_grows_over_its_setting() -> None:
     size = BatchSize(3)
     for _ in range(20):

@@ -84,7 +84,9 @@ def test_what_is_published_anew_becomes_the_version_that_counts(partner: Fake, c
     assert not [path for path in paths if "v0001" in path and f"usage/{number}/" in path]
 
 
-def test_any_place_that_fsspec_knows_can_be_landed_in(partner: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_place_that_fsspec_knows_can_be_landed_in(
+    partner: Fake, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CSP_BILLING_LANDING", "memory://landing")
     store, _ = url_to_fs("memory://")
     partner.plan_faults([Fault("GET blobs", "damaged", times=0, nth=6)])
@@ -102,6 +104,9 @@ def test_any_place_that_fsspec_knows_can_be_landed_in(partner: Fake, monkeypatch
     assert fetch(load_settings(), PERIOD).count("fetched") == 0
     assert partner.downloads() == []
     assert {path.removeprefix(root): store.cat_file(path) for path in store.find(root)} == content
+    identified = command("identify", first.location, "--json").document
+    rows = {kind: sum(one["rows"] for one in identified if one["kind"] == kind) for kind in ("daily_usage", "unknown")}
+    assert rows == {"daily_usage": sum(map(len, partner.month.lines["usage"].values())), "unknown": 0}
 
 
 def test_a_file_that_was_lost_is_fetched_again(partner: Fake, command: Command) -> None:

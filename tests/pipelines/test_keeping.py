@@ -70,7 +70,7 @@ def test_a_restored_ledger_posts_nothing_twice(
     assert again["status"] == "billed"
     assert again["loaded"] == {"prices": 0, "invoices": 0, "lines": 0}
     assert any("records were in HaloPSA already and are taken over" in notice for notice in again["notices"])
-    assert any("prices may be in HaloPSA already" in notice for notice in again["notices"])
+    assert any("not sent that may be in HaloPSA, which has no list" in notice for notice in again["notices"])
     assert _in_halo(halo) == posted, "a ledger from before the load posts nothing that is there"
     assert not any(request.startswith("POST cspsub") for request in halo.requests[requests:])
     assert command("warehouse", "check").code == 0
@@ -89,7 +89,7 @@ def test_a_restored_ledger_posts_nothing_twice(
         assert command("warehouse", "restore", "--from", "after", "--set-aside", "--nothing-posted-since").err == ""
         last = _run(command)
         assert last["loaded"] == {"prices": 0, "invoices": 0, "lines": 0}
-        assert not any("taken over" in notice or "prices may be" in notice for notice in last["notices"])
+        assert not any("taken over" in notice or "not sent that may be" in notice for notice in last["notices"])
         assert (last["status"], halo.summary()["prices"]) == ("billed", prices)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from connectors.partner_center.landing import LandingZone
 from connectors.stores import store as stores
 from connectors.stores.store import open_store
 from tests.stores.places import Place
@@ -101,6 +102,23 @@ def test_a_store_that_is_gone_is_a_remote_failure(s3: Place, monkeypatch: pytest
     S3FileSystem.clear_instance_cache()
     with pytest.raises(RemoteError, match=r"cannot be reached.*; run again"):
         open_store(f"{s3.url}/exports").find()
+
+
+def test_fetching_tells_its_zone_s_failures_alike(s3: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    from s3fs import S3FileSystem
+
+    zone = LandingZone(f"{s3.url}/landing")
+    assert zone.datasets("2025-11") == []
+    s3.faulty.faults.append(Fault("GET", "/billing", deny=True))
+    with pytest.raises(SettingsError, match="denies access"):
+        zone.datasets("2025-11")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    S3FileSystem.clear_instance_cache()
+    with pytest.raises(RemoteError, match="cannot be reached"):
+        LandingZone(f"{s3.url}/landing").datasets("2025-11")
+    with pytest.raises(SettingsError, match="Protocol not known"):
+        LandingZone("nosuch://host/landing")
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

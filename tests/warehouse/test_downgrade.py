@@ -37,11 +37,11 @@ def test_back_and_forward_with_rows_in_every_table(warehouse: Warehouse) -> None
     assert upgrade(warehouse).is_current
     after = _sums(warehouse)
     changed = {name for name in before if before[name] != after[name]}
-    # Approvals keep what a run had room for; findings and runs get their newer columns empty.
-    assert changed == {*_LOSSY, "approvals", "findings", "runs"}
-    for name in ("findings", "runs"):
+    # Approvals keep what a run had room for; the others get their newer columns empty.
+    assert changed == {*_LOSSY, "approvals", "findings", "runs", "source_files"}
+    for name in ("findings", "runs", "source_files"):
         assert before[name]["rows"] == after[name]["rows"]
-        newer = {"finding_id", "loaded_digest"}
+        newer = {"finding_id", "loaded_digest", "pruned_at"}
         kept = [{column: sums for column, sums in one[name]["sums"].items() if column not in newer}
                 for one in (before, after)]  # fmt: skip
         assert kept[0] == kept[1]
@@ -64,6 +64,10 @@ def test_what_would_be_lost_is_refused_and_named(warehouse: Warehouse) -> None:
             downgrade(warehouse, target)
     assert status(warehouse).is_current
     assert _sums(warehouse) == before
+    with pytest.raises(WarehouseError, match=r"loses records of pruned copies \(1\)"):
+        downgrade(warehouse, "0005")
+    with warehouse.begin() as connection:
+        connection.exec_driver_sql("update source_files set pruned_at = null")
     assert downgrade(warehouse, "0004").current == "0004", "nothing is lost by that"
     assert downgrade(warehouse, "base", accept_loss=True).current is None
     assert upgrade(warehouse).current == head

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from connectors.warehouse.engine import Warehouse
 from connectors.warehouse.period_lines import PeriodLines
 from connectors.warehouse.runs import (
+    after_all_runs,
     get_run,
     latest_run,
     open_run,
@@ -172,6 +173,15 @@ def test_the_latest_run_is_the_last_full_one_that_did_not_fail(warehouse: Wareho
         assert latest is not None
         assert latest["run_id"] == "r1"
         assert latest_run(connection, "2020-01") is None
+
+
+def test_a_run_counts_as_the_latest_also_where_the_clock_was_set_back(warehouse: Warehouse) -> None:
+    before = NOON - dt.timedelta(days=365)
+    with warehouse.begin() as connection:
+        assert after_all_runs(connection, before) == before
+    _write(warehouse, "r1", sources=None)
+    with warehouse.begin() as connection:
+        assert after_all_runs(connection, before) == NOON + dt.timedelta(microseconds=1)
 
 
 def test_status(warehouse: Warehouse) -> None:

