@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 PACKAGES := benchmarks connectors examples pipelines sql transforms tests
 
-.PHONY: help demo test lint types contracts unit focus chaos fetching hostile soak format dictionary constraints clean
+.PHONY: help demo test lint types contracts unit focus chaos fetching hostile audit soak format dictionary constraints clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
@@ -57,8 +57,11 @@ chaos: $(READY) ## Fail on purpose, at length: fault plans by seed (SEED=17: tha
 soak: $(READY) ## Fuzz, fill disks, stop servers, turn clocks and kill runs, for hours (PART=disk: that one, SEED=17: that seed)
 	@$(BIN)/python -m tests.soak $(PART) $(if $(SEED),--seed $(SEED))
 
-hostile: $(READY) ## Read files that want to fill the memory or never end, all of them and with every command
-	@CSP_BILLING_HOSTILE=all $(BIN)/python -m pytest -q tests/security/test_hostile_files.py
+hostile: $(READY) ## Read files that want to fill the memory or never end with every command; look for secrets under Prefect
+	@CSP_BILLING_HOSTILE=all $(BIN)/python -m pytest -q tests/security
+
+audit: ## Compare the pinned versions with the known vulnerabilities, where these can be reached
+	@PYTHON="$(PYTHON)" .ci/audit
 
 fetching: $(READY) ## Fetch from a Partner Center that fails on purpose, by seed (SEEDS=2000: so many)
 	@FETCH_SEEDS=$(or $(SEEDS),200) $(BIN)/python -m pytest -q --numprocesses 2 tests/partner_center/test_fetch.py -k whatever_fails
@@ -78,5 +81,5 @@ constraints: ## Resolve all dependencies anew and pin them in constraints.txt
 	@rm -rf $(VENV)-new
 
 clean: ## Remove what was set up or made here, but no warehouse
-	rm -rf $(VENV) $(VENV)-new $(FOCUS_VENV) demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-new $(VENV)-audit $(FOCUS_VENV) demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 #: How many runs are offered, the latest first.
 _RUNS = 50
-_RUN_STATEMENT = f"select run_id, period || ', ' || status from out_runs order by started_at desc limit {_RUNS}"
+_RUN_STATEMENT = f"select run_id, period || ', ' || status from out_runs order by started_at desc limit {_RUNS}"  # noqa: S608
 _PERIOD_STATEMENT = "select period, 'runs: ' || count(*) from out_runs group by period order by period desc"
 _WAIVER_STATEMENT = "select waiver_id, code || ': ' || reason from out_waivers where state = 'in_force'"
 

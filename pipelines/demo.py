@@ -166,7 +166,7 @@ def _tell_how_to_go_on(directory: Path, run_id: str, reached_by: dict[str, str])
     for name, value in {**folders, **reached_by}.items():
         print(f"  export {name}={shlex.quote(value)}")
     print(f"  {command} findings")
-    print(f"  {command} warehouse query 'select * from out_customer_margin'")
+    print(f"  {command} warehouse query 'select * from out_customer_margin'")  # noqa: S608
     print("\nTo finish it, start the local HaloPSA again, in another terminal, with what it was sent:")
     print(f"  {command} sandbox --port {port} --store {shlex.quote(str((directory / _STORE).absolute()))}")
     print("\nand approve the month and mark it as billed:")

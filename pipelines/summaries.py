@@ -134,7 +134,7 @@ def _print_tieout(overview: Overview) -> None:
     if shown:
         print_table(list(TIEOUT_COLUMNS), [[row[name] for name in TIEOUT_COLUMNS.values()] for row in shown])
         if more := len(overview.tieout) - len(shown):
-            say(f"and {more} more: `csp-billing warehouse query 'select * from out_invoice_tieout'`")
+            say(f"and {more} more: `csp-billing warehouse query 'select * from out_invoice_tieout'`")  # noqa: S608
         print()
 
 
@@ -175,7 +175,7 @@ def _print_changes(document: dict[str, Any], view: RunView | None) -> None:
     if sum(count for counts in changes.values() for count in counts.values()) <= len(rows):
         return
     say("and more:")
-    print(f"  csp-billing warehouse query \"select * from out_period_changes where run_id = '{document['run_id']}'\"")
+    print(f"  csp-billing warehouse query \"select * from out_period_changes where run_id = '{document['run_id']}'\"")  # noqa: S608
 
 
 def _halo_text(loaded: dict[str, int], marked: dict[str, int]) -> str:

@@ -15,7 +15,8 @@ _ALIASES = {"s3a": "s3", "az": "abfs", "abfss": "abfs"}
 MASK = "********"
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
 #: To the last @: a password may have any sign in it, also a slash and an @.
-_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^\s]*@")
+#: What a message gives as an example is none.
+_PASSWORD = re.compile(r"(://[^:/@\s]*:)(?!password@host/)[^\s]*@")
 #: Whoever is named alone before a web address is a token; before an Azure one it is the container.
 _TOKEN = re.compile(r"(https?://)[^/@\s:]+@", re.IGNORECASE)
 _QUERY = re.compile(r"([?&;][^=&#\s]+=)[^&#\s]+")

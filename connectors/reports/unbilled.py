@@ -47,7 +47,7 @@ class Unbilled:
             "short": f"{money} of {named}: {verb('they are', count)} that much more than the lines that could be read",
             "unreadable": f"{counted(self.lines, 'row')} that could not be read, whose amounts are not known: "
             f"`csp-billing findings --run {run_id} --code ROW_REJECTED` says why",
-            "refused": f"{lines} of {money}: HaloPSA or its limits refused {verb('them', self.lines)}, `csp-billing "
+            "refused": f"{lines} of {money}: HaloPSA or its limits refused {verb('them', self.lines)}, `csp-billing "  # noqa: S608
             "warehouse query \"select * from out_halo_load where state = 'rejected'\"` says why",
         }
         return sentences[self.reason]

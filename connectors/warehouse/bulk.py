@@ -143,7 +143,7 @@ def _insert_duckdb(connection: sa.Connection, table: Table, delivered_rows: pa.T
     columns = ", ".join(quote(name) for name in delivered_rows.column_names)
     # Between this frame and DuckDB are SQLAlchemy's. No other SQL is to see variables of this program.
     connection.exec_driver_sql("set python_scan_all_frames = true")
-    connection.exec_driver_sql(f"insert into {quote(table.name)} ({columns}) select {columns} from delivered_rows")
+    connection.exec_driver_sql(f"insert into {quote(table.name)} ({columns}) select {columns} from delivered_rows")  # noqa: S608
     connection.exec_driver_sql("set python_scan_all_frames = false")
 
 

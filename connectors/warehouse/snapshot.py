@@ -182,17 +182,17 @@ class _Copy:
                 parts = _IN_PARTS.get(view.name)
                 if parts is None or not self._known:
                     source = [str(path) for path in self._parquets(view)]
-                    copy.execute(f"create or replace table {view.name} as select * from read_parquet(?)", [source])
+                    copy.execute(f"create or replace table {view.name} as select * from read_parquet(?)", [source])  # noqa: S608
                     continue
                 new = [part for of_view, part in written if of_view is view]
                 gone = self._known.get(view.name, {}).keys() - found[view.name].keys()
                 if parts.by:
-                    copy.execute(f"delete from {view.name} where list_contains(?, {parts.by})", [[*new, *gone]])
+                    copy.execute(f"delete from {view.name} where list_contains(?, {parts.by})", [[*new, *gone]])  # noqa: S608
                 elif new:
-                    copy.execute(f"delete from {view.name}")
+                    copy.execute(f"delete from {view.name}")  # noqa: S608
                 for part in new:
                     file_of_part = str(self._parquet(view, part))
-                    copy.execute(f"insert into {view.name} select * from read_parquet(?)", [file_of_part])
+                    copy.execute(f"insert into {view.name} select * from read_parquet(?)", [file_of_part])  # noqa: S608
 
     def _write_parquet(
         self, connection: sa.Connection, view: Table, condition: sa.ColumnElement[bool], part: str

@@ -9,6 +9,7 @@ import shutil
 from decimal import Decimal
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -21,6 +22,7 @@ from pipelines.scope import Scope
 from pipelines.settings import load_settings
 from tests.focus.conftest import PERIOD, Month, reconcile
 from tests.warehouse.rows import rows
+from transforms.columns import Kind
 from transforms.errors import InputError
 from transforms.tables.focus import OUT_FOCUS
 from transforms.tables.results import RUNS
@@ -117,3 +119,21 @@ def test_a_failure_leaves_the_files_that_were_there(
         write_focus(duckdb_month.warehouse, duckdb_month.run_id, tmp_path)
     assert [file.read_bytes() for file in files] == before
     assert set(tmp_path.iterdir()) == set(files)
+
+
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "\uff1d1", "=cmd|' /C calc'!A1"]
+)
+def test_a_text_is_no_formula_in_the_csv(tmp_path: Path, text: str) -> None:
+    """A spreadsheet that opens it must not calculate; the Parquet file has the text as it is."""
+    names = [column.name for column in OUT_FOCUS.columns if column.kind is Kind.TEXT]
+    given = {
+        column.name: pa.array([text, "plain", None] if column.name in names else [None] * 3, column.kind.arrow_type)
+        for column in OUT_FOCUS.columns
+    }
+    pq.write_table(pa.table(given), tmp_path / "focus.parquet")
+    module._write_csv(tmp_path / "focus.parquet", tmp_path / "focus.csv")
+    with (tmp_path / "focus.csv").open(encoding="utf-8", newline="") as file:
+        written = list(csv.DictReader(file))
+    for row, wanted in zip(written, (f"'{text}", "plain", ""), strict=True):
+        assert {row[name] for name in names} == {wanted}

@@ -41,6 +41,7 @@ CANARIES = {
     name: f"canary/{number}+of@{name}:9f3"
     for number, (name, kind) in enumerate(get_type_hints(Settings).items()) if kind is SecretStr
 }  # fmt: skip
+_MICROSOFT = ("LOGIN_URL", "GRAPH_URL", "PARTNER_CENTER_URL", "PARTNER_PRICING_URL")
 PASSWORD = "canary/of@the:warehouse#41"
 SIGNATURE = "canary%2Fof%2Bthe%2Fsas%3D"
 ADDRESS = f"https://shop:canary-of-an-address@exports.example/month?sv=2024&sig={SIGNATURE}"
@@ -62,7 +63,10 @@ def halo(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
 
 def _settings(halo: Sandbox, warehouse: str, **changes: str) -> dict[str, str]:
     own = {
-        "WAREHOUSE_URL": warehouse, "HALO_URL": halo.base_url, "HALO_CLIENT_ID": halo.client_id, **changes,
+        "WAREHOUSE_URL": warehouse, "HALO_URL": halo.base_url, "HALO_CLIENT_ID": halo.client_id, "EXPORTS": "exports",
+        # A Partner Center at which nobody listens.
+        "PARTNER_TENANT_ID": "t", "PARTNER_CLIENT_ID": "c",
+        **dict.fromkeys(_MICROSOFT, "https://127.0.0.1:1"), **changes,
         **{name.upper(): canary for name, canary in CANARIES.items() if name.upper() not in changes},
     }  # fmt: skip
     return {f"CSP_BILLING_{name}": value for name, value in own.items()}
@@ -115,7 +119,7 @@ def test_no_secret_is_written_anywhere(
     dotenv.write_text("".join(f"{name}='{value}'\n" for name, value in _settings(halo, warehouse).items()))
     month = ["--period", PERIOD]
     done = _run(tmp_path, ["doctor", "--json"], ["run", *month, "--report"], ["reconcile", *month, "--json"])
-    assert [one["code"] for one in done] == [0, 1, 1], done
+    assert [one["code"] for one in done] == [3, 1, 1], done
     with open_warehouse(warehouse).read() as connection:
         run = last_run(connection)
         line = connection.exec_driver_sql("select line_id from lines limit 1").scalar_one()
@@ -141,7 +145,7 @@ def test_no_secret_is_written_anywhere(
             _wrong(["run", *month, "--dry-run"], EXPORTS=ADDRESS),
             ["reconcile", *month, "--exports", ADDRESS], ["identify", ADDRESS], ["run", *month, "--exprts", ADDRESS],
             _wrong(["doctor", "--json"], EXPORTS=ADDRESS, PARTS=ADDRESS),
-            _wrong(["reconcile", *month], HOME=str(dotenv)),
+            _wrong(["reconcile", *month], HOME=str(dotenv)), ["fetch", *month, "--json"],
             _wrong(["status"], HALO_RATE=f"{CANARIES['halo_client_secret']}"),
             # A defect of ours: a page of traceback.
             _wrong(["reconcile", *month], POLICY=str(tmp_path / "exports")),
@@ -150,6 +154,7 @@ def test_no_secret_is_written_anywhere(
     _search(tmp_path, halo, warehouse)
 
 
+@pytest.mark.skipif(os.environ.get("CSP_BILLING_HOSTILE") != "all", reason="takes a minute: `make hostile`")
 def test_no_secret_is_written_by_prefect(halo: Sandbox, duckdb_url: str, tmp_path: Path) -> None:
     """Its logs, artifacts, parameters of task runs and states are in its database, below PREFECT_HOME."""
     generate_month(tmp_path / "exports", period=PERIOD)

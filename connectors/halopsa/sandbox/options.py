@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 CLIENT_ID = "sandbox-client"
-CLIENT_SECRET = "sandbox-secret"
+CLIENT_SECRET = "sandbox-secret"  # noqa: S105
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,11 @@ def upgrade() -> None:
     """The views are dropped before this and created again after it."""
     op.add_column("source_files", sa.Column("pruned_at", sa.DateTime(timezone=True)))
     op.execute(
-        f"update source_files set landed_as = substr(landed_as, {len(_FOLDER) + 1}) where landed_as like '{_FOLDER}%'"
+        f"update source_files set landed_as = substr(landed_as, {len(_FOLDER) + 1}) where landed_as like '{_FOLDER}%'"  # noqa: S608
     )
 
 
 def downgrade() -> None:
     """Which copies were pruned is forgotten. An earlier version looks for them in `landing` of the working folder."""
-    op.execute(f"update source_files set landed_as = '{_FOLDER}' || landed_as")
+    op.execute(f"update source_files set landed_as = '{_FOLDER}' || landed_as")  # noqa: S608
     op.drop_column("source_files", "pruned_at")
