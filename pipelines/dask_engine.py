@@ -129,6 +129,11 @@ class DaskEngine(Workers[_Landed]):
                 if attempt == _KEEP_ATTEMPTS - 1:
                     raise
                 time.sleep(1)
+            except AttributeError:
+                # What a client without a scheduler runs into.
+                if self._client.scheduler is not None:
+                    raise
+                raise CommClosedError("the scheduler is gone") from None
 
 
 @contextmanager

@@ -30,7 +30,7 @@ from connectors.exports.gzip_members import gunzip
 from connectors.exports.limits import CHUNK_BYTES
 from connectors.landed_versions import MANIFEST, version_name, version_number
 from connectors.stores.failures import is_absent, told
-from transforms.errors import BillingError, InputError, RemoteError
+from transforms.errors import BillingError, InputError, RemoteError, SettingsError
 
 SOURCE = "partner-center"
 
@@ -79,8 +79,11 @@ class LandingZone:
     """
 
     def __init__(self, location: str) -> None:
-        with told(location):
-            self.files, root = url_to_fs(location)
+        try:
+            with told(location):
+                self.files, root = url_to_fs(location)
+        except SettingsError as error:
+            raise SettingsError(f"CSP_BILLING_LANDING: {error}") from None
         self.is_local = get_protocol(location) in _LOCAL
         self.root = f"{root.rstrip('/')}/{SOURCE}"
 

@@ -8,6 +8,7 @@ that the lock is held for the length of one transaction, and who finds it held w
 from __future__ import annotations
 
 import importlib.util
+import logging
 import random
 import re
 import time
@@ -36,7 +37,7 @@ _EXAMPLES = "duckdb:///folder/warehouse.duckdb or postgresql+psycopg://user:pass
 #: What DuckDB raises of a statement that Ctrl-C stopped.
 _INTERRUPTIONS = ("RuntimeError", "InterruptException")
 _INSUFFICIENT_PRIVILEGE = "42501"
-#: Warehouses that this process has been connected to.
+#: Warehouses that this process has been connected to, DuckDB files for writing.
 _reached: set[str] = set()
 #: Why DuckDB does not open a file for the moment: another process has it, or a thread of this one is opening or closing
 #: it at this very moment.
@@ -166,7 +167,9 @@ class Warehouse:
         while True:
             try:
                 connection = engine.connect()
-                _reached.add(self.url_masked)
+                # Of a DuckDB file that was only read nothing tells that somebody did not hold it all the time.
+                if self.path is None or engine is not self._reader:
+                    _reached.add(self.url_masked)
                 return connection
             except DBAPIError as error:
                 text = str(error.orig)
@@ -203,6 +206,8 @@ def open_warehouse(url: str, lock_timeout_seconds: int = LOCK_TIMEOUT_SECONDS) -
     Raises:
         SettingsError: another database, no database URL at all, or the PostgreSQL driver is not installed.
     """
+    # A connection that cannot be closed, after an interrupt say, ends with the process; its traceback helps nobody.
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     try:
         parsed = sa.make_url(url)
     except (ArgumentError, ValueError):
