@@ -129,9 +129,9 @@ class DaskEngine(Workers[_Landed]):
                 if attempt == _KEEP_ATTEMPTS - 1:
                     raise
                 time.sleep(1)
-            except AttributeError:
-                # What a client without a scheduler runs into.
-                if self._client.scheduler is not None:
+            except (AttributeError, OSError) as error:
+                # A client whose scheduler is gone has none any more, or cannot connect to it again.
+                if isinstance(error, AttributeError) and self._client.scheduler is not None:
                     raise
                 raise CommClosedError("the scheduler is gone") from None
 
