@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -32,6 +31,7 @@ from connectors.halopsa.sandbox.faults import Fault
 from connectors.halopsa.sandbox.options import Options
 from connectors.halopsa.sandbox.server import Sandbox, serve
 from tests.halopsa.conftest import connect
+from tests.loopback import listening
 from transforms.errors import RemoteError, SettingsError
 
 
@@ -328,7 +328,7 @@ def test_the_api_has_aspnets_habits(sandbox: Sandbox, client: HaloClient) -> Non
 def scripted(answer: Any) -> Iterator[str]:
     """A server that answers what `answer(handler, body)` says: status, and JSON or (for a redirect) a location."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Scripted(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             length = int(self.headers.get("Content-Length", 0))
             status, content = answer(self, self.rfile.read(length).decode())
@@ -342,14 +342,5 @@ def scripted(answer: Any) -> Iterator[str]:
 
         do_POST = do_GET  # noqa: N815
 
-        def log_message(self, format: str, *arguments: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with listening(Scripted) as port:
+        yield f"http://127.0.0.1:{port}"

@@ -7,11 +7,10 @@ import os
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +23,12 @@ from connectors.halopsa.sandbox.server import Sandbox
 from examples.month import generate_month
 from pipelines import flows
 from pipelines.flows import last_month
+from tests.loopback import listening
 from tests.pipelines.prefect_server import PATIENCE_SECONDS, ROOT, Server, process, until
 
 
 @contextmanager
-def listening() -> Iterator[tuple[str, list[str]]]:
+def alerted() -> Iterator[tuple[str, list[str]]]:
     """A webhook on loopback: its address, and the texts that came."""
     texts: list[str] = []
 
@@ -38,15 +38,8 @@ def listening() -> Iterator[tuple[str, list[str]]]:
             self.send_response(204)
             self.end_headers()
 
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Webhook) as httpd:
-        threading.Thread(target=httpd.serve_forever, daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{httpd.server_address[1]}/alerts", texts
-        finally:
-            httpd.shutdown()
+    with listening(Webhook) as port:
+        yield f"http://127.0.0.1:{port}/alerts", texts
 
 
 class Operator:
@@ -103,7 +96,7 @@ def test_a_scheduled_month_is_billed_by_a_worker_and_by_nobody_else(
     elsewhere.mkdir()
     operator = Operator(server, project(working_folder / "project", halo), elsewhere)
     worker = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "billing"]
-    with listening() as (webhook, alerts):
+    with alerted() as (webhook, alerts):
         deployed(operator, webhook)
         found = server.post("deployments/filter")
         ids = {one["name"]: one["id"] for one in found}

@@ -6,10 +6,9 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import pytest
 from connectors.halopsa.sandbox.server import Sandbox
 from examples.month import generate_month
 from pipelines import telemetry
+from tests.loopback import listening
 from tests.pipelines.conftest import Command
 from tests.pipelines.prefect_server import ROOT
 from transforms.hidden import keep_secret
@@ -108,15 +108,8 @@ def collecting() -> Iterator[tuple[str, list[Any]]]:
             self.send_header("Content-Type", "application/x-protobuf")
             self.end_headers()
 
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Collector) as httpd:
-        threading.Thread(target=httpd.serve_forever, daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{httpd.server_address[1]}", spans
-        finally:
-            httpd.shutdown()
+    with listening(Collector) as port:
+        yield f"http://127.0.0.1:{port}", spans
 
 
 _PROGRAM = """

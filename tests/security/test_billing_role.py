@@ -6,7 +6,6 @@ import itertools
 from importlib import resources
 from pathlib import Path
 
-import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -14,6 +13,7 @@ from connectors.halopsa.sandbox.server import Sandbox
 from connectors.warehouse.engine import Warehouse, open_warehouse
 from examples.month import generate_month
 from tests.pipelines.conftest import Command, command, halo, working_folder
+from tests.warehouse.refused import check_refused
 from tests.warehouse.test_roles import SCRIPT as ANALYST
 
 __all__ = ["command", "halo", "working_folder"]  # fixtures
@@ -70,7 +70,7 @@ def test_a_month_is_billed_under_the_jobs_role(
 
 
 def test_the_job_changes_no_table(job: Warehouse) -> None:
-    _refused(job, [
+    check_refused(job, [
         "create table mine (a int)", "drop table lines cascade", "alter table runs add column a int",
         "drop view out_runs", "truncate lines", "update alembic_version set version_num = 'x'",
         "delete from view_versions", "update approvals set note = 'x'", "delete from approvals",
@@ -101,17 +101,8 @@ def test_an_index_is_made_of_columns_only(job: Warehouse, owned: Warehouse) -> N
 
 
 def test_an_analyst_has_none_of_it(owned: Warehouse) -> None:
-    _refused(open_warehouse(_login(owned, "csp_billing_analyst")), [
+    check_refused(open_warehouse(_login(owned, "csp_billing_analyst")), [
         "select csp_billing_make_partition('lines', '2025-11')", "insert into runs default values",
         "select csp_billing_index_partition('lines', '2025-11', '{}')", "update lines set run_id = 'x'",
         "delete from halo_postings", "create temporary table lines (a int); insert into out_runs default values",
     ])  # fmt: skip
-
-
-def _refused(warehouse: Warehouse, statements: list[str]) -> None:
-    for statement in statements:
-        with warehouse.engine.connect() as connection:
-            with pytest.raises(sa.exc.DBAPIError) as told:
-                connection.exec_driver_sql(statement)
-            refused = (psycopg.errors.InsufficientPrivilege, psycopg.errors.ObjectNotInPrerequisiteState)
-            assert isinstance(told.value.orig, refused), (statement, told.value.orig)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ssl
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from connectors.halopsa.client import HaloClient
 from connectors.halopsa.connection import normal_base_url
 from connectors.halopsa.errors import HaloError, NotAppliedError, OutcomeUnknownError
 from tests.halopsa.test_client import scripted
+from tests.loopback import listening
 from transforms.errors import SettingsError
 
 SECRET = "canary-of-the-hosts"
@@ -137,7 +137,7 @@ def _tls_server(folder: Path) -> Iterator[tuple[str, list[str]]]:
     """A server with a certificate that it signed itself."""
     seen: list[str] = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Unseen(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             seen.append(self.path)
             self.send_response(404)
@@ -145,21 +145,10 @@ def _tls_server(folder: Path) -> Iterator[tuple[str, list[str]]]:
 
         do_POST = do_GET  # noqa: N815
 
-        def log_message(self, format: str, *arguments: object) -> None:
-            pass
-
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(_self_signed(folder))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.handle_error = lambda *_: None  # type: ignore[method-assign]
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield f"https://localhost:{server.server_address[1]}", seen
-    finally:
-        server.shutdown()
-        server.server_close()
+    with listening(Unseen, context) as port:
+        yield f"https://localhost:{port}", seen
 
 
 def _self_signed(folder: Path) -> Path:
