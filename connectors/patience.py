@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Protocol
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.exceptions import ConnectionError as RequestsConnectionError
@@ -69,10 +69,29 @@ def retry_after(response: _Headed) -> int | None:
         return None
 
 
-def is_same_place(here: str, there: str) -> bool:
-    """Whether two addresses are of the same server: scheme, host and port, and no login."""
-    one, other = urlsplit(here), urlsplit(there)
-    return (one.scheme, one.netloc.lower()) == (other.scheme, other.netloc.lower())
+class ElsewhereError(ValueError):
+    """An address leads to another server, or is none; its text says where it leads."""
+
+
+def address_there(here: str, location: str) -> str:
+    """The address that a server names in an answer, if it is its own: token and secret go nowhere else.
+
+    Args:
+        here: the address that was asked.
+        location: what it names, whole or relative.
+
+    Raises:
+        ElsewhereError: it has another scheme, host or port, a login, or is no address.
+    """
+    try:
+        target = urljoin(here, location)
+        one, other = urlsplit(here), urlsplit(target)
+        where = f"{other.scheme}://{other.hostname}"
+    except ValueError:
+        raise ElsewhereError("what is no address") from None
+    if (one.scheme, one.netloc.lower()) != (other.scheme, other.netloc.lower()):
+        raise ElsewhereError(where)
+    return target
 
 
 class Bearer(requests.auth.AuthBase):

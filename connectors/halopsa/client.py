@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, NamedTuple
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 from urllib3.fields import RequestField
@@ -29,7 +29,16 @@ from connectors.halopsa.connection import (
 )
 from connectors.halopsa.errors import HaloError, NotAppliedError, OutcomeUnknownError
 from connectors.halopsa.rate import RollingWindow
-from connectors.patience import CONNECT_ATTEMPTS, LONGEST_PAUSE, TEMPORARY, Bearer, Patience, is_same_place, retry_after
+from connectors.patience import (
+    CONNECT_ATTEMPTS,
+    LONGEST_PAUSE,
+    TEMPORARY,
+    Bearer,
+    ElsewhereError,
+    Patience,
+    address_there,
+    retry_after,
+)
 
 _MOST_REDIRECTS = 5
 _JSON = "application/json"
@@ -239,20 +248,14 @@ class HaloClient:
                 return None
 
     def _same_host(self, url: str, answer: Answer) -> str:
-        """Where a redirect leads, if it stays on the host (or only turns to HTTPS there)."""
+        """Where a redirect leads, if it stays on the server."""
         try:
-            target = urljoin(url, answer.headers["location"])
-            there, stays = urlsplit(target), is_same_place(url, target)
-        except ValueError:
+            return address_there(url, answer.headers["location"])
+        except ElsewhereError as error:
             raise NotAppliedError(
-                f"HaloPSA at {self.base_url} redirects to what is no address", mend=CHECK_URL
-            ) from None
-        if not stays:
-            raise NotAppliedError(
-                f"HaloPSA at {self.base_url} redirects to {there.scheme}://{there.hostname}, which is not followed",
+                f"HaloPSA at {self.base_url} redirects to {error}, which is not followed",
                 mend="set CSP_BILLING_HALO_URL to the address that answers",
-            )
-        return target
+            ) from None
 
     def _secrets(self) -> list[str]:
         return [self._credentials.client_secret, self._token.value if self._token else ""]

@@ -14,13 +14,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urlsplit
 
 import requests
 
 from connectors.partner_center.errors import GoneError, PartnerCenterError
-from connectors.partner_center.http import Http, Token, failed, is_same_server, json_object
-from connectors.patience import retry_after
+from connectors.partner_center.http import Http, Token, failed, json_object
+from connectors.patience import ElsewhereError, address_there, retry_after
 
 _BILLING = "/v1.0/reports/partners/billing"
 _POLL_SECONDS = 10
@@ -162,12 +162,12 @@ class Exports:
 
     def _own(self, url: str, what: str) -> str:
         """An address that Graph gave, if it is on Graph: the token goes nowhere else."""
-        target = urljoin(f"{self._base}{_BILLING}/", url)
-        if not is_same_server(self._base, target):
+        try:
+            return address_there(f"{self._base}{_BILLING}/", url)
+        except ElsewhereError as error:
             raise PartnerCenterError(
-                f"{what} leads to {urlsplit(target).hostname}, not to Microsoft Graph at {self._base}: not followed"
-            )
-        return target
+                f"{what} leads to {error}, not to Microsoft Graph at {self._base}: not followed"
+            ) from None
 
 
 def read_manifest(document: Mapping[str, Any], what: str) -> Manifest:

@@ -8,20 +8,27 @@ goes to the server it was fetched for, and messages carry neither tokens nor que
 
 from __future__ import annotations
 
-import logging
 import os
-import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema, ProxyError, SSLError
 from urllib3.exceptions import HTTPError
 
 from connectors.partner_center.errors import PartnerCenterError, TransferError
-from connectors.patience import CONNECT_ATTEMPTS, TEMPORARY, Bearer, Patience, never_connected, retry_after
+from connectors.patience import (
+    CONNECT_ATTEMPTS,
+    TEMPORARY,
+    Bearer,
+    ElsewhereError,
+    Patience,
+    address_there,
+    never_connected,
+    retry_after,
+)
 
 T = TypeVar("T")
 
@@ -70,7 +77,6 @@ class Http:
         # A proxy of the environment cannot reach this machine's own loopback; its certificates may be named there.
         self._loopback.trust_env = False
         self._loopback.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
-        _keep_signatures_out_of_logs()
 
     def send(
         self,
@@ -163,12 +169,6 @@ def json_object(answer: requests.Response, what: str) -> Mapping[str, Any]:
     return document
 
 
-def is_same_server(one: str, other: str) -> bool:
-    """Whether two addresses have the same scheme, host and port."""
-    here, there = urlsplit(one), urlsplit(other)
-    return (here.scheme, here.hostname, here.port) == (there.scheme, there.hostname, there.port)
-
-
 def shown(url: str) -> str:
     """An address for messages and manifests: without its query, which may sign it."""
     parts = urlsplit(url)
@@ -176,14 +176,12 @@ def shown(url: str) -> str:
 
 
 def _redirected(url: str, answer: requests.Response, what: str) -> str:
-    target = urljoin(url, answer.headers["location"])
-    if not is_same_server(url, target):
-        there = urlsplit(target)
+    try:
+        return address_there(url, answer.headers["location"])
+    except ElsewhereError as error:
         raise PartnerCenterError(
-            f"{what} redirects to {there.scheme}://{there.hostname}, which is not followed; check the address in the "
-            "settings"
-        )
-    return target
+            f"{what} redirects to {error}, which is not followed; check the address in the settings"
+        ) from None
 
 
 def _message(answer: requests.Response) -> str:
@@ -232,18 +230,3 @@ def _attempts(error: Exception) -> int | None:
 def _no_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Stands where requests would otherwise look into a .netrc."""
     return request
-
-
-_SIGNATURE = re.compile(r"\?[^\s\"']*\bsig=[^\s\"']*")
-
-
-def _without_signature(record: logging.LogRecord) -> bool:
-    """urllib3 logs every path with its query at level DEBUG; a signature in it opens the blob to whoever reads it."""
-    if isinstance(record.args, tuple):
-        record.args = tuple(_SIGNATURE.sub("?***", one) if isinstance(one, str) else one for one in record.args)
-    return True
-
-
-def _keep_signatures_out_of_logs() -> None:
-    for name in ("urllib3.connectionpool", "urllib3.util.retry"):
-        logging.getLogger(name).addFilter(_without_signature)  # a filter that is there is not added again
