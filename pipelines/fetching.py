@@ -8,6 +8,7 @@ price sheets of a month that has ended do not change.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -336,7 +337,7 @@ class _Fetch:
                 return _item(sheet.dataset, sheet.market, "unchanged", current)
             version = slot.begin(identity)
             with version.writing(file.name) as target:
-                target.write_bytes(path.read_bytes())
+                shutil.copyfile(path, target)
         landed = version.complete([file], self._details() | {"is_final": is_past})
         return _item(sheet.dataset, sheet.market, "unchanged" if is_known else "fetched", landed)
 

@@ -129,8 +129,8 @@ def _mark_notices(counts: MarkCounts) -> list[str]:
     if not (count := len(counts.unmarked)):
         return []
     numbers = ", ".join(counts.unmarked[:5]) + (f" and {count - 5} more" if count > 5 else "")
-    told = f"invoices {numbers} have no line in HaloPSA, which therefore does not call them billed"
-    return [verb(told, count).replace("invoices", "invoice", count == 1)]
+    told = f"{numbers} have no line in HaloPSA, which therefore does not call them billed"
+    return [f"{'invoice' if count == 1 else 'invoices'} {verb(told, count)}"]
 
 
 def _load_notices(counts: LoadCounts, run_id: str) -> list[str]:

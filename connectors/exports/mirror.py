@@ -23,14 +23,14 @@ from typing import BinaryIO
 from connectors.landed_versions import counted
 from connectors.progress import Progress, silent
 from connectors.stores.store import Store, StoredObject, open_store
+from connectors.unfinished import ABANDONED_AFTER
 from transforms.addresses import masked
 from transforms.errors import InputError, SettingsError
 
 #: How many objects are copied at a time.
 COPIES_AT_ONCE = 8
-#: A mirror that nobody used for so long, and a half copy that old, are left over.
+#: A mirror that nobody used for so long is left over.
 UNUSED_SECONDS = 30 * 24 * 3600
-ABANDONED_SECONDS = 24 * 3600
 _PART, _LOCK = ".part-", ".lock"
 
 
@@ -97,7 +97,7 @@ def left_over(cache: Path, now: float | None = None) -> list[Path]:
         if now - folder.stat().st_mtime > UNUSED_SECONDS:
             found.append(folder)
             continue
-        found += [part for part in sorted(folder.glob(f"{_PART}*")) if now - part.stat().st_mtime > ABANDONED_SECONDS]
+        found += [part for part in sorted(folder.glob(f"{_PART}*")) if now - part.stat().st_mtime > ABANDONED_AFTER]
     return found
 
 

@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,15 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from connectors.exports.containers import Content
-from connectors.unfinished import claimed, remove_abandoned
+from connectors.unfinished import ABANDONED_AFTER, claimed, remove_abandoned
 from transforms.addresses import TEMPORARY, is_url, local_path, place_below
 from transforms.errors import SettingsError
 
 if TYPE_CHECKING:
     from connectors.stores.store import Store
 
-#: A copy in the making that is older was left by a process that was killed.
-ABANDONED_AFTER = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -156,7 +155,7 @@ class FolderZone:
 
     def find(self) -> Iterator[Landed]:
         """See `Zone`."""
-        old = (datetime.now(UTC) - ABANDONED_AFTER).timestamp()
+        old = time.time() - ABANDONED_AFTER
         for path in sorted(self.folder.rglob("*")):
             with contextlib.suppress(FileNotFoundError):
                 if not path.is_file():
@@ -225,7 +224,7 @@ class StoreZone:
 
     def find(self) -> Iterator[Landed]:
         """See `Zone`."""
-        old = datetime.now(UTC) - ABANDONED_AFTER
+        old = datetime.now(UTC) - timedelta(seconds=ABANDONED_AFTER)
         for one in self.store.find(with_temporary=True):
             is_temporary = one.place.rpartition("/")[2].startswith(TEMPORARY)
             if not is_temporary or (one.modified_at is not None and one.modified_at < old):

@@ -24,12 +24,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from fsspec.core import url_to_fs
-from fsspec.utils import get_protocol
 
 from connectors.exports.gzip_members import gunzip
 from connectors.exports.limits import CHUNK_BYTES
 from connectors.landed_versions import MANIFEST, version_name, version_number
 from connectors.stores.failures import is_absent, told
+from connectors.stores.store import WHOLE_OR_ABSENT
+from transforms.addresses import is_url, scheme_of
 from transforms.errors import BillingError, InputError, RemoteError, SettingsError
 
 SOURCE = "partner-center"
@@ -37,9 +38,6 @@ SOURCE = "partner-center"
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LINE = re.compile(rb"[^\r\n]+")
 _LINE_ENDS = (b"\r", b"\n")
-_LOCAL = ("file", "local")
-#: Stores in which an object is there when it is whole: no name of its own is needed until then.
-_WHOLE_OBJECTS = ("memory", "s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl")
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,8 @@ class LandingZone:
                 self.files, root = url_to_fs(location)
         except SettingsError as error:
             raise SettingsError(f"CSP_BILLING_LANDING: {error}") from None
-        self.is_local = get_protocol(location) in _LOCAL
+        self.is_local = not is_url(location)
+        self.is_atomic = scheme_of(location) in WHOLE_OR_ABSENT
         self.root = f"{root.rstrip('/')}/{SOURCE}"
 
     def location_of(self, period: str) -> str:
@@ -94,13 +93,16 @@ class LandingZone:
 
     def datasets(self, period: str) -> list[str]:
         """The datasets that anything of a period has landed of, be it before."""
-        self.files.invalidate_cache()
         with storage_told(self.root):
-            try:
-                entries = self.files.ls(f"{self.root}/{period}", detail=False)
-            except FileNotFoundError:
-                return []
-            return sorted(entry.rstrip("/").rpartition("/")[2] for entry in entries)
+            return sorted(self.names(f"{self.root}/{period}"))
+
+    def names(self, path: str) -> set[str]:
+        """What is in a folder just now; nothing where there is none."""
+        self.files.invalidate_cache()
+        try:
+            return {entry.rstrip("/").rpartition("/")[2] for entry in self.files.ls(path, detail=False)}
+        except FileNotFoundError:
+            return set()
 
     def slot(self, period: str, dataset: str, key: str) -> Slot:
         """The place of all versions of one export; `key` is its invoice, currency or market."""
@@ -144,7 +146,7 @@ class Slot:
     def current(self) -> Landed | None:
         """The version that counts; None where there is none, or where a file of it is missing or has another size."""
         with storage_told(self.path):
-            complete = [name for name in self._versions() if self._files.exists(f"{self.path}/{name}/{MANIFEST}")]
+            complete = [name for name in self._versions() if self._is_complete(name)]
             if not complete:
                 return None
             name = max(complete, key=lambda one: version_number(one) or 0)
@@ -163,8 +165,7 @@ class Slot:
         with storage_told(self.path):
             names = self._versions()
             numbers = [version_number(name) or 0 for name in names]
-            complete = [version_number(name) or 0 for name in names
-                        if self._files.exists(f"{self.path}/{name}/{MANIFEST}")]  # fmt: skip
+            complete = [number for name, number in zip(names, numbers, strict=True) if self._is_complete(name)]
             for name, number in zip(names, numbers, strict=True):
                 if number > max(complete, default=0) and name == version_name(number, digest):
                     return Version(self._zone, self, name, identity)
@@ -174,16 +175,14 @@ class Slot:
         """Remove versions that were never completed, but for the one named."""
         with storage_told(self.path):
             for name in self._versions():
-                if name != keep and not self._files.exists(f"{self.path}/{name}/{MANIFEST}"):
+                if name != keep and not self._is_complete(name):
                     self._files.rm(f"{self.path}/{name}", recursive=True)
 
     def _versions(self) -> list[str]:
-        self._files.invalidate_cache()
-        try:
-            names = [entry.rstrip("/").rpartition("/")[2] for entry in self._files.ls(self.path, detail=False)]
-        except FileNotFoundError:
-            return []
-        return sorted(name for name in names if version_number(name) is not None)
+        return sorted(name for name in self._zone.names(self.path) if version_number(name) is not None)
+
+    def _is_complete(self, version: str) -> bool:
+        return bool(self._files.exists(f"{self.path}/{version}/{MANIFEST}"))
 
     def _sizes(self, version: str) -> dict[str, int]:
         entries = self._files.ls(f"{self.path}/{version}", detail=True)
@@ -210,8 +209,7 @@ class Version:
     def read(self, name: str) -> Iterator[bytes]:
         """The bytes of a file that is there."""
         with storage_told(self.path), self._files.open(f"{self.path}/{name}", "rb") as file:
-            while chunk := file.read(CHUNK_BYTES):
-                yield chunk
+            yield from chunks_of(file)
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:
@@ -243,7 +241,7 @@ class Version:
         """Write the manifest, which makes the version count; leftovers of others are removed then."""
         names = {file.name for file in files}
         with storage_told(self.path):
-            for name in self._names() - names:
+            for name in self._zone.names(self.path) - names:
                 self._files.rm_file(f"{self.path}/{name}")
         document = {**details, "identity": self.identity, "files": [asdict(file) for file in files]}
         with self.writing(MANIFEST) as path:
@@ -252,22 +250,13 @@ class Version:
         return Landed(self.name, self.identity, tuple(files), details)
 
     def _put(self, new: Path, target: str) -> None:
-        protocol = self._files.protocol
-        names = (protocol,) if isinstance(protocol, str) else protocol
-        if any(name in _WHOLE_OBJECTS for name in names):
+        if self._zone.is_atomic:
             self._files.put_file(str(new), target)
             return
         aside = f"{self.path}/.{new.name}.{secrets.token_hex(4)}"
         self._files.makedirs(self.path, exist_ok=True)
         self._files.put_file(str(new), aside)
         self._files.mv(aside, target)
-
-    def _names(self) -> set[str]:
-        self._files.invalidate_cache()
-        try:
-            return {entry.rpartition("/")[2] for entry in self._files.ls(self.path, detail=False)}
-        except FileNotFoundError:
-            return set()
 
     def _sweep(self) -> None:
         """Remove what a fetch that was killed has left half written; on this machine nobody else is fetching."""

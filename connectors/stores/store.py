@@ -23,7 +23,8 @@ from transforms.errors import RemoteError
 
 #: What is sent at a time; S3 takes 10,000 such parts of an object.
 _BLOCK_BYTES = 16 << 20
-_WHOLE_OR_ABSENT = ("s3", "abfs", "gs", "gcs")
+#: Stores in which an object is there when it is whole; elsewhere it gets its name then.
+WHOLE_OR_ABSENT = ("s3", "abfs", "gs", "gcs")
 _MODIFIED = ("LastModified", "last_modified", "mtime", "modified", "updated", "Last-Modified", "created")
 #: The ETag first: a listing has no version where a look at the object has one.
 _TAGS = ("ETag", "etag", "VersionId", "version_id", "generation", "md5Hash", "Content-MD5")
@@ -115,7 +116,7 @@ class Store:
             except FileNotFoundError as error:
                 if not is_absent(self.url, error):
                     raise
-                if scheme_of(self.url) in _WHOLE_OR_ABSENT:
+                if scheme_of(self.url) in WHOLE_OR_ABSENT:
                     self._files.info(self._root.partition("/")[0])
 
     def look(self, name: str) -> StoredObject | None:
@@ -161,7 +162,7 @@ class Store:
             RemoteError: what arrived is something else.
         """
         name = f"{self._root}/{place}"
-        is_atomic = scheme_of(self.url) in _WHOLE_OR_ABSENT
+        is_atomic = scheme_of(self.url) in WHOLE_OR_ABSENT
         folder = name.rpartition("/")[0]
         written = name if is_atomic else f"{folder}/{TEMPORARY}{secrets.token_hex(8)}"
         with told(self.address_of(place)):
