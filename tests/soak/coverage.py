@@ -1,7 +1,7 @@
 """`python -m tests.soak.coverage READER [ATHERIS OPTIONS]`: coverage-guided fuzzing of one reader, until it is stopped.
 
 Needs atheris, for Python 3.11: `pip install -c constraints.txt atheris`. `-max_total_time=60` ends it after a minute,
-`-seed=7` repeats what is drawn.
+`-seed=7` repeats what is drawn. What made the reader fail is left in a temporary folder, which it names.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ def main() -> None:
     corpus = Path(tempfile.mkdtemp(prefix="soak-corpus-"))
     for number, sample in enumerate(SAMPLES[name]):
         (corpus / str(number)).write_bytes(sample)
-    atheris.Setup([*sys.argv, str(corpus)], read_one, custom_mutator=mutated)
+    failures = tempfile.mkdtemp(prefix="soak-failures-")
+    atheris.Setup([sys.argv[0], f"-artifact_prefix={failures}/", *sys.argv[1:], str(corpus)], read_one, custom_mutator=mutated)
     atheris.Fuzz()
 
 
