@@ -22,7 +22,7 @@ from connectors.warehouse.engine import Warehouse
 from connectors.warehouse.migrations import ensure_current
 from connectors.warehouse.runs import get_run, latest_run
 from connectors.warehouse.schema import sql_table
-from connectors.warehouse.views import view_sql
+from connectors.warehouse.views import focus_of_run
 from transforms.columns import Column, Kind
 from transforms.errors import InputError
 from transforms.tables import DAILY_USAGE, INVOICE_RECON, LINES
@@ -109,16 +109,10 @@ def _refuse_replaced(connection: sa.Connection, run: dict[str, Any]) -> None:
 
 
 def _write_parquet(connection: sa.Connection, run_id: str, path: Path) -> None:
-    columns: list[sa.ColumnClause[object]] = [sa.column(name) for name in OUT_FOCUS.names]
-    of_run = sa.text("select period, run_id from runs where run_id = :run_id").bindparams(run_id=run_id)
-    # Within the statement this name stands for the run, and not for the view that out_focus reads.
-    chosen = of_run.columns(sa.column("period"), sa.column("run_id")).cte("latest_runs")
-    view = sa.text(view_sql(OUT_FOCUS.name)).columns(*columns).subquery("focus")
-    statement = sa.select(*(view.c[name] for name in OUT_FOCUS.names)).add_cte(chosen)
     if connection.dialect.name == "duckdb":
         connection.exec_driver_sql(f"set memory_limit = '{_MEMORY_LIMIT}'")
     with pq.ParquetWriter(path, OUT_FOCUS.schema, compression="zstd") as writer:
-        for batch in stream_arrow(connection, statement, OUT_FOCUS.schema):
+        for batch in stream_arrow(connection, focus_of_run(run_id), OUT_FOCUS.schema):
             writer.write_batch(batch)
 
 

@@ -12,7 +12,7 @@ import logging
 import random
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,9 @@ SMALL = {
     "duckdb": {"threads": "1", "memory_limit": "256MiB", "wal_autocheckpoint": "1KB"},
     "postgresql": {"work_mem": "64MB"},
 }
+#: While they are copied: with less DuckDB spends most of its time on what it puts aside (FOCUS of 5 million lines took
+#: 78 s with 256 MiB and one thread, 23 s with this).
+COPYING = {"duckdb": {"threads": "2", "memory_limit": "640MiB"}, "postgresql": SMALL["postgresql"]}
 
 _POSTGRESQL_DRIVERS = ("postgresql", "postgresql+psycopg", "postgres")
 _EXAMPLES = "duckdb:///folder/warehouse.duckdb or postgresql+psycopg://user:password@host/database"
@@ -90,7 +93,7 @@ class Warehouse:
         with (
             self._failures_told(),
             self._connect(self.engine) as connection,
-            self._kept_small(connection, loading),
+            self._kept_small(connection, SMALL if loading else None),
         ):
             connection.commit()
             with connection.begin():
@@ -104,7 +107,8 @@ class Warehouse:
         only one way at a time; then the transaction, not the whole file, is the read-only part.
 
         Args:
-            copying: for reading millions of rows: the engine keeps to the same bounds as for `loading`.
+            copying: for reading millions of rows: DuckDB keeps to two threads and 640 MiB, PostgreSQL to 64 MB for a
+                sort.
 
         Raises:
             WarehouseError: as `begin`; also when there is no DuckDB file yet.
@@ -118,7 +122,7 @@ class Warehouse:
             opened.exec_driver_sql("begin transaction read only")
         with self._failures_told(), opened as connection:
             try:
-                with self._kept_small(connection, copying):
+                with self._kept_small(connection, COPYING if copying else None):
                     yield connection
             finally:
                 connection.rollback()
@@ -149,9 +153,9 @@ class Warehouse:
             ) from None
 
     @contextmanager
-    def _kept_small(self, connection: sa.Connection, wanted: bool) -> Iterator[None]:
-        """Keep the engine to SMALL meanwhile, where that is wanted."""
-        settings = SMALL[self.dialect] if wanted else {}
+    def _kept_small(self, connection: sa.Connection, bounds: Mapping[str, Mapping[str, str]] | None) -> Iterator[None]:
+        """Keep the engine to bounds meanwhile, where there are some."""
+        settings = bounds[self.dialect] if bounds else {}
         for name, value in settings.items():
             connection.exec_driver_sql(f"set {name} = '{value}'")
         try:

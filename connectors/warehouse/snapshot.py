@@ -3,8 +3,8 @@
 A copy is made in a folder of its own and then published by turning one link, so that a reader finds either the old
 one or the new one, whole. The copy before is kept for those who still have it open.
 
-What costs time grows with all months ever run, and most of it is as it was: a month's lines, and the price changes, are
-taken over from the copy before where nothing that they are made of has changed.
+What costs time grows with all months ever run, and most of it is as it was: a month's lines and charges, and the price
+changes, are taken over from the copy before where nothing that they are made of has changed.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -27,11 +27,12 @@ from sqlalchemy.exc import DBAPIError
 from connectors.progress import Progress, silent
 from connectors.unfinished import claimed, remove_abandoned
 from connectors.warehouse.bulk import stream_arrow
-from connectors.warehouse.engine import SMALL, Warehouse
+from connectors.warehouse.engine import COPYING, Warehouse
 from connectors.warehouse.migrations import ensure_current, known_revisions
-from connectors.warehouse.views import functions, view_digests
+from connectors.warehouse.views import focus_of_run, functions, view_digests
 from transforms.columns import Table
 from transforms.errors import WarehouseError
+from transforms.tables.focus import OUT_FOCUS
 from transforms.tables.views import OUT_LINES, OUT_PRICE_CHANGES, VIEWS
 
 LINK = "snapshot"
@@ -48,10 +49,12 @@ class _Parts(NamedTuple):
     Attributes:
         by: the column that says to which part a row belongs; empty for a view that is one part.
         fingerprints: for each part, in the first column, what says whether any of its rows can have changed.
+        rows: the query of a part's rows, where that is not the view's with a condition.
     """
 
     by: str
     fingerprints: str
+    rows: Callable[[str], sa.Executable] | None = None
 
 
 _IN_PARTS = {
@@ -70,6 +73,8 @@ _IN_PARTS = {
         ) as posted on posted.period = latest_runs.period
         """,
     ),
+    # A run is final, and so are the rows that it was made of for as long as it is its period's latest one.
+    OUT_FOCUS.name: _Parts("x_RunId", "select run_id, period from latest_runs", focus_of_run),
     OUT_PRICE_CHANGES.name: _Parts("", "select '', count(*), min(file_sha256), max(file_sha256) from src_price_list"),
 }
 
@@ -84,8 +89,9 @@ def publish_snapshot(warehouse: Warehouse, home: Path, *, anew: bool = False, pr
         progress: is told the rows that are copied.
 
     Returns:
-        `<home>/snapshot`, which leads to the new copy: `out_….parquet` for each view, that of `out_lines` a folder
-        with a file for each period, and `warehouse.duckdb` with the same as tables. All files are read-only.
+        `<home>/snapshot`, which leads to the new copy: `out_….parquet` for each view, that of `out_lines` and of
+        `out_focus` a folder with a file for each period, and `warehouse.duckdb` with the same as tables. All files are
+        read-only.
 
     Raises:
         WarehouseError: the warehouse is not reachable or not upgraded, or the folder cannot be written.
@@ -136,18 +142,18 @@ class _Copy:
             for view in VIEWS:
                 parts = _IN_PARTS.get(view.name)
                 if parts is None:
-                    self._write_parquet(connection, view, sa.true(), "")
+                    self._write_parquet(connection, view, _rows(view), "")
                     continue
                 found[view.name] = _read_fingerprints(connection, parts)
                 for part, fingerprint in found[view.name].items():
                     if self._known.get(view.name, {}).get(part) == fingerprint:
                         _take_over(self._parquet(view, part, self._before), self._parquet(view, part))
                     else:
-                        condition = sa.column(parts.by) == part if parts.by else sa.true()
-                        self._write_parquet(connection, view, condition, part)
+                        statement = parts.rows(part) if parts.rows else _rows(view, parts.by, part)
+                        self._write_parquet(connection, view, statement, part)
                         written.append((view, part))
                 if not found[view.name]:
-                    self._write_parquet(connection, view, sa.false(), "none")
+                    self._write_parquet(connection, view, _rows(view).where(sa.false()), "none")
         self._progress("writing the analysts' DuckDB file", 0, 0)
         self._write_duckdb(found, written)
         state = {"published_at": datetime.now(UTC).isoformat(), "origin": self._origin, "parts": found}
@@ -175,7 +181,9 @@ class _Copy:
         file = self._folder / DUCKDB_FILE
         if self._known and self._before is not None:
             shutil.copyfile(self._before / DUCKDB_FILE, file)
-        with duckdb.connect(str(file), config=dict(SMALL["duckdb"])) as copy, _transaction(copy):
+        # In which order it has the rows does not matter, and keeping that of the files would take it twice the time.
+        config: dict[str, Any] = {**COPYING["duckdb"], "preserve_insertion_order": "false"}
+        with duckdb.connect(str(file), config=config) as copy, _transaction(copy):
             for statement in functions("duckdb"):
                 copy.execute(statement)
             for view in VIEWS:
@@ -187,20 +195,16 @@ class _Copy:
                 new = [part for of_view, part in written if of_view is view]
                 gone = self._known.get(view.name, {}).keys() - found[view.name].keys()
                 if parts.by:
-                    copy.execute(f"delete from {view.name} where list_contains(?, {parts.by})", [[*new, *gone]])  # noqa: S608
+                    copy.execute(f'delete from {view.name} where list_contains(?, "{parts.by}")', [[*new, *gone]])  # noqa: S608
                 elif new:
                     copy.execute(f"delete from {view.name}")  # noqa: S608
                 for part in new:
                     file_of_part = str(self._parquet(view, part))
                     copy.execute(f"insert into {view.name} select * from read_parquet(?)", [file_of_part])  # noqa: S608
 
-    def _write_parquet(
-        self, connection: sa.Connection, view: Table, condition: sa.ColumnElement[bool], part: str
-    ) -> None:
+    def _write_parquet(self, connection: sa.Connection, view: Table, statement: sa.Executable, part: str) -> None:
         path = self._parquet(view, part)
         path.parent.mkdir(exist_ok=True)
-        columns: list[sa.ColumnClause[object]] = [sa.column(name) for name in view.names]
-        statement = sa.select(*columns).select_from(sa.table(view.name)).where(condition)
         copied = 0
         with pq.ParquetWriter(path, view.schema, compression="zstd") as writer:
             self._progress(f"copying {view.name}", copied, 0)
@@ -216,6 +220,13 @@ class _Copy:
     def _parquets(self, view: Table) -> list[Path]:
         path = self._parquet(view, "")
         return sorted(path.iterdir()) if path.is_dir() else [path]
+
+
+def _rows(view: Table, by: str = "", part: str = "") -> sa.Select[*tuple[object, ...]]:
+    """The rows of a view, or those with this value in a column."""
+    columns: list[sa.ColumnClause[object]] = [sa.column(name) for name in view.names]
+    rows = sa.select(*columns).select_from(sa.table(view.name))
+    return rows.where(sa.column(by) == part) if by else rows
 
 
 def _read_fingerprints(connection: sa.Connection, parts: _Parts) -> dict[str, str]:

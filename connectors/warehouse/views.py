@@ -15,12 +15,15 @@ from sqlalchemy.exc import DBAPIError
 
 from connectors.warehouse.schema import VIEW_VERSIONS, sql_table
 from transforms.errors import WarehouseError
+from transforms.tables.focus import OUT_FOCUS
 from transforms.tables.views import VIEWS
 
 #: Views that only out_focus reads.
 _INNER_VIEWS = ("focus_recon", "focus_usage", "focus_services", "azure_regions")
 _DECLARED = tuple(view.name for view in VIEWS)
-VIEW_NAMES = tuple(name for view in _DECLARED for name in ((*_INNER_VIEWS, view) if view == "out_focus" else (view,)))
+VIEW_NAMES = tuple(
+    name for view in _DECLARED for name in ((*_INNER_VIEWS, view) if view == OUT_FOCUS.name else (view,))
+)
 
 
 def create_views(connection: sa.Connection, grants: Iterable[str] = ()) -> None:
@@ -75,6 +78,16 @@ def stale_views(connection: sa.Connection) -> list[str]:
 def view_sql(name: str) -> str:
     """The query of a view, as its file has it."""
     return resources.files("sql").joinpath("views", f"{name}.sql").read_text(encoding="utf-8")
+
+
+def focus_of_run(run_id: str) -> sa.Select[*tuple[object, ...]]:
+    """The rows of out_focus for one run, also an older one: the view's query with it in their place."""
+    columns: list[sa.ColumnClause[object]] = [sa.column(name) for name in OUT_FOCUS.names]
+    of_run = sa.text("select period, run_id from runs where run_id = :run_id").bindparams(run_id=run_id)
+    # Within the statement this name stands for the run, and not for the view that out_focus reads.
+    chosen = of_run.columns(sa.column("period"), sa.column("run_id")).cte("latest_runs")
+    view = sa.text(view_sql(OUT_FOCUS.name)).columns(*columns).subquery("focus")
+    return sa.select(*(view.c[name] for name in OUT_FOCUS.names)).add_cte(chosen)
 
 
 _GRANTS = sa.text("""

@@ -18,9 +18,11 @@ from connectors.warehouse.bulk import insert_arrow, read_arrow
 from connectors.warehouse.engine import Warehouse
 from connectors.warehouse.schema import VIEW_VERSIONS, sql_table
 from connectors.warehouse.snapshot import publish_snapshot
+from connectors.warehouse.sources import clear_period
 from tests.warehouse.rows import NOON, rows
 from transforms.columns import Table
 from transforms.errors import WarehouseError
+from transforms.tables import INVOICE_RECON
 from transforms.tables.loading import HALO_POSTINGS
 from transforms.tables.results import FINDINGS, LINES, RUNS
 from transforms.tables.sources import PRICE_LIST
@@ -32,8 +34,12 @@ def _add_run(warehouse: Warehouse, run_id: str, started: int, period: str = "202
     with warehouse.begin() as connection:
         run = {"run_id": run_id, "period": period, "status": "reconciled", "started_at": NOON.replace(hour=started)}
         insert_arrow(connection, RUNS, rows(RUNS, run))
-        line = {"run_id": run_id, "period": period, "total_amount": amount, "sku_name": "", "line_id": f"line {period}"}
+        line = {"run_id": run_id, "period": period, "total_amount": amount, "sku_name": "", "line_id": f"line {period}",
+                "source": "invoice_recon"}  # fmt: skip
         insert_arrow(connection, LINES, rows(LINES, line))
+        clear_period(connection, period)
+        charge = {"line_id": f"line {period}", "period": period, "subtotal": Decimal(started), "total": Decimal(started)}
+        insert_arrow(connection, INVOICE_RECON, rows(INVOICE_RECON, charge))
 
 
 def _content(published: Path) -> dict[str, list[str]]:
@@ -127,12 +133,13 @@ def test_what_is_unchanged_is_taken_over_and_nothing_is_missed(warehouse: Wareho
         after = _inodes(published)
         assert {part for part in before.keys() & after.keys() if before[part] != after[part]} == rewritten, name
     assert _content(published)["out_price_changes"]
-    assert set(_inodes(published)) == {"2026-03", "prices"}
+    assert _content(published)["out_focus"]
+    assert set(_inodes(published)) == {"2026-03", "r2", "prices"}
 
 
 def _inodes(published: Path) -> dict[str, int]:
     """Which files hold what may be taken over."""
-    files = {path.stem: path for path in (published / "out_lines.parquet").iterdir()}
+    files = {path.stem: path for view in ("out_lines", "out_focus") for path in (published / f"{view}.parquet").iterdir()}
     files["prices"] = published / "out_price_changes.parquet"
     return {name: path.stat().st_ino for name, path in files.items()}
 
