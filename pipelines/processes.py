@@ -78,7 +78,7 @@ class ProcessEngine(Workers[_Landed]):
         self._tell("prepare", prepare)
 
     def _ahead(self) -> int:
-        return self._count + 1
+        return self._count + 3
 
     def _partitions(self, exports: Sequence[tuple[int, Export]]) -> Iterator[Partition]:
         for place, export in exports:

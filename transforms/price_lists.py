@@ -1,4 +1,4 @@
-"""Every price list ever loaded, asked by product; the rows of a product are looked at when it is first asked for."""
+"""Every price list ever loaded, asked by product and SKU; their rows are looked at when they are first asked for."""
 
 from __future__ import annotations
 
@@ -58,27 +58,31 @@ class PriceLists:
         self.azure: AzureLists = azure_lists_of(period, table, delivered)
         self._table = table.select(READ)
         self._published = published_dates(table)
-        products, codes = values_and_codes(with_values(table.column("product_id"), pc.utf8_upper))
-        self._products = {product: number for number, product in enumerate(products.to_pylist())}
-        self._order = np.argsort(codes, kind="stable")
-        self._ends = np.cumsum(np.bincount(codes, minlength=len(products)))
+        products, of_product = _upper_codes(table.column("product_id"))
+        skus, of_sku = _upper_codes(table.column("sku_id"))
+        self._products, self._skus = products, skus
+        keys = of_product * len(skus) + of_sku
+        self._order = np.argsort(keys, kind="stable")
+        self._keys = keys[self._order]
         self.told = metered_prices(self._table, self.azure, period)
-        self._licences: dict[str, PriceBook] = {}
-        self._metered: dict[str, AzurePriceBook] = {}
+        self._licences: dict[tuple[str, str], PriceBook] = {}
+        self._metered: dict[tuple[str, str], AzurePriceBook] = {}
         self.tiered = self._tiered()
 
-    def licences(self, product_id: str) -> PriceBook:
-        """The licence prices of a product (its id in upper case)."""
-        book = self._licences.get(product_id)
+    def licences(self, product_id: str, sku_id: str) -> PriceBook:
+        """The licence prices of a product's SKU (ids in any case)."""
+        key = product_id.upper(), sku_id.upper()
+        book = self._licences.get(key)
         if book is None:
-            book = self._licences[product_id] = PriceBook(self._rows(product_id))
+            book = self._licences[key] = PriceBook(self._rows(*key))
         return book
 
-    def metered(self, product_id: str) -> AzurePriceBook:
-        """The prices of a product (its id in upper case) in the Azure plan lists of the period."""
-        book = self._metered.get(product_id)
+    def metered(self, product_id: str, sku_id: str) -> AzurePriceBook:
+        """The prices of a product's SKU (ids in any case) in the Azure plan lists of the period."""
+        key = product_id.upper(), sku_id.upper()
+        book = self._metered.get(key)
         if book is None:
-            book = self._metered[product_id] = AzurePriceBook(self._rows(product_id), self.azure)
+            book = self._metered[key] = AzurePriceBook(self._rows(*key), self.azure)
         return book
 
     @cached_property
@@ -117,12 +121,13 @@ class PriceLists:
             },
         )  # fmt: skip
 
-    def _rows(self, product_id: str) -> list[PriceRow]:
-        number = self._products.get(product_id)
-        if number is None:
+    def _rows(self, product_id: str, sku_id: str) -> list[PriceRow]:
+        product, sku = self._products.get(product_id), self._skus.get(sku_id)
+        if product is None or sku is None:
             return []
-        first = self._ends[number - 1] if number else 0
-        own = self._table.take(pa.array(self._order[first : self._ends[number]]))
+        key = product * len(self._skus) + sku
+        first, end = np.searchsorted(self._keys, [key, key + 1])
+        own = self._table.take(pa.array(self._order[first:end]))
         return [price_row(row, self._published) for row in own.to_pylist()]
 
     def _tiered(self) -> frozenset[str]:
@@ -131,6 +136,14 @@ class PriceLists:
         planned = where(self._table.column("billing_plan"), lambda plans: pc.not_equal(plans, ""))
         found: Any = self._table.filter(pa.array(limited & planned)).column("product_id").unique().to_pylist()
         return frozenset(product.upper() for product in found)
+
+
+def _upper_codes(ids: Column) -> tuple[dict[str, int], Integers]:
+    """The number of each id in upper case, and each row's; none is like an empty one."""
+    values, codes = values_and_codes(with_values(ids, pc.utf8_upper))
+    numbers = {value: number for number, value in enumerate(values.to_pylist())}
+    empty = numbers.setdefault("", len(values))
+    return numbers, np.where(codes == len(values), empty, codes).astype(np.int64)
 
 
 def _none_if_empty(texts: pa.Array) -> pa.Array:

@@ -209,7 +209,7 @@ class Pricer:
 
         def ask(places: Integers) -> list[PriceAnswer]:
             asked = [self._licence_question(case) for case in lines.take(pa.array(places)).to_pylist()]
-            books = (self._lists.licences(one.product_id.upper()) for one in asked)
+            books = (self._lists.licences(one.product_id, one.sku_id) for one in asked)
             return [book.answer(one, self._policy.default_segment) for book, one in zip(books, asked, strict=True)]
 
         numbers = self._answers.numbers(case, ask)
@@ -285,7 +285,7 @@ class Pricer:
 
         def ask(places: Integers) -> list[PriceAnswer]:
             asked = [question(place) for place in places.tolist()]
-            return [self._lists.metered(one.product_id.upper()).answer(one) for one in asked]
+            return [self._lists.metered(one.product_id, one.sku_id).answer(one) for one in asked]
 
         ones = np.ones(len(rows), dtype=np.int64)
         return _Asked(rows, self._numbers(lines, ask), self._answers, question, ones, ones)

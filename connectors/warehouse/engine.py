@@ -29,8 +29,13 @@ SETTING = "CSP_BILLING_WAREHOUSE_URL"
 LOCK_TIMEOUT_SECONDS = 30
 
 #: While millions of rows pass: of the whole DuckDB instance, which writes what does not fit the memory to its file or
-#: beside it; of the PostgreSQL session, which sorts on disk what does not fit.
-SMALL = {"duckdb": {"threads": "1", "memory_limit": "256MiB"}, "postgresql": {"work_mem": "64MB"}}
+#: beside it; of the PostgreSQL session, which sorts on disk what does not fit. DuckDB commits millions of rows of which
+#: some were updated to its log first, uncompressed, unless a checkpoint is due, which then stands for it: one always is
+#: (2.5 s instead of 10 s for 5 million lines, measured).
+SMALL = {
+    "duckdb": {"threads": "1", "memory_limit": "256MiB", "wal_autocheckpoint": "1KB"},
+    "postgresql": {"work_mem": "64MB"},
+}
 
 _POSTGRESQL_DRIVERS = ("postgresql", "postgresql+psycopg", "postgres")
 _EXAMPLES = "duckdb:///folder/warehouse.duckdb or postgresql+psycopg://user:password@host/database"

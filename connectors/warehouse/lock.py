@@ -36,6 +36,8 @@ _PAUSE_SECONDS = 0.1
 _TABLE = sql_table(LOCKS)
 #: Locks that this process holds: its own number in a row of another life of it (a container's) is stale.
 _held_here: set[str] = set()
+#: Kept by whoever loads a DuckDB file in this process, and for a moment by who changes a row of its locks beside.
+_loading = threading.RLock()
 
 
 class Transactions(Protocol):
@@ -69,12 +71,15 @@ class Lock:
     def renew(self) -> bool:
         """Give a sign of life if one is due; whether the lock is still held."""
         now = self._clock()
-        if now - self._renewed_at < RENEW_EVERY:
+        if now - self._renewed_at < RENEW_EVERY or not _loading.acquire(blocking=False):
             return True
-        with self._warehouse.begin() as connection:
-            mine = sa.and_(_TABLE.c.name == self._name, _TABLE.c.holder == self._holder)
-            connection.execute(sa.update(_TABLE).where(mine).values(renewed_at=now))
-            kept = connection.execute(sa.select(_TABLE.c.name).where(mine)).first()
+        try:
+            with self._warehouse.begin() as connection:
+                mine = sa.and_(_TABLE.c.name == self._name, _TABLE.c.holder == self._holder)
+                connection.execute(sa.update(_TABLE).where(mine).values(renewed_at=now))
+                kept = connection.execute(sa.select(_TABLE.c.name).where(mine)).first()
+        finally:
+            _loading.release()
         self._renewed_at = now if kept is not None else self._renewed_at
         return kept is not None
 
@@ -117,7 +122,7 @@ def held(
             yield Lock(warehouse, name, holder, clock)
         finally:
             # A row that cannot be removed is stale as soon as this process has forgotten or ended it.
-            with suppress(WarehouseError, DBAPIError), warehouse.begin() as connection:
+            with suppress(WarehouseError, DBAPIError), _loading, warehouse.begin() as connection:
                 connection.execute(sa.delete(_TABLE).where(_TABLE.c.name == name, _TABLE.c.holder == holder))
     finally:
         _held_here.discard(holder)
@@ -144,6 +149,25 @@ def renewed_beside(lock: Lock) -> Iterator[None]:
     finally:
         done.set()
         beating.join()
+
+
+@contextmanager
+def renewals_put_off(dialect: str) -> Iterator[Callable[[sa.Connection], None]]:
+    """While a DuckDB file is loaded: its locks get their sign of life at the end of the load's own transaction.
+
+    Nobody else can open the file meanwhile, so none is missed; and after a commit beside it DuckDB would write all that
+    is loaded to its log first, uncompressed. Gives what is called with the transaction at its end. On PostgreSQL
+    nothing is put off.
+    """
+    if dialect != "duckdb":
+        yield lambda _: None
+        return
+
+    def renew(connection: sa.Connection) -> None:
+        connection.execute(sa.update(_TABLE).where(_TABLE.c.holder.in_(_held_here)).values(renewed_at=utc_now()))
+
+    with _loading:
+        yield renew
 
 
 def read_locks(connection: sa.Connection) -> list[Holder]:

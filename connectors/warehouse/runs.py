@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from connectors.warehouse.bulk import insert_arrow, read_arrow
 from connectors.warehouse.engine import Warehouse
+from connectors.warehouse.lock import renewals_put_off
 from connectors.warehouse.schema import sql_table
 from connectors.warehouse.sources import write_files
 from transforms.columns import Table
@@ -31,9 +32,10 @@ _LATEST_RUNS = sa.table("latest_runs", sa.column("period", sa.Text), sa.column("
 @contextmanager
 def writing_run(warehouse: Warehouse) -> Iterator[sa.Connection]:
     """A transaction in which a run is written, and no other one beside it."""
-    with warehouse.begin(loading=True) as connection:
+    with renewals_put_off(warehouse.dialect) as renew, warehouse.begin(loading=True) as connection:
         open_run(connection)
         yield connection
+        renew(connection)
 
 
 def open_run(connection: sa.Connection) -> None:

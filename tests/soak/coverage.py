@@ -36,7 +36,8 @@ def main() -> None:
     for number, sample in enumerate(SAMPLES[name]):
         (corpus / str(number)).write_bytes(sample)
     failures = tempfile.mkdtemp(prefix="soak-failures-")
-    atheris.Setup([sys.argv[0], f"-artifact_prefix={failures}/", *sys.argv[1:], str(corpus)], read_one, custom_mutator=mutated)
+    arguments = [sys.argv[0], f"-artifact_prefix={failures}/", *sys.argv[1:], str(corpus)]
+    atheris.Setup(arguments, read_one, custom_mutator=mutated)
     atheris.Fuzz()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pytest
@@ -12,6 +14,8 @@ import sqlalchemy as sa
 from connectors.warehouse import pgcopy
 from connectors.warehouse.bulk import insert_arrow, insert_prepared, prepare, read_arrow
 from connectors.warehouse.engine import Warehouse
+from connectors.warehouse.lock import held, read_locks
+from connectors.warehouse.runs import writing_run
 from connectors.warehouse.schema import sql_table
 from tests.warehouse.rows import rows, with_dictionaries
 from transforms.errors import WarehouseError
@@ -150,3 +154,19 @@ def test_memory_does_not_grow_with_the_rows(duckdb_warehouse: Warehouse) -> None
     command = [sys.executable, "-c", _LOAD, f"duckdb:///{duckdb_warehouse.path}"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert int(done.stdout) < 750
+
+
+def test_a_lock_has_its_sign_of_life_at_the_end_of_a_load(warehouse: Warehouse) -> None:
+    """DuckDB puts it off, since nobody else can open the file; PostgreSQL does not."""
+    long_ago = datetime(2026, 1, 5, 12, tzinfo=UTC)
+    clock = [long_ago]
+    with held(warehouse, "month 2026-01", "run-1", str, lambda: clock[0]) as lock:
+        with writing_run(warehouse) as connection:
+            insert_arrow(connection, QUARANTINE, rows(QUARANTINE, _row(0)))
+            clock[0] += timedelta(minutes=20)
+            with ThreadPoolExecutor(1) as beside:
+                assert beside.submit(lock.renew).result(timeout=30)
+        with warehouse.read() as connection:
+            (row,) = read_locks(connection)
+        assert row.renewed_at >= long_ago + timedelta(minutes=20)
+        assert lock.renew()
