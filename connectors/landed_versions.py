@@ -12,10 +12,22 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 MANIFEST = "manifest.json"
+#: The folder of the landing zone in which fetched exports land.
+PARTNER_CENTER = "partner-center"
 
 _VERSION = re.compile(r"v(\d{4,})-[0-9a-f]{8}")
+_PERIOD = re.compile(r"\d{4}-\d{2}")
+
+
+class FetchedFile(NamedTuple):
+    """A file of an export that was fetched: of which period, where below that, and whether it is the manifest."""
+
+    period: str
+    place: str
+    is_manifest: bool
 
 
 def version_name(number: int, digest: str) -> str:
@@ -32,6 +44,19 @@ def version_number(name: str) -> int | None:
 def version_folder(path: Path) -> str:
     """The folder of the version that a file is a part of; empty where it is part of none."""
     return "" if version_number(path.parent.name) is None else str(path.parent)
+
+
+def fetched_file(place: str) -> FetchedFile | None:
+    """What a place in the landing zone says of a file that was fetched; None of any other file.
+
+    Args:
+        place: `partner-center/<period>/<dataset>/<key>/<version>/<name>`, with slashes.
+    """
+    source, _, below = place.partition("/")
+    period, *parts = below.split("/")
+    if source != PARTNER_CENTER or not _PERIOD.fullmatch(period) or len(parts) != 4 or version_number(parts[2]) is None:
+        return None
+    return FetchedFile(period, "/".join(parts), parts[3] == MANIFEST)
 
 
 def counted(paths: Iterable[str]) -> list[str]:

@@ -18,7 +18,7 @@ import pyarrow as pa
 from connectors.exports.delivery import Delivery, Export, SourceFile, open_delivery
 from connectors.exports.landing import check_unchanged, land
 from connectors.exports.reader import read_whole, rejected_schema
-from connectors.exports.zone import open_zone
+from connectors.exports.zone import check_writable, open_zone
 from connectors.landed_versions import version_folder
 from connectors.warehouse.customers import read_clients
 from connectors.warehouse.engine import open_warehouse
@@ -253,9 +253,12 @@ def extract(settings: Settings, period: str) -> Extraction:
 
     Raises:
         InputError: the folder or a file cannot be read, or holds nothing of that period.
-        SettingsError, RemoteError: a store denies access or fails; the landing zone lies among the exports.
+        SettingsError, RemoteError: a store denies access or fails; the landing zone lies among the exports or cannot
+            be written.
     """
     _check_apart(settings)
+    # Before anything is copied from a store, read or written: the copies are made beside all that.
+    check_writable(settings.landing_location)
     tell_progress("looking through the exports")
     delivery = open_delivery(settings.exports, settings.mirror, tell_progress)
     files: dict[int, SourceFile] = {}

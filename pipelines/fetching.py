@@ -16,6 +16,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from connectors.exports.zone import check_writable
 from connectors.partner_center.auth import Credentials, SignIn
 from connectors.partner_center.blobs import fetch_blobs
 from connectors.partner_center.errors import GoneError
@@ -178,7 +179,8 @@ def fetch(
         today: in UTC; decides for which months there are unbilled exports, and which price sheets are final.
 
     Raises:
-        SettingsError, InputError: a setting is missing or wrong, or another fetch is under way.
+        SettingsError, InputError: a setting is missing or wrong, the landing zone cannot be written, or another fetch
+            is under way.
         RemoteError: Microsoft failed; what is complete stays, and fetching again goes on from there.
     """
     parse_period(period)
@@ -186,6 +188,7 @@ def fetch(
     fetched = Fetched(period, zone.location_of(period))
     partner_center = open_partner_center(settings, fetched.notices.append)
     with zone.alone():
+        check_writable(settings.landing_location)
         _Fetch(settings, partner_center, zone, fetched, today or datetime.now(UTC).date()).run(datasets)
     fetched.landed += zone.datasets(period)
     return fetched

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from connectors.exports.zone import Landed, Zone, open_zone
+from connectors.landed_versions import fetched_file
 from connectors.warehouse.copies import billed_periods, read_copies, record_pruned
 from connectors.warehouse.engine import Warehouse, open_warehouse
 from connectors.warehouse.migrations import ensure_current
@@ -59,19 +60,15 @@ class Pruned:
 def list_copies(settings: Settings) -> list[dict[str, Any]]:
     """Every copy that was ever made, and what else lies in the landing zone.
 
-    `state` is kept, pruned, missing (it should be there), damaged (it has another size), or unknown: no run of this
-    warehouse was made from it.
+    `state` is kept, pruned, missing (it should be there), damaged (it has another size), manifest (of an export that
+    was fetched), left over (half a copy), or unknown: no run of this warehouse was made from it.
     """
     warehouse, zone = _opened(settings)
     there = _there(zone)
     with warehouse.read() as connection:
         copies = read_copies(connection)
     known = {copy.place for copy in copies}
-    others: list[dict[str, Any]] = [
-        {"place": one.place, "file": one.place, "bytes": one.byte_count, "run_ids": [],
-         "state": "left over" if one.is_left_over else "unknown"}
-        for one in there.values() if one.place not in known
-    ]  # fmt: skip
+    others = [_other(one) for one in there.values() if one.place not in known]
     records = [_record(copy, _state(copy, there.get(copy.place))) for copy in copies]
     return [*sorted(records, key=lambda one: (one["periods"], one["file"])), *others]
 
@@ -165,6 +162,20 @@ def _state(copy: StoredCopy, landed: Landed | None) -> str:
     if landed is None:
         return "missing"
     return "kept" if landed.byte_count == copy.byte_count else "damaged"
+
+
+def _other(landed: Landed) -> dict[str, Any]:
+    """What no run was made from: of what was fetched its place tells the period, and what it is."""
+    fetched = fetched_file(landed.place)
+    state = "manifest" if fetched and fetched.is_manifest else "unknown"
+    return {
+        "place": landed.place,
+        "file": fetched.place if fetched else landed.place,
+        "bytes": landed.byte_count,
+        "periods": [fetched.period] if fetched else [],
+        "run_ids": [],
+        "state": "left over" if landed.is_left_over else state,
+    }
 
 
 def _record(copy: StoredCopy, state: str) -> dict[str, Any]:

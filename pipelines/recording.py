@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def run_recorded(flow: str, **parameters: Any) -> tuple[dict[str, Any], str]:
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     # On a busy machine it takes longer than the 20 seconds that Prefect waits.
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
-    atexit.register(_leave)
+    _leave_last()
     from pipelines import flows
 
     state = getattr(flows, flow)(**parameters, return_state=True)
@@ -48,12 +49,18 @@ def exit_with(code: int) -> None:
     sys.exit(code)
 
 
-def _leave() -> None:
-    """Skip the interpreter's tear-down.
+@cache
+def _leave_last() -> None:
+    """Leave after everything that Prefect has to end: what is registered first, before it starts anything, runs last.
 
-    Prefect's threads still hold DuckDB then, whose binding would print pages about leaks. Registered before Prefect
-    starts anything, so it runs after everything that Prefect has to end.
+    Once in a process: a second time it would come before the end of the temporary server, which would live on, with
+    the streams of this process open.
     """
+    atexit.register(_leave)
+
+
+def _leave() -> None:
+    """Skip the tear-down of the interpreter: Prefect's threads still hold DuckDB, which would print pages of leaks."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(_exit_code)

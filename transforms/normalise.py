@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -78,14 +78,17 @@ class _Faults:
             self.reasons.setdefault(position, []).append(why(text))
 
 
-def normalise(texts: pa.Table, table: Table, *, decimal_comma: bool = False) -> Normalised:
+def normalise(
+    texts: pa.Table, table: Table, *, decimal_comma: bool = False, absent_is_null: bool = False
+) -> Normalised:
     """Type the rows of an export.
 
     Args:
         texts: delivered column names to string columns; absent values are null, empty or `\\N`. A column may also
             have another type whose text is exact; a decimal of the declared type is taken as it is.
-        table: a table of `transforms.tables.EXPORT_TABLES`; its required columns must be there (`match_headers`).
+        table: a table of `transforms.tables.EXPORT_TABLES`; its required columns must be in the file (`match_headers`).
         decimal_comma: whether the file writes 1,5 for one and a half.
+        absent_is_null: whether a column that is not there has no value in any of these rows; else nobody asked for it.
 
     Returns:
         Typed rows and refused rows. Text stays as delivered, except that ids, currencies and the like lose spaces
@@ -98,11 +101,14 @@ def normalise(texts: pa.Table, table: Table, *, decimal_comma: bool = False) -> 
     arrays: list[pa.Array] = []
     columns = [column for column in table.columns if column.sources]
     for column in columns:
-        array, column_order = _column(texts, column, match, faults, decimal_comma)
+        names = match.found.get(column.name, ())
+        array, column_order = _column(texts, column, names, faults, decimal_comma)
+        if array.null_count and needs_value(column) and (names or absent_is_null):
+            faults.add(_are_empty(texts, names, column.kind), None, _empty(names or column.sources))
         arrays.append(array)
         order += column_order
-    names = [*(column.name for column in columns), "extra_columns"]
-    typed = pa.Table.from_arrays([*arrays, encoded(_extra_columns(texts, match))], names=names)
+    declared = [*(column.name for column in columns), "extra_columns"]
+    typed = pa.Table.from_arrays([*arrays, encoded(_extra_columns(texts, match))], names=declared)
     refused_positions = np.array(sorted(faults.reasons), dtype=np.int64)
     good = np.ones(texts.num_rows, dtype=np.bool_)
     good[refused_positions] = False
@@ -137,25 +143,32 @@ def is_identifying(column: Column) -> bool:
 
 
 def _column(
-    texts: pa.Table, column: Column, match: HeaderMatch, faults: _Faults, decimal_comma: bool
+    texts: pa.Table, column: Column, names: Sequence[str], faults: _Faults, decimal_comma: bool
 ) -> tuple[pa.Array, DayOrder]:
     """One declared column from its delivered ones: the newest name first, an older one where it is empty."""
     result: pa.Array | None = None
     order = DayOrder()
-    for name in match.found.get(column.name, ()):
+    for name in names:
         array, seen = _typed(texts, column, name, faults, decimal_comma)
         result = array if result is None else _filled_from(result, array, column)
         order += seen
     if result is None:
-        return pa.nulls(texts.num_rows, ENCODED if column.kind is Kind.TEXT else column.kind.arrow_type), order
-    if result.null_count and needs_value(column):
-        names = match.found[column.name]
-        empty = np.asarray(pc.is_null(result))
-        for name in names:
-            empty &= np.asarray(_is_empty(_flat(texts, name), column.kind))
-        faults.add(empty, None, lambda _: f"{names[0]} is empty; a row cannot be used without it: "
-                                          "have the file exported again, or fill the value in")  # fmt: skip
+        result = pa.nulls(texts.num_rows, ENCODED if column.kind is Kind.TEXT else column.kind.arrow_type)
     return result, order
+
+
+def _are_empty(texts: pa.Table, names: Sequence[str], kind: Kind) -> Mask:
+    """The rows that have no value in any of these delivered columns."""
+    empty = np.ones(texts.num_rows, dtype=np.bool_)
+    for name in names:
+        empty &= np.asarray(_is_empty(_flat(texts, name), kind))
+    return empty
+
+
+def _empty(names: Sequence[str]) -> Callable[[str | None], str]:
+    return lambda _: (
+        f"{names[0]} is empty; a row cannot be used without it: have the file exported again, or fill the value in"
+    )
 
 
 def _filled_from(newer: pa.Array, older: pa.Array, column: Column) -> pa.Array:

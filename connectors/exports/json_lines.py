@@ -141,7 +141,7 @@ def _by_arrow(block: bytes, shape: Shape, first_row: int) -> TextBatch | None:
     if table.num_rows != lines and table.num_rows != len(_lines(block)):
         return None
     rows = first_row + np.arange(table.num_rows, dtype=np.int64)
-    return TextBatch(table, rows, functools.partial(_line_at, block))
+    return TextBatch(table, rows, _LinesOf(block))
 
 
 @cache
@@ -223,8 +223,18 @@ def _fault(error: Exception) -> str:
     return NESTED_TOO_DEEP if isinstance(error, RecursionError) else f"malformed JSON: {error}"
 
 
-def _line_at(block: bytes, at: int) -> str:
-    return _shown(_lines(block)[at])
+class _LinesOf:
+    """Gives the lines of a block as delivered, which is cut when the first is asked for: many may be refused."""
+
+    def __init__(self, block: bytes) -> None:
+        self._block = block
+
+    def __call__(self, at: int) -> str:
+        return _shown(self._lines[at])
+
+    @functools.cached_property
+    def _lines(self) -> list[bytes]:
+        return _lines(self._block)
 
 
 def _raw_at(raws: list[bytes], at: int) -> str:

@@ -110,7 +110,8 @@ class ExportReader:
         self._source = source
         self._kind = kind
         self._table = EXPORT_TABLES[kind]
-        self._typing = _Typing(content.file_sha256, content.source_file, kind)
+        # Of other files only the columns that are asked for are read, so that one may be missing for that reason.
+        self._typing = _Typing(content.file_sha256, content.source_file, kind, source.names_may_grow)
         self._names: dict[str, None] = {}
         self._day_order = DayOrder()
         self._unreadable: list[Unreadable] = []
@@ -217,11 +218,14 @@ class _Typing:
     file_sha256: str
     source_file: str
     kind: str
+    absent_is_null: bool
 
     def part(self, load: Load, decimal_comma: bool) -> Part:
         """Load and type some rows."""
         batch = load()
-        normalised = normalise(batch.texts, EXPORT_TABLES[self.kind], decimal_comma=decimal_comma)
+        normalised = normalise(
+            batch.texts, EXPORT_TABLES[self.kind], decimal_comma=decimal_comma, absent_is_null=self.absent_is_null
+        )
         return Part(
             rows=self._with_provenance(normalised.rows, batch.source_rows[normalised.positions]),
             rejected=self._refused(normalised, batch) if normalised.reasons else rejected_schema().empty_table(),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import secrets
 import shutil
 import tempfile
 import time
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Protocol
 from connectors.exports.containers import Content
 from connectors.unfinished import ABANDONED_AFTER, claimed, remove_abandoned
 from transforms.addresses import TEMPORARY, is_url, local_path, place_below
-from transforms.errors import SettingsError
+from transforms.errors import BillingError, SettingsError
 
 if TYPE_CHECKING:
     from connectors.stores.store import Store
@@ -102,6 +103,33 @@ def open_zone(location: str) -> Zone:
     from connectors.stores.store import open_store
 
     return StoreZone(open_store(location))
+
+
+def check_writable(location: str) -> None:
+    """Check that a zone in a store can be written, by a tiny copy that is removed again.
+
+    Its copies are sent beside other work, so that a denial would be told at the end of it. A folder is not asked.
+
+    Raises:
+        InputError, SettingsError, RemoteError: it cannot be written.
+    """
+    if not is_url(location):
+        return
+    zone = open_zone(location)
+    # As a copy in the making is called: hidden, and left over where it cannot be removed.
+    place = f"{TEMPORARY}{secrets.token_hex(8)}"
+    with tempfile.TemporaryDirectory(prefix="csp-billing-") as folder:
+        path = Path(folder, "probe")
+        path.write_bytes(b"csp-billing\n")
+        try:
+            zone.put(path, place, _sha256(path), lambda: True)
+        except BillingError as error:
+            mend = "; let it be written, or name another place" if isinstance(error, SettingsError) else ""
+            raise type(error)(f"CSP_BILLING_LANDING: no copy can be kept there: {error}{mend}") from error
+        finally:
+            # Where nothing may be removed, as from a locked bucket, copies can be kept all the same.
+            with contextlib.suppress(BillingError):
+                zone.remove(place)
 
 
 @dataclass(frozen=True)

@@ -27,13 +27,11 @@ from fsspec.core import url_to_fs
 
 from connectors.exports.gzip_members import gunzip
 from connectors.exports.limits import CHUNK_BYTES
-from connectors.landed_versions import MANIFEST, version_name, version_number
+from connectors.landed_versions import MANIFEST, PARTNER_CENTER, version_name, version_number
 from connectors.stores.failures import is_absent, told
 from connectors.stores.store import WHOLE_OR_ABSENT
 from transforms.addresses import is_url, scheme_of
 from transforms.errors import BillingError, InputError, RemoteError, SettingsError
-
-SOURCE = "partner-center"
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LINE = re.compile(rb"[^\r\n]+")
@@ -84,7 +82,7 @@ class LandingZone:
             raise SettingsError(f"CSP_BILLING_LANDING: {error}") from None
         self.is_local = not is_url(location)
         self.is_atomic = scheme_of(location) in WHOLE_OR_ABSENT
-        self.root = f"{root.rstrip('/')}/{SOURCE}"
+        self.root = f"{root.rstrip('/')}/{PARTNER_CENTER}"
 
     def location_of(self, period: str) -> str:
         """The folder of a period, as `--exports` takes it."""

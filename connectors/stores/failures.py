@@ -64,6 +64,8 @@ def failure(address: str, error: Exception) -> BillingError:
     if status in (401, 403) or (status is None and is_denied):
         check = _CREDENTIALS.get(scheme_of(address), "its login")
         return SettingsError(f"{shown}: the store denies access: {reason}; check {check} and what they may do there")
+    if isinstance(error, NotImplementedError):
+        return SettingsError(f"{shown}: this kind of store cannot be used for that, such as writing")
     if status == 412:
         return changed(address)
     if status is None and any(isinstance(one, ConnectionError | TimeoutError) or type(one).__name__.startswith(

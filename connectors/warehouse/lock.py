@@ -2,7 +2,8 @@
 
 The holder renews the row while it works. A lock is stale, and is taken over, when its process is gone on this host
 or when it was not renewed for a quarter of an hour. Process ids mean something only within one start of one machine,
-and there within one container, so the holder names these too: two containers may well share a host name.
+and there within one container, so the holder names these too: two containers may well share a host name. They are also
+used again, so the holder says when it was started, where the system tells; where that is not sure, it is waited for.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ def held(
     Raises:
         WarehouseError: somebody else holds it.
     """
-    holder = f"{_here()}:{os.getpid()}:{secrets.token_hex(4)}"
+    holder = _name_of_this_process()
     # Before the row is there: another thread of this process would take a holder for dead that is not noted here.
     _held_here.add(holder)
     try:
@@ -221,13 +222,42 @@ def _here() -> str:
     return "/".join(told)
 
 
+def _name_of_this_process() -> str:
+    """Where it is, its id, when it was started, and what tells its locks apart: `…:4711:4026531834.90210-3f9a0c2e`."""
+    told = [started] if (started := _start_of(os.getpid())) else []
+    return f"{_here()}:{os.getpid()}:{'-'.join([*told, secrets.token_hex(4)])}"
+
+
+def _start_of(pid: int) -> str | None:
+    """When the process with that id was started; None where the system does not tell.
+
+    In clock ticks since the start of the machine, as who asks sees them: time namespaces differ, so this is named, too.
+    """
+    try:
+        if not _numbers_processes_as_we_do():
+            return None
+        clock = Path("/proc/self/ns/time")
+        namespace = str(clock.readlink()).strip("time:[]") if clock.is_symlink() else ""
+        # The name of the program, in parentheses, may hold spaces and parentheses; proc_pid_stat(5) has the fields.
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        return f"{namespace}.{int(fields[19])}"
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def _numbers_processes_as_we_do() -> bool:
+    """Whether /proc is of our own namespace of processes, and not of one around it, where the ids are others."""
+    status = Path("/proc/self/status").read_text(errors="replace").splitlines()
+    return [f"NSpid:\t{os.getpid()}"] == [line for line in status if line.startswith("NSpid:")]
+
+
 def _is_stale(row: sa.Row[Any], now: datetime) -> bool:
     return now - row.renewed_at > STALE_AFTER or _is_gone(row.holder)
 
 
 def _is_gone(holder: str) -> bool:
     """Whether the holder was a process of this host that no longer runs."""
-    here, pid, _ = holder.rsplit(":", 2)
+    here, pid, own = holder.rsplit(":", 2)
     if here != _here() or not pid.isdecimal():
         return False
     if int(pid) == os.getpid():
@@ -237,5 +267,13 @@ def _is_gone(holder: str) -> bool:
     except ProcessLookupError:
         return True
     except PermissionError:
-        return False
-    return False
+        # A process of somebody else.
+        pass
+    return _has_another_start(int(pid), own.rpartition("-")[0])
+
+
+def _has_another_start(pid: int, started: str) -> bool:
+    """Whether the process with that id is surely none that was started then: both are told, on the same clock."""
+    clock, _, at = started.partition(".")
+    now_clock, _, now_at = (_start_of(pid) or "").partition(".")
+    return bool(at and now_at) and clock == now_clock and at != now_at

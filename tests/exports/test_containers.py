@@ -8,6 +8,7 @@ import io
 import json
 import random
 import zipfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from tests.exports.written import (
     PRICE_ROW,
     RECON_HEADER,
     RECON_LINE,
+    USAGE_LINE,
     Delivery,
     csv_text,
     gzipped,
@@ -34,6 +36,9 @@ from tests.exports.written import (
     zipped,
 )
 from transforms.errors import InputError
+from transforms.headers import fold
+from transforms.normalise import needs_value
+from transforms.tables import EXPORT_TABLES
 
 LINES = [
     line(CustomerName='5" monitor; "Ltd", Ümlaut', OrderId="a\r\nb"),
@@ -273,6 +278,46 @@ def test_json_lines_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert table.column("extra_columns").to_pylist()[-2:] == [None, '{"NewColumn":"0.1"}']
     assert delivery.rejected.column("source_row").to_pylist() == [6, 7]
     assert delivery.rejected.column("raw_text").to_pylist() == ["{broken", "[1]"]
+
+
+@pytest.mark.parametrize(("kind", "sound"), [
+    ("invoice_recon", RECON_LINE), ("daily_usage", {**USAGE_LINE, "MeterId": "m1", "EntitlementId": "e1"}),
+    ("price_list", PRICE_ROW), ("invoices", INVOICE),
+])  # fmt: skip
+def test_a_column_that_whole_blocks_lack(
+    kind: str, sound: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows without a value are the same rows however the file is cut: refused one by one, or good and empty.
+
+    The column is missing in the first block, in one that Arrow reads, and in one that Python reads, for it has another.
+    """
+    split: list[bytes] = []
+    lines_of = json_lines_module._lines
+
+    def counted(block: bytes) -> list[bytes]:
+        split.append(block)
+        return lines_of(block)
+
+    monkeypatch.setattr(json_lines_module, "_lines", counted)
+    refused = 0
+    for column in EXPORT_TABLES[kind].columns:
+        lacking = {name: value for name, value in sound.items() if fold(name) not in map(fold, column.sources)}
+        if len(lacking) == len(sound):
+            continue
+        rows = [*[lacking] * 9, *[sound] * 3, *[lacking] * 9, *[{**lacking, "Note": "x"}] * 3, *[sound] * 3]
+        text = json_lines([{"Number": f"{number:03}", **row} for number, row in enumerate(rows)])
+        whole = read(tmp_path, text)
+        with monkeypatch.context() as patch:
+            patch.setattr(json_lines_module, "BLOCK_BYTES", 3 * len(text) // len(rows))
+            patch.setattr(limits, "CHUNK_BYTES", 100)
+            split.clear()
+            cut = read(tmp_path, text)
+        assert max(Counter(split).values()) == 2, "the first is looked at before; others are split once for all rows"
+        assert cut.tables[kind].to_pylist() == whole.tables[kind].to_pylist(), column.name
+        assert cut.rejected.to_pylist() == whole.rejected.to_pylist(), column.name
+        assert cut.rejected.num_rows == (21 if needs_value(column) else 0), column.name
+        refused += cut.rejected.num_rows
+    assert refused
 
 
 def test_json_lines_read_by_arrow_and_by_python_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,10 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -96,6 +99,49 @@ def test_an_earlier_life_of_this_process_id_is_dead(ledger: Ledger) -> None:
     """A container that is started again has the same process id."""
     _leave(ledger, f"{lock._here()}:{os.getpid()}:00")
     with holding(ledger, "run-1"):
+        pass
+
+
+@contextmanager
+def _living_process() -> Iterator[str]:
+    """What a process that waits calls itself in a lock; its program has a name that is no word."""
+    program = (
+        "from pathlib import Path; from connectors.warehouse import lock; Path('/proc/self/comm').write_text('a) 1 (');"
+        "print(lock._name_of_this_process(), flush=True); input()"
+    )
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.kill()
+
+
+@pytest.mark.skipif(not Path("/proc/self/ns/time").exists(), reason="the system does not tell when a process began")
+@pytest.mark.parametrize(("recorded", "is_taken"), [
+    ("its own", False), ("an earlier start", True), ("a later start", True), ("none", False),
+    ("an earlier start on another clock", False),
+])  # fmt: skip
+def test_a_process_id_that_is_used_again(recorded: str, is_taken: bool, ledger: Ledger) -> None:
+    """The dead load is told from the living program that has its id, at once; who may be alive is waited for."""
+    with _living_process() as name:
+        place, own = name.rpartition(":")[::2]
+        clock, ticks = own.partition("-")[0].split(".")
+        start = {
+            "its own": own, "an earlier start": f"{clock}.{int(ticks) - 1}-00", "none": "00",
+            "a later start": f"{clock}.{int(ticks) + 1}-00",
+            "an earlier start on another clock": f"{int(clock) + 1}.{int(ticks) - 1}-00",
+        }[recorded]  # fmt: skip
+        soon = Ledger(ledger.warehouse, ledger.halo_url, lambda: _NOW)
+        _leave(soon, f"{place}:{start}")
+        if is_taken:
+            with holding(soon, "run-1"):
+                pass
+            return
+        with pytest.raises(WarehouseError, match="another load into this HaloPSA is at work"), holding(soon, "run-1"):
+            pass
+    with holding(soon, "run-1"):
         pass
 
 

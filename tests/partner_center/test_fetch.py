@@ -28,6 +28,9 @@ from tests.partner_center.exports import json_line
 from tests.partner_center.fake import CLIENT_SECRET, REFRESH_TOKEN, Fake, faults_of
 from tests.partner_center.landed import PERIOD, differences, tree, zone
 from tests.pipelines.conftest import Command
+from tests.stores.places import Place
+from tests.stores.places import s3 as s3
+from tests.stores.serving import Fault as StoreFault
 from transforms.errors import RemoteError
 
 OPERATIONS = "GET graph/v1.0/reports/partners/billing/operations"
@@ -107,6 +110,36 @@ def test_any_place_that_fsspec_knows_can_be_landed_in(
     identified = command("identify", first.location, "--json").document
     rows = {kind: sum(one["rows"] for one in identified if one["kind"] == kind) for kind in ("daily_usage", "unknown")}
     assert rows == {"daily_usage": sum(map(len, partner.month.lines["usage"].values())), "unknown": 0}
+
+
+def test_what_was_fetched_is_listed_with_its_period(partner: Fake, command: Command) -> None:
+    command("fetch", "--period", PERIOD, "--dataset", "invoices")
+    number = min(partner.month.invoices)
+    other = zone().parent / "2025-11.json"
+    for path in (other, zone() / "manifest.json", zone().parent / "notes" / "invoices" / number / "v0001-0" / "x.json"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
+    listed = {one["place"]: one for one in command("landing", "list", "--json").document}
+    strange = [place for place in listed if f"{PERIOD}/invoices/" not in place]
+    assert [(listed[place]["state"], listed[place]["periods"]) for place in strange] == [("unknown", [])] * 3
+    fetched = {(one["file"].split("/")[1], one["file"].split("/")[3], one["state"], *one["periods"])
+               for place, one in listed.items() if place not in strange}  # fmt: skip
+    assert fetched == {
+        entry for key in partner.month.invoices
+        for entry in ((key, "manifest.json", "manifest", PERIOD), (key, f"invoice-{key}.json", "unknown", PERIOD))
+    }  # fmt: skip
+
+
+def test_a_zone_that_cannot_be_written_is_told_of_before_microsoft_is_asked(
+    partner: Fake, s3: Place, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CSP_BILLING_LANDING", f"{s3.url}/landing")
+    s3.faulty.faults.append(StoreFault("PUT", "", deny=True))
+    for typed in ("fetch", "reconcile"):
+        refused = command(typed, "--period", PERIOD)
+        assert (refused.code, refused.err.count("\n")) == (2, 1)
+        assert refused.err.startswith("csp-billing: CSP_BILLING_LANDING: no copy can be kept there: s3://billing/landing/")
+    assert (partner.requests, s3.names()) == ([], [])
 
 
 def test_a_file_that_was_lost_is_fetched_again(partner: Fake, command: Command) -> None:

@@ -53,6 +53,10 @@ def test_a_month_is_fetched_and_billed_and_a_repeat_changes_nothing(
     assert document["lines"] == lines
     posted, landed = halo.lines(), tree(zone())
     assert len(posted) == sum(len(one) for one in partner.month.lines["reconciliation"].values())
+    listed = command("landing", "list", "--json").document
+    manifests = [one for one in listed if one["place"].endswith("/manifest.json")]
+    assert (len(manifests), {one["state"] for one in listed if one not in manifests}) == (17, {"kept"})
+    assert {(one["state"], *one["periods"]) for one in manifests} == {("manifest", PERIOD)}
 
     partner.requests.clear()
     steps = []

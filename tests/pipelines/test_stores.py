@@ -17,6 +17,7 @@ from tests.stores.places import memory as memory
 from tests.stores.places import place as place
 from tests.stores.places import s3 as s3
 from tests.stores.serving import Fault
+from transforms.addresses import TEMPORARY
 
 
 def stored(sql: str) -> list[tuple[object, ...]]:
@@ -53,13 +54,18 @@ def test_a_month_from_a_store_is_the_month_from_a_folder(
     assert {name for name in place.names() if name.startswith("landing/")} == set(landed)
     assert all(name.split("/")[2] == sha256 for name, sha256 in landed.items())
 
-    put = place.faulty.count("PUT")
+    put = _copied(place)
     read = len([one for one in place.faulty.requests if one.startswith("GET") and one.endswith((".csv", ".zip"))])
     assert command("reconcile", "--period", "2025-11").code == 1
-    assert place.faulty.count("PUT") == put
+    assert _copied(place) == put
     assert read == len(
         [one for one in place.faulty.requests if one.startswith("GET") and one.endswith((".csv", ".zip"))]
     )
+
+
+def _copied(place: Place) -> int:
+    """How many requests wrote something, but for those that ask whether the landing zone can be written."""
+    return sum(one.startswith("PUT ") and TEMPORARY not in one for one in place.faulty.requests)
 
 
 def test_what_lies_in_the_zone_is_not_landed_again(
@@ -91,6 +97,35 @@ def test_a_run_that_cannot_land_is_not_there(
     assert command("reconcile", "--period", "2025-11").code == 1
 
 
+@pytest.mark.parametrize("place", ["s3", "azure"], indirect=True)
+def test_a_zone_that_can_only_be_listed_is_told_of_before_anything_is_read(
+    place: Place, delivered: dict[str, bytes], command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, content in delivered.items():
+        place.put(f"exports/{name}", content)
+    monkeypatch.setenv("CSP_BILLING_EXPORTS", f"{place.url}/exports")
+    monkeypatch.setenv("CSP_BILLING_LANDING", f"{place.url}/landing")
+    place.faulty.faults.append(Fault("PUT", "", deny=True))
+    refused = command("reconcile", "--period", "2025-11")
+    assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)
+    assert refused.err.startswith("csp-billing: CSP_BILLING_LANDING: no copy can be kept there: ")
+    assert "the store denies access" in refused.err
+    assert "let it be written, or name another place" in refused.err
+    assert not any(one.startswith("GET ") and "/exports/" in one for one in place.faulty.requests)
+    for read_only in (["identify", f"{place.url}/exports"], ["doctor"], ["landing", "list"], ["status"]):
+        assert "no copy can be kept" not in command(*read_only).err, read_only
+
+    # A bucket that is locked lets nothing be removed; hidden, what asked is told to be left over after a day.
+    place.faulty.faults[:] = [Fault("DELETE", "", deny=True)]
+    assert command("reconcile", "--period", "2025-11").code == 1
+    (left,) = [name for name in place.names() if TEMPORARY in name]
+    assert left.startswith(f"landing/{TEMPORARY}")
+    assert left.removeprefix("landing/") not in command("landing", "list").out
+    place.faulty.faults.clear()
+    assert command("reconcile", "--period", "2025-11").code == 1
+    assert [name for name in place.names() if TEMPORARY in name] == [left]
+
+
 @pytest.mark.parametrize("zone", ["exports/landing", "exports", "file://exports/landing"])
 def test_a_zone_among_the_exports_is_refused(
     delivered: dict[str, bytes], command: Command, monkeypatch: pytest.MonkeyPatch, zone: str
@@ -115,6 +150,11 @@ def test_commands_take_urls_and_tell_no_secret(
     assert "cannot be reached" in examined.document["landing"]
     assert examined.document["settings"]["CSP_BILLING_LANDING"].startswith("https://user:********@127.0.0.1:9/")
     assert "CANARY" not in examined.out + examined.err
+    read_only = command("reconcile", "--period", "2025-11")
+    assert (read_only.code, read_only.err.count("\n")) == (2, 1)
+    assert "this kind of store cannot be used for that, such as writing" in read_only.err
+    assert "CANARY" not in read_only.err
+    monkeypatch.delenv("CSP_BILLING_LANDING")
     failed = command("reconcile", "--period", "2025-11", "--exports", "https://user:CANARY@127.0.0.1:9/x?sig=CANARY")
     assert failed.code == 3
     assert "CANARY" not in failed.out + failed.err

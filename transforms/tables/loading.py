@@ -45,7 +45,7 @@ LOCKS = Table(
     "Who is at work: one row while a load runs, so that a second one is refused.",
     (
         Column("name", TEXT, "What is locked.", nullable=False),
-        Column("holder", TEXT, "Host and process that holds it.", nullable=False),
+        Column("holder", TEXT, "Host and process that holds it, and when that was started.", nullable=False),
         Column("run_id", TEXT, "Run it works on.", nullable=False),
         Column("acquired_at", TIMESTAMP, "Since when, UTC.", nullable=False),
         Column("renewed_at", TIMESTAMP, "Last sign of life, UTC.", nullable=False),
