@@ -38,7 +38,8 @@ def _add_run(warehouse: Warehouse, run_id: str, started: int, period: str = "202
                 "source": "invoice_recon"}  # fmt: skip
         insert_arrow(connection, LINES, rows(LINES, line))
         clear_period(connection, period)
-        charge = {"line_id": f"line {period}", "period": period, "subtotal": Decimal(started), "total": Decimal(started)}
+        charge = {"line_id": f"line {period}", "period": period, "subtotal": Decimal(started),
+                  "total": Decimal(started)}  # fmt: skip
         insert_arrow(connection, INVOICE_RECON, rows(INVOICE_RECON, charge))
 
 
@@ -139,7 +140,8 @@ def test_what_is_unchanged_is_taken_over_and_nothing_is_missed(warehouse: Wareho
 
 def _inodes(published: Path) -> dict[str, int]:
     """Which files hold what may be taken over."""
-    files = {path.stem: path for view in ("out_lines", "out_focus") for path in (published / f"{view}.parquet").iterdir()}
+    folders = (published / "out_lines.parquet", published / "out_focus.parquet")
+    files = {path.stem: path for folder in folders for path in folder.iterdir()}
     files["prices"] = published / "out_price_changes.parquet"
     return {name: path.stat().st_ino for name, path in files.items()}
 
