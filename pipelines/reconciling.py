@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from connectors.exports.delivery import Export
@@ -172,15 +174,12 @@ class _Run:
         """
         tell_progress("concluding")
         kinds = [export.kind for export in self._extraction.delivery.exports]
-        changed: dict[tuple[str, int], str] = {}
         given: dict[str, list[pa.Table]] = {}
         for numbered in renumbered(self._total, kinds, self._files, self._lines.fetch):
             given.setdefault(numbered.kind, []).append(numbered.lines)
         # All at once, because each change reads the lines of the whole period.
         for kind, parts in given.items():
-            numbered = Numbered(kind, pa.concat_tables(parts))
-            self._lines.renumber(numbered)
-            changed |= _identities(numbered)
+            self._lines.renumber(Numbered(kind, pa.concat_tables(parts)))
         conclusion = conclude(
             self._total,
             period=self._extraction.period,
@@ -195,7 +194,7 @@ class _Run:
         own = pa.concat_tables([conclusion.findings, *self._findings])
         if self._scope.customers:
             self._scope.check_customers(self._lines.customers())
-        findings = self._scope.limit_findings(_renamed(own, changed))
+        findings = self._scope.limit_findings(_renamed(own, [part for parts in given.values() for part in parts]))
         tieout = self._scope.limit_tieout(conclusion.tieout)
         if self._scope.codes:
             self.line_count = self._lines.keep_lines_with_findings(findings.column("line_id").combine_chunks())
@@ -251,15 +250,17 @@ class _Run:
         self._previous_files = list(places)
 
 
-def _identities(numbered: Numbered) -> dict[tuple[str, int], str]:
-    rows = numbered.lines.to_pylist()
-    return {(row["source_file"], row["source_row"]): row["line_id"] for row in rows}
-
-
-def _renamed(findings: pa.Table, changed: dict[tuple[str, int], str]) -> pa.Table:
+def _renamed(findings: pa.Table, numbered: Sequence[pa.Table]) -> pa.Table:
     """Findings with the identities that lines got after they were judged."""
-    if not changed or not findings.num_rows:
+    if not numbered or not findings.num_rows:
         return findings
+    rows = findings.column("source_row").combine_chunks().unique()
+    changed: dict[tuple[str, int], str] = {}
+    for lines in numbered:
+        # One line in a hundred may have another identity, and one in many thousands a finding.
+        named = lines.filter(pc.is_in(lines.column("source_row"), value_set=rows))
+        places = zip(named.column("source_file").to_pylist(), named.column("source_row").to_pylist(), strict=True)
+        changed.update(zip(places, named.column("line_id").to_pylist(), strict=True))
     places = zip(findings.column("source_file").to_pylist(), findings.column("source_row").to_pylist(), strict=True)
     known = findings.column("line_id").to_pylist()
     ids = [changed.get(place, line_id) if line_id else line_id for place, line_id in zip(places, known, strict=True)]
