@@ -35,7 +35,7 @@ contracts: $(READY) ## Check which package may import which
 	@$(BIN)/lint-imports --no-logo
 
 unit: $(READY) ## Run the tests
-	@$(BIN)/python -m pytest -q --numprocesses 2 --dist loadscope
+	@$(BIN)/python -m pytest -q --numprocesses 2 --dist loadscope --durations 20 --durations-min 5
 
 FOCUS_VENV := .venv-focus
 FOCUS_PYTHON ?= python3.12
