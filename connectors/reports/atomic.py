@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from transforms.errors import InputError
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextmanager
@@ -29,4 +33,6 @@ def replacing(path: Path) -> Iterator[Path]:
     except OSError as error:
         reason = error.strerror or os.strerror(error.errno or 0)
         mend = "close it where it is open, or name another folder"
+        if error.errno in _NO_ROOM:
+            mend = f"make room there and in the folder for temporary files, {tempfile.gettempdir()}"
         raise InputError(f"{path} cannot be written: {reason}; {mend}") from None

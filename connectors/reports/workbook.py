@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
+from xlsxwriter.exceptions import FileCreateError
 from xlsxwriter.workbook import Workbook
 
 from connectors.reports import sheets
@@ -37,13 +38,17 @@ def write_workbook(warehouse: Warehouse, contents: ReportContents, path: Path) -
         WarehouseError: the warehouse is not reachable.
     """
     with ExitStack() as stack:
+        new = stack.enter_context(replacing(path))
         lines = {
             source: stack.enter_context(_open(warehouse, contents, source))
             for source in LINE_SHEETS
             if contents.line_count(source) or source == "invoice_recon"
         }
-        new = stack.enter_context(replacing(path))
-        _write(contents, lines, new)
+        try:
+            _write(contents, lines, new)
+        except FileCreateError as error:
+            # What closing the file came to: an OSError's own words, the way the library passes them on.
+            raise error.args[0] from None
 
 
 def _open(warehouse: Warehouse, contents: ReportContents, source: str) -> AbstractContextManager[StoredLines]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import resource
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -220,6 +221,20 @@ def test_a_file_that_cannot_be_replaced_is_told_and_left_alone(
     with pytest.raises(InputError, match="cannot be written"):
         write_workbook(warehouse, stored, tmp_path / "file" / "a.xlsx")
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
+
+
+def test_a_disk_without_room_for_temporary_files_is_told(
+    stored: ReportContents, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    """The library closes the file, and fails, in a way of its own."""
+    least, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4_096, most))
+    try:
+        with pytest.raises(InputError, match="File too large; make room there and in the folder for temporary files"):
+            write_workbook(warehouse, stored, tmp_path / "a.xlsx")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (least, most))
+    assert not list(tmp_path.iterdir())
 
 
 def test_libreoffice_opens_it_and_calculates_the_same(written: Path, tmp_path: Path) -> None:
