@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, ExitStack
+import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 from xlsxwriter.exceptions import FileCreateError
@@ -16,10 +18,12 @@ from connectors.reports.grid import write_grid
 from connectors.reports.headline import headline
 from connectors.reports.sheets import LINE_SHEETS, MOST_LINES
 from connectors.reports.summary_sheet import write_summary
+from connectors.unfinished import claimed, remove_abandoned
 from connectors.warehouse.engine import Warehouse
 
 #: More cells than these are written row by row. Then the rows have filters, but are no Excel tables.
 _CELLS_IN_MEMORY = 600_000
+_FOLDER = "csp-billing-workbook-"
 
 
 def write_workbook(warehouse: Warehouse, contents: ReportContents, path: Path) -> None:
@@ -39,13 +43,14 @@ def write_workbook(warehouse: Warehouse, contents: ReportContents, path: Path) -
     """
     with ExitStack() as stack:
         new = stack.enter_context(replacing(path))
+        parts = stack.enter_context(_folder_for_parts())
         lines = {
             source: stack.enter_context(_open(warehouse, contents, source))
             for source in LINE_SHEETS
             if contents.line_count(source) or source == "invoice_recon"
         }
         try:
-            _write(contents, lines, new)
+            _write(contents, lines, new, parts)
         except FileCreateError as error:
             # What closing the file came to: an OSError's own words, the way the library passes them on.
             raise error.args[0] from None
@@ -56,7 +61,15 @@ def _open(warehouse: Warehouse, contents: ReportContents, source: str) -> Abstra
     return open_lines(warehouse, contents.run_id, source, found=found)
 
 
-def _write(contents: ReportContents, lines: dict[str, StoredLines], path: Path) -> None:
+@contextmanager
+def _folder_for_parts() -> Iterator[Path]:
+    """Where the library puts the parts of the file together, which it leaves there when it fails."""
+    remove_abandoned(Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"))
+    with tempfile.TemporaryDirectory(prefix=_FOLDER) as folder, claimed(Path(folder)):
+        yield Path(folder)
+
+
+def _write(contents: ReportContents, lines: dict[str, StoredLines], path: Path, parts: Path) -> None:
     filled = [
         build(contents) for build in (
             sheets.tieout_sheet, sheets.codes_sheet, sheets.customers_sheet, sheets.findings_sheet,
@@ -66,7 +79,7 @@ def _write(contents: ReportContents, lines: dict[str, StoredLines], path: Path) 
     ]  # fmt: skip
     line_grids = {source: sheets.lines_sheet(contents, source, one.count) for source, one in lines.items()}
     cells = sum(grid.count * len(grid.columns) for grid in (*(grid for grid, _ in filled), *line_grids.values()))
-    options = {"constant_memory": cells > _CELLS_IN_MEMORY}
+    options = {"constant_memory": cells > _CELLS_IN_MEMORY, "tmpdir": str(parts)}
     with Workbook(str(path), options) as workbook:
         workbook.use_zip64()
         workbook.set_properties({

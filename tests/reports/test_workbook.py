@@ -224,9 +224,11 @@ def test_a_file_that_cannot_be_replaced_is_told_and_left_alone(
 
 
 def test_a_disk_without_room_for_temporary_files_is_told(
-    stored: ReportContents, warehouse: Warehouse, tmp_path: Path
+    stored: ReportContents, warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The library closes the file, and fails, in a way of its own."""
+    """The library closes the file, and fails, in a way of its own, and leaves its temporary files."""
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
     least, most = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4_096, most))
     try:
@@ -234,7 +236,7 @@ def test_a_disk_without_room_for_temporary_files_is_told(
             write_workbook(warehouse, stored, tmp_path / "a.xlsx")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (least, most))
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.rglob("*")] == ["tmp"]
 
 
 def test_libreoffice_opens_it_and_calculates_the_same(written: Path, tmp_path: Path) -> None:
