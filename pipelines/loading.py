@@ -20,7 +20,7 @@ from connectors.warehouse.customers import read_clients
 from connectors.warehouse.engine import Warehouse, open_warehouse
 from connectors.warehouse.migrations import ensure_current
 from connectors.warehouse.runs import get_run, latest_run, read_run_files, record_load, set_status
-from connectors.warehouse.sources import read_price_lists, read_source
+from connectors.warehouse.sources import read_charged_customers, read_price_lists, read_source
 from pipelines.approval import hindrance, standing
 from pipelines.progress import tell_progress
 from pipelines.settings import PREFIX, Settings
@@ -30,6 +30,7 @@ from transforms.documents import voided_invoices
 from transforms.errors import InputError, SettingsError
 from transforms.findings import findings_table
 from transforms.line_checks import billed_line_changes
+from transforms.tables import DAILY_USAGE
 
 #: Longer than HaloPSA's five-minute window.
 PATIENCE_SECONDS = 600
@@ -202,20 +203,18 @@ def build_plan(warehouse: Warehouse, settings: Settings, run_id: str) -> LoadPla
         if latest is None or latest["run_id"] != run_id:
             newer = f"; run {latest['run_id']} replaced it" if latest else ""
             raise InputError(f"run {run_id} is not the latest full run of period {run['period']}{newer}: load that one")
-        sources = {kind: read_source(connection, kind, run["period"]) for kind in (
-            "invoices", "invoice_recon", "daily_usage")}  # fmt: skip
-        prices = read_price_lists(connection)
-        shas = _price_files(connection, run_id)
-        clients = clients_of_invoices(sources["invoice_recon"], sources["daily_usage"], read_clients(connection))
-    documents = sources["invoices"]
+        documents = read_source(connection, "invoices", run["period"])
+        recon = read_source(connection, "invoice_recon", run["period"])
+        daily = settings.halo_usage == "daily"
+        # There may be millions of them.
+        usage = read_source(connection, "daily_usage", run["period"]) if daily else DAILY_USAGE.schema.empty_table()
+        prices = read_price_lists(connection, _price_files(connection, run_id))
+        clients = clients_of_invoices(read_charged_customers(connection, run["period"]), read_clients(connection))
     live = sorted(set(documents.column("invoice_number").to_pylist()) - voided_invoices(documents))
-    recon, usage = (_of_invoices(sources[kind], live) for kind in ("invoice_recon", "daily_usage"))
-    if settings.halo_usage == "daily":
+    recon, usage = (_of_invoices(lines, live) for lines in (recon, usage))
+    if daily:
         recon = recon.filter(pa.array(~categorise(recon).azure_plan))
-    else:
-        usage = usage.slice(0, 0)
-    own_prices = prices.filter(pc.is_in(prices.column("file_sha256"), pa.array(shas, pa.string())))
-    return LoadPlan(run_id, run["period"], _oldest_first(own_prices), documents, recon, usage, clients)
+    return LoadPlan(run_id, run["period"], _oldest_first(prices), documents, recon, usage, clients)
 
 
 def _oldest_first(prices: pa.Table) -> pa.Table:

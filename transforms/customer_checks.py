@@ -50,19 +50,16 @@ def check_mapping(customers: Customers, mapped: frozenset[str]) -> list[Finding]
     ]
 
 
-def clients_of_invoices(recon: pa.Table, usage: pa.Table, clients: Mapping[str, int]) -> dict[str, int]:
+def clients_of_invoices(charged: pa.Table, clients: Mapping[str, int]) -> dict[str, int]:
     """The client of each invoice whose lines are all of one known client; the others are several clients'.
 
     Args:
-        recon: reconciliation lines.
-        usage: usage lines.
+        charged: `invoice_number` and `customer_id` of all reconciliation and usage lines.
         clients: HaloPSA's client by tenant (customer id in lower case).
     """
     found: dict[str, set[int | None]] = defaultdict(set)
-    for table in (recon, usage):
-        pairs = table.group_by(["invoice_number", "customer_id"]).aggregate([])
-        for row in pairs.to_pylist():
-            if row["invoice_number"]:
-                found[row["invoice_number"]].add(clients.get((row["customer_id"] or "").lower()))
+    for row in charged.group_by(["invoice_number", "customer_id"]).aggregate([]).to_pylist():
+        if row["invoice_number"]:
+            found[row["invoice_number"]].add(clients.get((row["customer_id"] or "").lower()))
     single = {invoice: next(iter(own)) for invoice, own in found.items() if len(own) == 1}
     return {invoice: client for invoice, client in single.items() if client is not None}

@@ -84,9 +84,20 @@ def read_rejected(connection: sa.Connection, period: str) -> pa.Table:
     return _in_file_order(read_arrow(connection, statement, QUARANTINE.schema))
 
 
-def read_price_lists(connection: sa.Connection) -> pa.Table:
-    """Every price list ever loaded, columns of PRICE_LIST, in the order of their files and rows."""
-    return _in_file_order(read_arrow(connection, sa.select(sql_table(PRICE_LIST)), PRICE_LIST.schema))
+def read_charged_customers(connection: sa.Connection, period: str) -> pa.Table:
+    """`invoice_number` and `customer_id` of the period's lines and daily usage, each pair once or twice."""
+    names = ("invoice_number", "customer_id")
+    tables = [sql_table(EXPORT_TABLES[kind]) for kind in ("invoice_recon", "daily_usage")]
+    pairs = [sa.select(*(each.c[name] for name in names)).where(each.c.period == period).distinct() for each in tables]
+    schema = pa.schema([EXPORT_TABLES["invoice_recon"].schema.field(name).with_nullable(True) for name in names])
+    return read_arrow(connection, sa.union_all(*pairs), schema)
+
+
+def read_price_lists(connection: sa.Connection, files: Collection[str]) -> pa.Table:
+    """The price lists with these SHA-256, columns of PRICE_LIST, in the order of their files and rows."""
+    table = sql_table(PRICE_LIST)
+    wanted = sa.select(table).where(table.c.file_sha256.in_(list(files)))
+    return _in_file_order(read_arrow(connection, wanted, PRICE_LIST.schema))
 
 
 def read_priced_rows(connection: sa.Connection, but: Collection[str]) -> pa.Table:

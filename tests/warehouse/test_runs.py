@@ -85,12 +85,17 @@ def _write(warehouse: Warehouse, run_id: str, period: str = "2026-03", **changes
     return parts
 
 
+def _price_lists(connection: sa.Connection) -> pa.Table:
+    """Every price list in the warehouse."""
+    return read_price_lists(connection, set(connection.scalars(sa.select(sql_table(PRICE_LIST).c.file_sha256))))
+
+
 def test_what_is_written_is_read(warehouse: Warehouse) -> None:
     parts = _write(warehouse, "r1")
     with warehouse.read() as connection:
         for kind in ("invoice_recon", "daily_usage", "invoices"):
             assert read_source(connection, kind, "2026-03").equals(parts["sources"][kind])
-        assert read_price_lists(connection).equals(parts["sources"]["price_list"])
+        assert _price_lists(connection).equals(parts["sources"]["price_list"])
         assert read_rejected(connection, "2026-03").equals(parts["rejected"])
         assert read_tieout(connection, "r1").equals(parts["tieout"])
         assert read_lines(connection, "r1")["line_id"].to_pylist() == ["1", "2"]
@@ -110,7 +115,7 @@ def test_a_rerun_replaces_the_period_and_nothing_else(warehouse: Warehouse) -> N
         for kind, was in before.items():
             assert read_source(connection, kind, "2026-03").equals(was)
         assert read_source(connection, "invoice_recon", "2026-02").equals(other["sources"]["invoice_recon"])
-        assert read_price_lists(connection).num_rows == 1
+        assert _price_lists(connection).num_rows == 1
         assert connection.execute(sa.select(sa.func.count()).select_from(sql_table(SOURCE_FILES))).scalar() == 1
         assert read_lines(connection, "r1").num_rows == read_lines(connection, "r3").num_rows == 2
 
@@ -150,7 +155,7 @@ def test_a_known_price_list_under_another_name_is_not_loaded_again(warehouse: Wa
     )
     _write(warehouse, "r2", sources=renamed)
     with warehouse.read() as connection:
-        assert sorted(read_price_lists(connection)["source_file"].to_pylist()) == ["new.csv", "x"]
+        assert sorted(_price_lists(connection)["source_file"].to_pylist()) == ["new.csv", "x"]
 
 
 def test_a_failure_midway_leaves_nothing(warehouse: Warehouse) -> None:
