@@ -7,6 +7,7 @@ has columns that take none.
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,8 @@ from connectors.halopsa.properties import CONSUMPTION, INVOICE, PRICING, Entity,
 from transforms.columns import Table
 from transforms.money import tidy
 from transforms.tables import INVOICES, PRICE_LIST
+
+_RECORDS_AT_ONCE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +175,7 @@ def _drafts(
 ) -> list[Draft]:
     mapping = _mapping(rows, declared, entity)
     drafts = []
-    for record in rows.to_pylist():
+    for record in _records(rows):
         natural_key, parent_key = key(record)
         made = _Body(entity, mapping, record)
         if not made.problem:
@@ -202,7 +205,7 @@ def alterations(rows: pa.Table, declared: Table, entity: Entity) -> Iterator[Alt
         entity: what they become in HaloPSA.
     """
     mapping = _mapping(rows, declared, entity)
-    for record in rows.to_pylist():
+    for record in _records(rows):
         made = _Body(entity, mapping, record)
         if made.problem or not (made.cut or made.rounded):
             continue
@@ -225,6 +228,12 @@ def _mapping(rows: pa.Table, declared: Table, entity: Entity) -> list[tuple[str,
         for name in column.halo
         if column.name in rows.column_names
     ]
+
+
+def _records(rows: pa.Table) -> Iterator[dict[str, Any]]:
+    """The rows one by one, of which few are Python objects at a time."""
+    for batch in rows.to_batches(max_chunksize=_RECORDS_AT_ONCE):
+        yield from batch.to_pylist()
 
 
 class _Body:
@@ -267,7 +276,8 @@ class _Body:
             if prop.too_long is not TooLong.CUT:
                 return
             text = _cut(text, prop.limit or 0)
-        self.body[prop.name] = text
+        # Most texts are those of many lines, which all wait to be sent.
+        self.body[prop.name] = sys.intern(text)
 
     def _set_json(self, prop: PostedProperty, text: str) -> None:
         try:

@@ -24,6 +24,8 @@ Same = Callable[[Mapping[str, Any]], str]
 
 _ID = CONSUMPTION.id_property
 _PATH = str(CONSUMPTION.list_path)
+#: What of a line tells whether it is there, billed and right: the rest of many lines would fill the memory.
+_STATE = (_ID, "isbilled", "total")
 #: After so many listed lines the progress is told.
 _TOLD_EACH = 100
 #: What a line is, without its amounts.
@@ -65,7 +67,7 @@ class Listing:
             self._start = newest[_ID] if newest else None
 
     def all_since(self, numbers: Sequence[str], oldest: Mapping[str, int | None]) -> dict[str, list[Row]]:
-        """Every line of these invoices.
+        """Every line of these invoices: its `id`, `isbilled` and `total`.
 
         Args:
             numbers: the invoices.
@@ -77,7 +79,7 @@ class Listing:
             known = oldest.get(number)
             bounds = [self._before_invoice(number), None if known is None else known - 1]
             floors.append(min((each for each in bounds if each is not None), default=None))
-        return self._rows(numbers, _lowest(floors))
+        return self._rows(numbers, _lowest(floors), keep=_STATE)
 
     def search(self, numbers: Sequence[str], digests: Counter[str], ids: Iterable[int]) -> dict[str, list[Row]]:
         """The lines of these invoices, until unclaimed ones with all these stable digests and all `ids` were seen."""
@@ -117,7 +119,7 @@ class Listing:
     def billed(self, keys: Iterable[str]) -> set[str]:
         """Which of these posted lines HaloPSA calls billed; the walk ends when all were seen."""
         by_id = {halo_id: key for key in keys if (halo_id := self._book.rows[key].halo_id) is not None}
-        listed = self._rows(list(self._parents), min(by_id, default=1) - 1, Counter(), by_id)
+        listed = self._rows(list(self._parents), min(by_id, default=1) - 1, Counter(), by_id, keep=_STATE)
         billed = {row[_ID] for rows in listed.values() for row in rows if row.get("isbilled")}
         return {key for halo_id, key in by_id.items() if halo_id in billed}
 
@@ -133,9 +135,17 @@ class Listing:
         return waiting
 
     def _rows(
-        self, numbers: Sequence[str], floor: int | None, digests: Counter[str] | None = None, ids: Iterable[int] = ()
+        self,
+        numbers: Sequence[str],
+        floor: int | None,
+        digests: Counter[str] | None = None,
+        ids: Iterable[int] = (),
+        keep: Sequence[str] = (),
     ) -> dict[str, list[Row]]:
-        """The lines of these invoices above `floor`; with `digests`, only until these and `ids` were all seen."""
+        """The lines of these invoices above `floor`; with `digests`, only until these and `ids` were all seen.
+
+        They are given whole, or with the properties to `keep`.
+        """
         by_parent = {self._parents[number]: number for number in numbers}
         listed: dict[str, list[Row]] = {number: [] for number in numbers}
         missing, missing_ids = Counter(digests), set(ids)
@@ -148,7 +158,7 @@ class Listing:
             number = None if parent is None else by_parent.get(parent)
             if number is None:
                 continue
-            listed[number].append(row)
+            listed[number].append({name: row.get(name) for name in keep} if keep else row)
             if digests is None:
                 continue
             missing_ids.discard(row[_ID])
