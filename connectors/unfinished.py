@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -35,6 +36,18 @@ def claimed(path: Path) -> Iterator[None]:
     finally:
         if descriptor is not None:
             os.close(descriptor)
+
+
+@contextmanager
+def temporary_folder(prefix: str) -> Iterator[Path]:
+    """A temporary folder of that prefix, claimed, which goes at the end; `remove_left` removes those that did not."""
+    with tempfile.TemporaryDirectory(prefix=prefix) as folder, claimed(Path(folder)):
+        yield Path(folder)
+
+
+def remove_left(prefix: str) -> None:
+    """Remove the temporary folders of that prefix whose process was killed."""
+    remove_abandoned(Path(tempfile.gettempdir()).glob(f"{prefix}*"))
 
 
 def remove_abandoned(paths: Iterable[Path]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import sys
@@ -21,7 +20,7 @@ from pipelines.cli_orders import integrations_app, orders_app, subscriptions_app
 from pipelines.cli_reports import WithReports, cut_values, report
 from pipelines.cli_warehouse import customers_app, warehouse_app
 from pipelines.completion import complete_periods, complete_runs
-from transforms.errors import BillingError, RemoteError, StoppedError
+from transforms.errors import NO_ROOM, BillingError, RemoteError, StoppedError
 from transforms.hidden import without_secrets
 
 if TYPE_CHECKING:
@@ -45,7 +44,6 @@ app.add_typer(orders_app, name="orders")
 app.add_typer(integrations_app, name="integrations")
 app.add_typer(subscriptions_app, name="subscriptions")
 
-_FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 #: The flows that make a run.
 _COMPARING = ("monthly_billing", "reconcile")
 
@@ -345,7 +343,7 @@ def main() -> None:
     except BillingError as error:
         code = _fail(str(error), error.exit_code, as_json)
     except OSError as error:
-        if error.errno not in _FULL_DISK:
+        if error.errno not in NO_ROOM:
             raise
         code = _fail(_no_room(error), 3, as_json)
     except Exception as error:

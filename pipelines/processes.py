@@ -13,7 +13,6 @@ import pickle
 import shutil
 import signal
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -27,7 +26,7 @@ import pyarrow as pa
 
 from connectors.exports.delivery import Export
 from connectors.handover import Handed, hand_over, take_over
-from connectors.unfinished import claimed, remove_abandoned
+from connectors.unfinished import remove_left, temporary_folder
 from connectors.warehouse.period_lines import LinePreparer, PreparedLines
 from pipelines.extract import Extraction
 from pipelines.partitions import Partition, Workers, work
@@ -99,22 +98,22 @@ class ProcessEngine(Workers[_Landed]):
 
 def remove_left_folders() -> None:
     """Remove the folders of runs that were killed together with their workers, or after these had ended."""
-    remove_abandoned(Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"))
+    remove_left(_FOLDER)
 
 
 @contextmanager
 def open_processes(count: int) -> Iterator[ProcessEngine]:
     """Start worker processes for one run; they end with it."""
-    with tempfile.TemporaryDirectory(prefix=_FOLDER) as folder, claimed(Path(folder)):
+    with temporary_folder(_FOLDER) as folder:
         # Not forked: this process has threads, of which a fork would keep the locks and nothing else.
         context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(count, context, initializer=_begin_worker, initargs=(folder,))
+        pool = ProcessPoolExecutor(count, context, initializer=_begin_worker, initargs=(str(folder),))
         try:
             with _nameless_program():
                 for _ in range(count):
                     # They load what they need while this process indexes the price lists.
                     pool.submit(os.getpid)
-            yield ProcessEngine(pool, count, Path(folder))
+            yield ProcessEngine(pool, count, folder)
         finally:
             pool.shutdown(cancel_futures=True)
 

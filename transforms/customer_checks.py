@@ -54,11 +54,11 @@ def clients_of_invoices(charged: pa.Table, clients: Mapping[str, int]) -> dict[s
     """The client of each invoice whose lines are all of one known client; the others are several clients'.
 
     Args:
-        charged: `invoice_number` and `customer_id` of all reconciliation and usage lines.
+        charged: `invoice_number` and `customer_id` of all reconciliation and usage lines, each pair once.
         clients: HaloPSA's client by tenant (customer id in lower case).
     """
     found: dict[str, set[int | None]] = defaultdict(set)
-    for row in charged.group_by(["invoice_number", "customer_id"]).aggregate([]).to_pylist():
+    for row in charged.to_pylist():
         if row["invoice_number"]:
             found[row["invoice_number"]].add(clients.get((row["customer_id"] or "").lower()))
     single = {invoice: next(iter(own)) for invoice, own in found.items() if len(own) == 1}

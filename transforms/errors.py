@@ -6,8 +6,13 @@ contract's: 2 nothing done, 3 a remote system failed and the run can be repeated
 
 from __future__ import annotations
 
+import errno
+
 from transforms.hidden import without_secrets
 from transforms.shown import one_line
+
+#: What the system says where a disk is full.
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class BillingError(Exception):

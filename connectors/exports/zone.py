@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from connectors.stores.store import Store
 
 
-
 @dataclass(frozen=True)
 class Landed:
     """What lies in the zone.

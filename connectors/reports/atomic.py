@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import secrets
 import tempfile
@@ -10,9 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from transforms.errors import InputError
-
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+from transforms.errors import NO_ROOM, InputError
 
 
 @contextmanager
@@ -33,6 +30,6 @@ def replacing(path: Path) -> Iterator[Path]:
     except OSError as error:
         reason = error.strerror or os.strerror(error.errno or 0)
         mend = "close it where it is open, or name another folder"
-        if error.errno in _NO_ROOM:
+        if error.errno in NO_ROOM:
             mend = f"make room there and in the folder for temporary files, {tempfile.gettempdir()}"
         raise InputError(f"{path} cannot be written: {reason}; {mend}") from None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 from xlsxwriter.exceptions import FileCreateError
@@ -18,11 +16,12 @@ from connectors.reports.grid import write_grid
 from connectors.reports.headline import headline
 from connectors.reports.sheets import LINE_SHEETS, MOST_LINES
 from connectors.reports.summary_sheet import write_summary
-from connectors.unfinished import claimed, remove_abandoned
+from connectors.unfinished import remove_left, temporary_folder
 from connectors.warehouse.engine import Warehouse
 
 #: More cells than these are written row by row. Then the rows have filters, but are no Excel tables.
 _CELLS_IN_MEMORY = 600_000
+#: Of the folder for the parts of a file, which the library leaves there when it fails.
 _FOLDER = "csp-billing-workbook-"
 
 
@@ -43,7 +42,8 @@ def write_workbook(warehouse: Warehouse, contents: ReportContents, path: Path) -
     """
     with ExitStack() as stack:
         new = stack.enter_context(replacing(path))
-        parts = stack.enter_context(_folder_for_parts())
+        remove_left(_FOLDER)
+        parts = stack.enter_context(temporary_folder(_FOLDER))
         lines = {
             source: stack.enter_context(_open(warehouse, contents, source))
             for source in LINE_SHEETS
@@ -59,14 +59,6 @@ def write_workbook(warehouse: Warehouse, contents: ReportContents, path: Path) -
 def _open(warehouse: Warehouse, contents: ReportContents, source: str) -> AbstractContextManager[StoredLines]:
     found = contents.line_count(source) > MOST_LINES
     return open_lines(warehouse, contents.run_id, source, found=found)
-
-
-@contextmanager
-def _folder_for_parts() -> Iterator[Path]:
-    """Where the library puts the parts of the file together, which it leaves there when it fails."""
-    remove_abandoned(Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"))
-    with tempfile.TemporaryDirectory(prefix=_FOLDER) as folder, claimed(Path(folder)):
-        yield Path(folder)
 
 
 def _write(contents: ReportContents, lines: dict[str, StoredLines], path: Path, parts: Path) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from transforms.addresses import masked, scheme_of
-from transforms.errors import BillingError, InputError, RemoteError, SettingsError
+from transforms.errors import NO_ROOM, BillingError, InputError, RemoteError, SettingsError
 
 #: The extra of csp-billing that brings what a scheme needs.
 EXTRAS = {"s3": "s3", "abfs": "azure", "adl": "azure", "http": "http", "https": "http"}
@@ -26,7 +26,7 @@ _UNREACHABLE = ("ClientConnect", "EndpointConnection", "ConnectTimeout", "Servic
                 "ServiceResponse", "ClientPayload", "IncompleteRead", "ConnectionClosed", "ResponseStreaming",
                 "HTTPClientError", "FSTimeout")  # fmt: skip
 #: Local conditions while something is copied to this machine.
-_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+_DISK = NO_ROOM | {errno.EROFS}
 #: These are defects of the program, never of the store.
 _DEFECTS = (AttributeError, TypeError, KeyError, IndexError, AssertionError, RecursionError)
 _LONGEST_REASON = 200

@@ -85,12 +85,12 @@ def read_rejected(connection: sa.Connection, period: str) -> pa.Table:
 
 
 def read_charged_customers(connection: sa.Connection, period: str) -> pa.Table:
-    """`invoice_number` and `customer_id` of the period's lines and daily usage, each pair once or twice."""
+    """`invoice_number` and `customer_id` of the period's lines and daily usage, each pair once."""
     names = ("invoice_number", "customer_id")
     tables = [sql_table(EXPORT_TABLES[kind]) for kind in ("invoice_recon", "daily_usage")]
-    pairs = [sa.select(*(each.c[name] for name in names)).where(each.c.period == period).distinct() for each in tables]
+    pairs = [sa.select(*(each.c[name] for name in names)).where(each.c.period == period) for each in tables]
     schema = pa.schema([EXPORT_TABLES["invoice_recon"].schema.field(name).with_nullable(True) for name in names])
-    return read_arrow(connection, sa.union_all(*pairs), schema)
+    return read_arrow(connection, sa.union(*pairs), schema)
 
 
 def read_price_lists(connection: sa.Connection, files: Collection[str]) -> pa.Table:
