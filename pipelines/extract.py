@@ -147,12 +147,14 @@ class Extraction:
         """
         zone = open_zone(location)
         zone.reach()
-        contents = {export.content.file_sha256: export.content for export in self.delivery.exports}
+        contents = {export.content.path: export.content for export in self.delivery.exports}
         # A store takes long to answer; a disk is no faster for being asked twice at once.
         with ThreadPoolExecutor(UPLOADS_AT_ONCE if is_url(location) else 1) as pool:
-            copies = {sha256: pool.submit(land, content, zone) for sha256, content in contents.items()}
+            copies = {path: pool.submit(land, content, zone) for path, content in contents.items()}
             try:
-                yield lambda: self._landed({sha256: copy.result() for sha256, copy in copies.items()})
+                yield lambda: self._landed(
+                    {contents[path].file_sha256: copy.result() for path, copy in copies.items()}
+                )
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 

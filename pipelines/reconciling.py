@@ -128,7 +128,6 @@ class _Run:
         self._total = Total(FileRecords)
         self._findings: list[pa.Table] = []
         self._digest = TableDigest()
-        self._files = extraction.names
         self._previous_files: list[tuple[str, str]] = []
         shas = frozenset(extraction.prices.column("file_sha256").unique().to_pylist())
         lists = PriceLists(extraction.price_lists, extraction.period, shas)
@@ -174,8 +173,9 @@ class _Run:
         """
         tell_progress("concluding")
         kinds = [export.kind for export in self._extraction.delivery.exports]
+        files = self._extraction.names
         given: dict[str, list[pa.Table]] = {}
-        for numbered in renumbered(self._total, kinds, self._files, self._lines.fetch):
+        for numbered in renumbered(self._total, kinds, files, self._lines.fetch):
             given.setdefault(numbered.kind, []).append(numbered.lines)
         # All at once, because each change reads the lines of the whole period.
         for kind, parts in given.items():
@@ -186,7 +186,7 @@ class _Run:
             policy=self._policy,
             invoices=self._extraction.invoices,
             rejected=self.rejected,
-            files=self._files,
+            files=files,
             previous_files=self._previous_files,
             mapped_customers=self._extraction.mapped_customers,
             fetch=self._lines.fetch,

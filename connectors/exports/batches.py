@@ -78,7 +78,7 @@ class Source:
     ranges: Callable[[], Iterator[Load]] | None = None
 
 
-def is_utf8(data: bytes) -> bool:
+def is_utf8(data: bytes | memoryview) -> bool:
     """Whether bytes are UTF-8, by Arrow's check, which reads them in place."""
     offsets = pa.py_buffer(np.array([0, len(data)], dtype=np.int64))
     try:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import codecs
 import functools
-import hashlib
 import stat
 import zipfile
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from typing import BinaryIO
 
 from connectors.exports import archives, limits
 from connectors.exports.delivered import Delivered
+from connectors.exports.file_digests import FileDigest
 from connectors.exports.gzip_members import gunzip
 from transforms.errors import InputError
 from transforms.shown import printable
@@ -63,7 +63,7 @@ class Content:
         path: the file on disk.
         name: the name it was delivered by, without folders.
         member: the member's label inside the archive, empty for the file itself.
-        file_sha256: SHA-256 of the file on disk.
+        digest: SHA-256 of the file on disk.
         byte_count: size of the file on disk.
         modified_at: when the file on disk was last changed, UTC.
         form: how its records are written.
@@ -76,7 +76,7 @@ class Content:
     path: Path
     name: str
     member: str
-    file_sha256: str
+    digest: FileDigest
     byte_count: int
     modified_at: datetime
     form: Form
@@ -91,6 +91,15 @@ class Content:
         """The name that rows and messages carry: `file.csv` or `archive.zip!member.csv`."""
         name = printable(self.label or self.name)
         return f"{name}!{self.member}" if self.member else name
+
+    @property
+    def file_sha256(self) -> str:
+        """SHA-256 of the file on disk; that of a large one is waited for.
+
+        Raises:
+            InputError: the file cannot be read, or changed since it was found.
+        """
+        return self.digest.value()
 
     def chunks(self) -> Iterator[bytes]:
         """The unpacked content piece by piece; text as UTF-8 without a byte order mark.
@@ -145,19 +154,17 @@ def open_contents(file: Delivered) -> list[Content]:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
             raise InputError(f"{file.shown}: {NO_FILE}")
-        with path.open("rb") as opened:
-            sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
-            found = path.stat()
     except OSError as error:
         raise InputError(f"{file.shown}: cannot be read: {error.strerror or error}") from error
 
+    digest = FileDigest(path, file.shown, found)
     # Another process that reads it may have another current folder.
     unpacked = functools.partial(_file_chunks, path.absolute(), file.shown)
 
     def make(member: str, form: Form, remark: str, open_raw: Callable[[], Iterator[bytes]]) -> Content:
         modified = datetime.fromtimestamp(found.st_mtime, UTC)
         return Content(
-            path, file.name, member, sha256, found.st_size, modified, form, remark, open_raw,
+            path, file.name, member, digest, found.st_size, modified, form, remark, open_raw,
             is_plain=open_raw is unpacked, shown=file.shown,
         )  # fmt: skip
 

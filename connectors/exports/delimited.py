@@ -24,8 +24,9 @@ import pyarrow.csv
 from connectors.exports import limits
 from connectors.exports.batches import NUL_TEXT, Load, Rows, Source, TextBatch, Unreadable, is_utf8
 from connectors.exports.containers import Content
+from connectors.exports.file_digests import changed
 from connectors.exports.kinds import UNKNOWN, recognise
-from connectors.exports.rows import Mask, RowIndex, RunawayQuotesError, index_rows
+from connectors.exports.rows import Mask, RowIndex, RunawayQuotesError, ShortLinesError, index_rows
 from transforms.errors import InputError
 from transforms.headers import fold
 from transforms.tables import EXPORT_TABLES
@@ -135,7 +136,6 @@ class _Block:
         cls, data: bytes, header: Header, name: str, *, is_last: bool, offset: int, row: int, after_header: bool
     ) -> _Block:
         """Find the rows of a block, the header not among those that are kept; raises InputError."""
-        limits.check_rows(name, data)
         try:
             index = index_rows(data, ord(header.delimiter), is_last=is_last)
         except RunawayQuotesError:
@@ -143,6 +143,8 @@ class _Block:
                 f"{name}: after row {row} a quotation mark is opened and not closed, again and again: export it again "
                 "with the quotation marks inside a field doubled"
             ) from None
+        except ShortLinesError as error:
+            raise limits.short_lines(name, error.lines) from None
         overlong = np.flatnonzero(index.ends - index.starts > limits.MAX_ROW_BYTES)
         if len(overlong):
             raise limits.too_long(name, row + int(overlong[0]))
@@ -180,7 +182,7 @@ class _Range:
         except OSError as error:
             raise InputError(f"{self.path}: cannot be read: {error.strerror or error}") from error
         if len(data) != self.size:
-            raise InputError(f"{self.name}: the file changed while it was read: run again when it is complete")
+            raise changed(self.name)
         return _parse(replace(self.block, data=data), self.header, self.name, None)
 
 
@@ -226,7 +228,7 @@ def _parse(found: _Block, header: Header, name: str, only: Sequence[str] | None)
     if broken:
         limits.check_rejected(name, len(broken), int(numbers[broken[0]]), _BROKEN_QUOTES)
     unreadable = [Unreadable(int(numbers[at]), _raw(block, index, at), _BROKEN_QUOTES) for at in broken]
-    if b"\0" in block or not is_utf8(block[: index.consumed]):
+    if b"\0" in block or not is_utf8(memoryview(block)[: index.consumed]):
         for at in np.flatnonzero(keep).tolist():
             error = _text_error(block[index.starts[at] : index.ends[at]])
             if error:

@@ -118,7 +118,7 @@ def open_delivery(location: str | Path, cache: Path | None = None, progress: Pro
     """
     exports: list[Export] = []
     skipped: list[Identity] = []
-    firsts: dict[str, Delivered] = {}
+    found: dict[int, list[Content]] = {}
     found_there = find_delivered(str(location), cache, progress)
     names = Counter(file.name for file in found_there.files)
     for file in found_there.files:
@@ -126,18 +126,17 @@ def open_delivery(location: str | Path, cache: Path | None = None, progress: Pro
         if isinstance(opened, Identity):
             skipped.append(opened)
             continue
+        if names[file.name] > 1:
+            opened = [replace(content, label=file.place) for content in opened]
+        if first := _same_file(opened[0], found):
+            skipped.append(_repeated(opened[0], first.name))
+            continue
         for content in opened:
-            if names[file.name] > 1:
-                content = replace(content, label=file.place)
-            first = firsts.setdefault(content.file_sha256, file)
-            if first != file:
-                skipped.append(_repeated(content, first.name))
-                break
-            found = _recognised(content)
-            if isinstance(found, Identity):
-                skipped.append(found)
+            recognised = _recognised(content)
+            if isinstance(recognised, Identity):
+                skipped.append(recognised)
             else:
-                exports.append(found)
+                exports.append(recognised)
     return Delivery(_without_repeats(exports, skipped), skipped, found_there.hold)
 
 
@@ -152,6 +151,18 @@ def _opened(file: Delivered) -> list[Content] | Identity:
     if file.path.exists() and not file.path.is_file():
         return unknown(file.shown, None, NO_FILE)
     return open_contents(file)
+
+
+def _same_file(content: Content, found: dict[int, list[Content]]) -> Content | None:
+    """A file of the same bytes among those found, by size; where there is none, it joins them.
+
+    Of files of different sizes no digest is asked, which may still be under way.
+    """
+    alike = found.setdefault(content.byte_count, [])
+    first = next((other for other in alike if other.file_sha256 == content.file_sha256), None)
+    if first is None:
+        alike.append(content)
+    return first
 
 
 def _recognised(content: Content) -> Export | Identity:

@@ -106,14 +106,22 @@ def _blocks(content: Content) -> Iterator[bytes]:
             end = block.rindex(b"\n") + 1
             parts, size = [block[end:]], len(block) - end
             wanted = BLOCK_BYTES
-            limits.check_rows(name, block)
+            lines = _counted(name, block)
             yield block[:end]
-            row += block.count(b"\n")
+            row += lines
         elif size >= wanted + limits.MAX_ROW_BYTES:
             raise limits.too_long(name, row)
     if rest := b"".join(parts):
-        limits.check_rows(name, rest)
+        _counted(name, rest)
         yield rest
+
+
+def _counted(name: str, block: bytes) -> int:
+    """How many lines a block has; raises InputError where they are too short to be records."""
+    lines = block.count(b"\n")
+    if limits.are_short(lines, len(block)):
+        raise limits.short_lines(name, lines)
+    return lines
 
 
 def _lines(block: bytes) -> list[bytes]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import UTC, datetime
-from pathlib import Path
 
 from connectors.exports.containers import Content
+from connectors.exports.file_digests import changed, sha256_of
 from connectors.exports.zone import Zone
 from transforms.errors import InputError
 from transforms.shown import printable
@@ -36,7 +35,7 @@ def land(file: Content, zone: Zone) -> str:
     except FileNotFoundError as error:
         raise InputError(f"{file.shown}: it is gone: run again when it is complete") from error
     if not was_put:
-        raise _changed(file)
+        raise changed(file.shown)
     return place
 
 
@@ -49,8 +48,8 @@ def check_unchanged(file: Content) -> None:
         InputError: the file changed since it was found.
     """
     try:
-        if not _is_as_seen(file) and _sha256(file.path) != file.file_sha256:
-            raise _changed(file)
+        if not _is_as_seen(file) and sha256_of(file.path) != file.file_sha256:
+            raise changed(file.shown)
     except FileNotFoundError:
         return
 
@@ -60,11 +59,3 @@ def _is_as_seen(file: Content) -> bool:
     stat = file.path.stat()
     return (stat.st_size, datetime.fromtimestamp(stat.st_mtime, UTC)) == (file.byte_count, file.modified_at)
 
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _changed(file: Content) -> InputError:
-    return InputError(f"{file.shown}: the file changed while it was read: run again when it is complete")

@@ -7,8 +7,6 @@ code 2; nothing of it is half read.
 
 from __future__ import annotations
 
-import numpy as np
-
 from transforms.errors import InputError
 
 CHUNK_BYTES = 1 << 20
@@ -93,15 +91,17 @@ def check_rejected(name: str, count: int, row: int, reason: str) -> None:
         )
 
 
-def check_rows(name: str, block: bytes) -> None:
-    """Refuse text whose lines are too short to be rows of an export; raises InputError."""
-    text = np.frombuffer(block, dtype=np.uint8)
-    lines = max(int(np.count_nonzero(text == ord(end))) for end in "\n\r")
-    if lines > ROWS_SUSPECT and lines * MIN_ROW_BYTES > len(block):
-        raise InputError(
-            f"{name}: it has {lines:,} lines of a few characters each, which are no rows of an export: take them out, "
-            "or export it again"
-        )
+def are_short(lines: int, byte_count: int) -> bool:
+    """Whether so many lines of so many bytes are too short to be rows of an export."""
+    return lines > ROWS_SUSPECT and lines * MIN_ROW_BYTES > byte_count
+
+
+def short_lines(name: str, lines: int) -> InputError:
+    """What to say of text whose lines are too short to be rows of an export."""
+    return InputError(
+        f"{name}: it has {lines:,} lines of a few characters each, which are no rows of an export: take them out, "
+        "or export it again"
+    )
 
 
 def too_long(name: str, row: int) -> InputError:

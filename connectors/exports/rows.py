@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from connectors.exports.limits import MAX_ROW_BYTES, MAX_RUNAWAY_QUOTES, QUOTE_WINDOW_BYTES
+from connectors.exports.limits import MAX_ROW_BYTES, MAX_RUNAWAY_QUOTES, QUOTE_WINDOW_BYTES, are_short
 
 Offsets = np.ndarray[Any, np.dtype[np.int64]]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
@@ -24,6 +24,14 @@ _QUOTE, _LF, _CR = ord('"'), ord("\n"), ord("\r")
 
 class RunawayQuotesError(ValueError):
     """Rows whose quotation marks are opened and not closed for pages, again and again."""
+
+
+class ShortLinesError(ValueError):
+    """So many lines (`lines`) that they are too short to be rows of an export."""
+
+    def __init__(self, lines: int) -> None:
+        super().__init__(lines)
+        self.lines = lines
 
 
 @dataclass(frozen=True)
@@ -53,12 +61,15 @@ def index_rows(block: bytes, delimiter: int, *, is_last: bool) -> RowIndex:
 
     Raises:
         RunawayQuotesError: too many quotation marks are never closed, each followed to the end of the block.
+        ShortLinesError: the block has more lines than rows of an export could be.
     """
     array = np.frombuffer(block, dtype=np.uint8)
+    feeds = _places(array == _LF)
+    alone = _lone_returns(array, feeds, is_last=is_last) if _CR in block else np.empty(0, dtype=np.int64)
     quotes = np.flatnonzero(array == _QUOTE) if _QUOTE in block else np.empty(0, dtype=np.int64)
     if len(quotes) and not _well_formed(array, quotes, delimiter, is_last=is_last):
         return _walk(block, delimiter, is_last=is_last)
-    breaks = _line_breaks(block, array, is_last=is_last)
+    breaks = np.sort(np.concatenate((feeds, alone))) if len(alone) else feeds
     if len(quotes):
         breaks = breaks[np.searchsorted(quotes, breaks) % 2 == 0]
     consumed = int(breaks[-1]) + 1 if len(breaks) else 0
@@ -74,29 +85,47 @@ def index_rows(block: bytes, delimiter: int, *, is_last: bool) -> RowIndex:
     return RowIndex(starts, ends - after_cr, np.zeros(len(starts), dtype=np.bool_), consumed)
 
 
-def _line_breaks(block: bytes, array: np.ndarray[Any, np.dtype[np.uint8]], *, is_last: bool) -> Offsets:
-    """Offsets of line feeds, and of carriage returns that stand alone."""
-    feeds = np.flatnonzero(array == _LF)
-    if _CR not in block:
-        return feeds
-    returns = np.flatnonzero(array == _CR)
-    at_end = returns == len(array) - 1
+def _places(feeds: Mask) -> Offsets:
+    """Offsets of line feeds, looked for eight bytes at a time because most have none; raises ShortLinesError."""
+    _check_lines(feeds)
+    even = len(feeds) // 8 * 8
+    eights = np.flatnonzero(feeds[:even].view(np.uint64) != 0)
+    row, column = np.nonzero(feeds[:even].reshape(-1, 8)[eights])
+    return np.concatenate((eights[row] * 8 + column, np.flatnonzero(feeds[even:]) + even))
+
+
+def _lone_returns(array: np.ndarray[Any, np.dtype[np.uint8]], feeds: Offsets, *, is_last: bool) -> Offsets:
+    """Offsets of carriage returns that stand alone; raises ShortLinesError.
+
+    At the end of a block that is not the last one none does: its line feed may open the next block.
+    """
+    marks = array == _CR
+    if _check_lines(marks) == np.count_nonzero(array[feeds[feeds > 0] - 1] == _CR):
+        return np.empty(0, dtype=np.int64)
+    returns = np.flatnonzero(marks)
     alone = array[np.minimum(returns + 1, len(array) - 1)] != _LF
-    # At the end of a block that is not the last one, its line feed may open the next block.
-    alone = np.where(at_end, is_last, alone)
-    return np.sort(np.concatenate((feeds, returns[alone]))) if alone.any() else feeds
+    return returns[np.where(returns == len(array) - 1, is_last, alone)]
+
+
+def _check_lines(ends: Mask) -> int:
+    """How many lines end so; raises ShortLinesError where they are too many."""
+    lines = int(np.count_nonzero(ends))
+    if are_short(lines, len(ends)):
+        raise ShortLinesError(lines)
+    return lines
 
 
 def _well_formed(
     array: np.ndarray[Any, np.dtype[np.uint8]], quotes: Offsets, delimiter: int, *, is_last: bool
 ) -> bool:
     """Whether opening marks stand at the start of a field and closing ones at its end."""
-    edges = np.zeros(256, dtype=np.bool_)
-    edges[[delimiter, _LF, _CR, _QUOTE]] = True
-    opening, closing = quotes[::2], quotes[1::2]
-    before = edges[array[np.maximum(opening - 1, 0)]] | (opening == 0)
-    after = edges[array[np.minimum(closing + 1, len(array) - 1)]] | (closing == len(array) - 1)
-    return bool(before.all() and after.all() and (len(quotes) % 2 == 0 or not is_last))
+    if len(quotes) % 2 and is_last:
+        return False
+    before, after = quotes[::2] - 1, quotes[1::2] + 1
+    # At the beginning and the end of the block there is nothing beside a mark.
+    neighbours = array[np.concatenate((before[before >= 0], after[after < len(array)]))]
+    edges = (neighbours == delimiter) | (neighbours == _QUOTE) | (neighbours == _LF) | (neighbours == _CR)
+    return bool(edges.all())
 
 
 @functools.cache

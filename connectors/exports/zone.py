@@ -7,7 +7,6 @@ relative to the zone, so that it can be moved as a whole.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import secrets
 import shutil
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from connectors.exports.containers import Content
+from connectors.exports.file_digests import sha256_of
 from connectors.unfinished import ABANDONED_AFTER, claimed, remove_abandoned
 from transforms.addresses import TEMPORARY, is_url, local_path, place_below
 from transforms.errors import BillingError, SettingsError
@@ -121,7 +121,7 @@ def check_writable(location: str) -> None:
         path = Path(folder, "probe")
         path.write_bytes(b"csp-billing\n")
         try:
-            zone.put(path, place, _sha256(path), lambda: True)
+            zone.put(path, place, sha256_of(path), lambda: True)
         except BillingError as error:
             mend = "; let it be written, or name another place" if isinstance(error, SettingsError) else ""
             raise type(error)(f"CSP_BILLING_LANDING: no copy can be kept there: {error}{mend}") from error
@@ -171,7 +171,7 @@ class FolderZone:
                     # By the kernel, which is much cheaper than reading, digesting and writing it once more.
                     shutil.copyfile(path, part)
                     os.fsync(descriptor)
-                if not is_as_seen() and _sha256(part) != sha256:
+                if not is_as_seen() and sha256_of(part) != sha256:
                     return False
                 with self._told(target):
                     part.replace(target)
@@ -264,8 +264,3 @@ class StoreZone:
     def reach(self) -> None:
         """See `Zone`."""
         self.store.reach()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
