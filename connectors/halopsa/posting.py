@@ -86,18 +86,24 @@ class Sender:
         Raises:
             HaloError: HaloPSA cannot be worked with; what was sent is settled or can be settled by the next load.
         """
-        queue: deque[Batch] = deque([list(drafts)] if drafts else [])
+        again: deque[Batch] = deque()
+        begun = 0
         left = len(drafts)
         if left:
             self._progress(0, left)
-        while queue:
-            batch = queue.popleft()
-            if len(batch) > self._batch.rows:
-                queue.extendleft([batch[self._batch.rows :], batch[: self._batch.rows]])
-                continue
-            again = self._send_batch(batch)
-            queue.extendleft(reversed(again))
-            left -= len(batch) - sum(len(each) for each in again)
+        while again or begun < len(drafts):
+            rows = self._batch.rows
+            if again:
+                batch = again.popleft()
+                if len(batch) > rows:
+                    again.appendleft(batch[rows:])
+                    batch = batch[:rows]
+            else:
+                batch = list(drafts[begun : begun + rows])
+                begun += len(batch)
+            repeated = self._send_batch(batch)
+            again.extendleft(reversed(repeated))
+            left -= len(batch) - sum(len(each) for each in repeated)
             self._progress(len(drafts) - left, len(drafts))
         return self.sent
 
