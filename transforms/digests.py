@@ -83,8 +83,13 @@ def combined_digest(*digests: str) -> str:
 
 def text_hashes(texts: pa.Array) -> np.ndarray[Any, np.dtype[np.uint64]]:
     """A digest of each text in two words, one row a text; the same in every version."""
-    digest = hashlib.blake2b
-    digests = [digest(text, digest_size=16).digest() for text in texts.cast(pa.binary()).to_pylist()]
+    # To copy an empty digest takes two thirds of the time to make one.
+    empty = hashlib.blake2b(digest_size=16).copy
+    digests = []
+    for text in texts.cast(pa.binary()).to_pylist():
+        digest = empty()
+        digest.update(text)
+        digests.append(digest.digest())
     return np.frombuffer(b"".join(digests), dtype=np.uint64).reshape(-1, 2)
 
 

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from transforms.azure_prices import AzureQuestion
 from transforms.categories import Categories, metered_usage
 from transforms.digests import Hashes, mix, words_of, words_of_integers
-from transforms.grouping import distinct_cases
+from transforms.grouping import case_numbers, column_codes, distinct_cases
 from transforms.integers import Integers, Mask, owned
 from transforms.metered_prices import NO_DAY
 from transforms.money import EXACT, Fixed
@@ -145,7 +145,7 @@ class Pricer:
         self._lists = lists
         self._policy = policy
         self._answers = PriceAnswers(lists.told_columns(), lists.told_answer)
-        self._cycles: dict[tuple[Any, ...], _Cycles] = {}
+        self._cycles: dict[tuple[int, int], _Cycles] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Pricer, (self._lists, self._policy)
@@ -225,15 +225,15 @@ class Pricer:
 
     def _cycles_of(self, lines: pa.Table) -> tuple[Integers, list[_Cycles]]:
         """Each line's case of term and dates, and what the cases' cycles are."""
-        numbers, cases = distinct_cases(lines, _CYCLE)
-        found = []
-        for case in cases:
-            key = tuple(case.values())
-            cycles = self._cycles.get(key)
-            if cycles is None:
-                cycles = self._cycles[key] = _Cycles.of(_line_cycles(case))
-            found.append(cycles)
-        return numbers, found
+        numbers, first = case_numbers([column_codes(lines.column(name)) for name in _CYCLE])
+        cases = lines.select(list(_CYCLE)).take(pa.array(first))
+        # Most cases are known from parts before: to tell them by words is cheaper than to make dates of them.
+        words = mix([words_of(cases.column(name)) for name in _CYCLE])
+        keys = list(zip(*(half.tolist() for half in words), strict=True))
+        new = [place for place, key in enumerate(keys) if key not in self._cycles]
+        for place, case in zip(new, cases.take(pa.array(new, pa.int64())).to_pylist(), strict=True):
+            self._cycles[keys[place]] = _Cycles.of(_line_cycles(case))
+        return numbers, [self._cycles[key] for key in keys]
 
     def _span(self, days: Integers) -> tuple[Hashes, Hashes]:
         """Words that tell between which two changes of the lists each day is."""
