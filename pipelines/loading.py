@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from connectors.halopsa.billed import mark_billed
 from connectors.halopsa.client import HaloClient
@@ -20,7 +19,12 @@ from connectors.warehouse.customers import read_clients
 from connectors.warehouse.engine import Warehouse, open_warehouse
 from connectors.warehouse.migrations import ensure_current
 from connectors.warehouse.runs import get_run, latest_run, read_run_files, record_load, set_status
-from connectors.warehouse.sources import read_charged_customers, read_price_lists, read_source
+from connectors.warehouse.sources import (
+    read_charged_customers,
+    read_invoices,
+    read_lines_of_invoices,
+    read_price_lists,
+)
 from pipelines.approval import hindrance, standing
 from pipelines.progress import tell_progress
 from pipelines.settings import PREFIX, Settings
@@ -30,7 +34,6 @@ from transforms.documents import voided_invoices
 from transforms.errors import InputError, SettingsError
 from transforms.findings import findings_table
 from transforms.line_checks import billed_line_changes
-from transforms.tables import DAILY_USAGE
 
 #: Longer than HaloPSA's five-minute window.
 PATIENCE_SECONDS = 600
@@ -203,15 +206,13 @@ def build_plan(warehouse: Warehouse, settings: Settings, run_id: str) -> LoadPla
         if latest is None or latest["run_id"] != run_id:
             newer = f"; run {latest['run_id']} replaced it" if latest else ""
             raise InputError(f"run {run_id} is not the latest full run of period {run['period']}{newer}: load that one")
-        documents = read_source(connection, "invoices", run["period"])
-        recon = read_source(connection, "invoice_recon", run["period"])
+        documents = read_invoices(connection, run["period"])
+        live = sorted(set(documents.column("invoice_number").to_pylist()) - voided_invoices(documents))
+        recon = read_lines_of_invoices(connection, "invoice_recon", run["period"], live)
         daily = settings.halo_usage == "daily"
-        # There may be millions of them.
-        usage = read_source(connection, "daily_usage", run["period"]) if daily else DAILY_USAGE.schema.empty_table()
+        usage = read_lines_of_invoices(connection, "daily_usage", run["period"], live if daily else ())
         prices = read_price_lists(connection, _price_files(connection, run_id))
         clients = clients_of_invoices(read_charged_customers(connection, run["period"]), read_clients(connection))
-    live = sorted(set(documents.column("invoice_number").to_pylist()) - voided_invoices(documents))
-    recon, usage = (_of_invoices(lines, live) for lines in (recon, usage))
     if daily:
         recon = recon.filter(pa.array(~categorise(recon).azure_plan))
     return LoadPlan(run_id, run["period"], _oldest_first(prices), documents, recon, usage, clients)
@@ -231,10 +232,6 @@ def _oldest_first(prices: pa.Table) -> pa.Table:
 def _price_files(connection: Any, run_id: str) -> list[str]:
     files = read_run_files(connection, run_id)
     return [row["file_sha256"] for row in files.to_pylist() if row["kind"] == "price_list"]
-
-
-def _of_invoices(lines: pa.Table, numbers: list[str]) -> pa.Table:
-    return lines.filter(pc.fill_null(pc.is_in(lines.column("invoice_number"), pa.array(numbers, pa.string())), False))
 
 
 def _load_settings(settings: Settings, all_prices: bool, resend_prices: bool = False) -> HaloLoadSettings:

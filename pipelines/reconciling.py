@@ -20,7 +20,7 @@ from connectors.warehouse.changes import count_changes, first_changes
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.period_lines import PeriodLines, stream_period
 from connectors.warehouse.runs import after_all_runs, read_lines, write_run, writing_run
-from connectors.warehouse.sources import read_source, write_documents
+from connectors.warehouse.sources import read_invoices, write_documents
 from pipelines.engines import Engine, open_engine
 from pipelines.extract import Extraction, about_rows, line_exports, nothing_found
 from pipelines.parts import PartJudge
@@ -236,7 +236,7 @@ class _Run:
     def _add_previous(self) -> None:
         """The records of the previous period's lines that stand."""
         before = month_before(self._extraction.period)
-        voided = voided_invoices(read_source(self._connection, "invoices", before))
+        voided = voided_invoices(read_invoices(self._connection, before))
         places: dict[tuple[str, str], int] = {}
         for batch in stream_period(self._connection, "invoice_recon", before, SEAT_COLUMNS):
             rows = without_voided(pa.Table.from_batches([batch]), voided)

@@ -7,7 +7,6 @@ from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from transforms.customer_rules import LineRules
 from transforms.findings import Finding, money_text, plain_number
@@ -17,6 +16,7 @@ from transforms.money import Fixed
 from transforms.price_rows import full_cycle
 from transforms.pricing import Pricing
 from transforms.rounding import RoundingResult
+from transforms.texts import is_one_of
 
 
 def check_sums(
@@ -172,7 +172,7 @@ def billed_line_changes(
         currency: the column with its currency.
         changed: ids of lines that are billed in HaloPSA with another content.
     """
-    rows = lines.filter(pc.is_in(lines.column("line_id"), pa.array(list(changed), pa.string()))).to_pylist()
+    rows = lines.filter(pa.array(is_one_of(lines.column("line_id"), changed))).to_pylist()
     return [
         Finding(
             "BILLED_LINE_CHANGED",

@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from transforms.azure_prices import WHOLE, AzureLists, AzurePriceBook, azure_lists_of
-from transforms.columns import Kind
 from transforms.dates import days_of
 from transforms.integers import Integers
 from transforms.metered_prices import metered_prices
@@ -19,8 +18,7 @@ from transforms.money import Fixed
 from transforms.price_answers import OUTCOMES, AnswerColumns
 from transforms.price_match import PriceAnswer, PriceBook
 from transforms.price_rows import READ, PriceRow, price_row, published_dates
-from transforms.tables.sources import PRICE_LIST
-from transforms.texts import Column, encoded, repeated, values_and_codes, where, with_values
+from transforms.texts import Column, repeated, values_and_codes, where, with_encoded_texts, with_values
 
 #: The columns of price lists that lines are priced by.
 PRICED_BY = (*READ, "meter_type")
@@ -28,13 +26,7 @@ PRICED_BY = (*READ, "meter_type")
 
 def compact(table: pa.Table) -> pa.Table:
     """The columns of price list rows that lines are priced by, texts dictionary-encoded, in one piece."""
-    columns = {name: table.column(name) for name in PRICED_BY}
-    return pa.table(
-        {
-            name: encoded(column) if PRICE_LIST[name].kind is Kind.TEXT else column.combine_chunks()
-            for name, column in columns.items()
-        }
-    )
+    return with_encoded_texts(table.select(list(PRICED_BY)))
 
 
 class PriceLists:

@@ -35,6 +35,16 @@ def encoded(column: Column) -> pa.DictionaryArray:
     return column.cast(pa.string()).dictionary_encode()
 
 
+def with_encoded_texts(table: pa.Table) -> pa.Table:
+    """The table in one piece, its text columns as `encoded` makes them: a fraction of the memory for most exports."""
+    columns = [
+        encoded(column) if pa.types.is_string(column.type) or pa.types.is_dictionary(column.type)
+        else column.combine_chunks()
+        for column in table.columns
+    ]  # fmt: skip
+    return pa.table(columns, names=table.column_names)
+
+
 def repeated(text: str | None, rows: int) -> pa.DictionaryArray:
     """A column of one text, or of none."""
     indices = pa.nulls(rows, pa.int32()) if text is None else pa.repeat(pa.scalar(0, pa.int32()), rows)

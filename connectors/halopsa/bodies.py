@@ -7,7 +7,6 @@ has columns that take none.
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -36,7 +35,7 @@ class Draft:
     Attributes:
         key: natural key, as the ledger has it.
         parent_key: for a line, its invoice's number.
-        body: without HaloPSA's own id and without `parentid`.
+        text: the body as JSON, a fifth of its size: all records of a month are held until they are sent.
         content_hash: digest of the body (see `connectors.halopsa.fingerprint`).
         source: file and row it comes from, for messages.
         problem: why it cannot be sent; empty when it can.
@@ -47,13 +46,19 @@ class Draft:
 
     key: str
     parent_key: str | None
-    body: dict[str, Any]
+    text: bytes
     content_hash: str
     source: str
     problem: str = ""
     cut: tuple[str, ...] = ()
     rounded: tuple[str, ...] = ()
     halo_id: int | None = None
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """What is sent, without HaloPSA's own id and without `parentid`; made anew each time."""
+        body: dict[str, Any] = wire.decode(self.text)
+        return body
 
     def at(self, halo_id: int | None) -> Draft:
         """The same draft as an update of that record."""
@@ -185,7 +190,7 @@ def _drafts(
             Draft(
                 natural_key,
                 parent_key,
-                made.body,
+                wire.encode(made.body).encode(),
                 content_hash(entity, made.body),
                 source,
                 f"{source}: {made.problem}" if made.problem else "",
@@ -232,8 +237,12 @@ def _mapping(rows: pa.Table, declared: Table, entity: Entity) -> list[tuple[str,
 
 def _records(rows: pa.Table) -> Iterator[dict[str, Any]]:
     """The rows one by one, of which few are Python objects at a time."""
+    plain = pa.schema([
+        field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field for field in rows.schema
+    ])  # fmt: skip
     for batch in rows.to_batches(max_chunksize=_RECORDS_AT_ONCE):
-        yield from batch.to_pylist()
+        # A text of a dictionary is made by itself, a column of texts all at once.
+        yield from batch.cast(plain).to_pylist()
 
 
 class _Body:
@@ -276,8 +285,7 @@ class _Body:
             if prop.too_long is not TooLong.CUT:
                 return
             text = _cut(text, prop.limit or 0)
-        # Most texts are those of many lines, which all wait to be sent.
-        self.body[prop.name] = sys.intern(text)
+        self.body[prop.name] = text
 
     def _set_json(self, prop: PostedProperty, text: str) -> None:
         try:

@@ -56,6 +56,8 @@ class Posting:
 
 _NAMES = [field.name for field in fields(Posting)]
 _COLUMNS = [_TABLE.c[name] for name in _NAMES]
+#: Of which each row has another one.
+_OWN = frozenset({"natural_key", "content_hash", "halo_id"})
 #: What no address or key is.
 _ANY = "*"
 _PRICE = "price"
@@ -100,8 +102,15 @@ class Ledger:
         query = sa.select(*_COLUMNS).where(_TABLE.c.halo_url == self.halo_url, _TABLE.c.entity == entity)
         if parents is not None:
             query = query.where(_TABLE.c.parent_key.in_(sorted(parents)))
+        # A load holds as many as a month has lines: what most of them share is held once.
+        shared: dict[Any, Any] = {}
         with self.warehouse.read() as connection:
-            return {row.natural_key: Posting(*row) for row in connection.execute(query)}
+            rows = (
+                Posting(*(value if name in _OWN else shared.setdefault(value, value)
+                          for name, value in zip(_NAMES, row, strict=True)))
+                for row in connection.execute(query)
+            )  # fmt: skip
+            return {row.natural_key: row for row in rows}
 
     def highest_line_id(self, settled_before: datetime) -> int | None:
         """The highest HaloPSA id of a line that was known by then: whatever was inserted later has a higher one."""

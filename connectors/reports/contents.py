@@ -22,7 +22,7 @@ from connectors.warehouse.bulk import read_arrow, stream_arrow
 from connectors.warehouse.engine import Warehouse
 from connectors.warehouse.of_run import THIS_RUN, query_of, read_of, report_sql, shown_by
 from connectors.warehouse.runs import get_run, latest_run, previous_run, read_tieout
-from connectors.warehouse.sources import read_source
+from connectors.warehouse.sources import read_invoices
 from connectors.warehouse.waivers import Blocking, count_blocking
 from transforms.columns import Column, Kind, Table
 from transforms.documents import amended_invoices, voided_invoices
@@ -299,7 +299,7 @@ class _Reader:
 
     def _tieout(self) -> pa.Table:
         """The tie-out with what its lines add up to; credit notes are counted to the invoice that they amend."""
-        documents = read_source(self._connection, "invoices", self._run["period"])
+        documents = read_invoices(self._connection, self._run["period"])
         issued = dict(zip(documents["invoice_number"].to_pylist(), documents["invoice_date"].to_pylist(), strict=True))
         voided = voided_invoices(documents)
         amended = {note: number for note, number in amended_invoices(documents).items() if note not in voided}

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from connectors.warehouse.bulk import read_arrow
 from connectors.warehouse.schema import sql_table
-from connectors.warehouse.sources import read_source
+from connectors.warehouse.sources import read_invoices
 from transforms.categories import AZURE_PLAN_COLUMNS, categorise
 from transforms.documents import voided_invoices
 from transforms.tables import DAILY_USAGE, HALO_POSTINGS, INVOICE_RECON, LINES, RUNS
@@ -55,7 +55,7 @@ def count_progress(
     Returns:
         `invoices` and `lines`.
     """
-    documents = read_source(connection, "invoices", run["period"])
+    documents = read_invoices(connection, run["period"])
     live = sorted(set(documents.column("invoice_number").to_pylist()) - voided_invoices(documents))
     invoices = _states(connection, "invoice", _POSTINGS.c.natural_key.in_(live), halo_url)
     own = sa.select(_LINES.c.line_id).where(_LINES.c.run_id == run["run_id"])

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from connectors.warehouse.bulk import insert_arrow, read_arrow, stream_arrow
@@ -15,7 +17,7 @@ from connectors.warehouse.schema import sql_table
 from transforms.price_lists import PRICED_BY, compact
 from transforms.tables import EXPORT_TABLES
 from transforms.tables.sources import INVOICES, PRICE_LIST, QUARANTINE, SOURCE_FILES
-from transforms.texts import is_one_of
+from transforms.texts import is_one_of, values_and_codes, with_encoded_texts
 
 #: Kinds of export that belong to a billing period.
 PERIOD_KINDS = ("invoice_recon", "daily_usage", "invoices")
@@ -70,11 +72,34 @@ def has_period(connection: sa.Connection, kind: str, period: str) -> bool:
     return found is not None
 
 
-def read_source(connection: sa.Connection, kind: str, period: str) -> pa.Table:
-    """The rows of one period of one kind in PERIOD_KINDS, in the order of their files and rows."""
+def read_invoices(connection: sa.Connection, period: str) -> pa.Table:
+    """The invoice documents of one period, columns of INVOICES, in the order of their files and rows."""
+    table = sql_table(INVOICES)
+    return _in_file_order(read_arrow(connection, sa.select(table).where(table.c.period == period), INVOICES.schema))
+
+
+def read_lines_of_invoices(connection: sa.Connection, kind: str, period: str, numbers: Collection[str]) -> pa.Table:
+    """The lines of one period that name one of these invoices, of which there may be millions.
+
+    Args:
+        connection: an open transaction.
+        kind: `invoice_recon` or `daily_usage`.
+        period: YYYY-MM.
+        numbers: the invoices' numbers.
+
+    Returns:
+        Columns of the kind's table, texts dictionary-encoded, in the order of their files and rows.
+    """
     table = EXPORT_TABLES[kind]
-    statement = sa.select(sql_table(table)).where(sql_table(table).c.period == period)
-    return _in_file_order(read_arrow(connection, statement, table.schema))
+    made = sql_table(table)
+    statement = sa.select(made).where(made.c.period == period, made.c.invoice_number.in_(list(numbers)))
+    # Encoded batch by batch: as plain texts they take three times the memory.
+    batches = [
+        with_encoded_texts(pa.Table.from_batches([batch]))
+        for batch in stream_arrow(connection, statement, table.schema)
+    ]
+    rows = pa.concat_tables([with_encoded_texts(table.schema.empty_table()), *batches])
+    return _in_file_order(rows.unify_dictionaries())
 
 
 def read_rejected(connection: sa.Connection, period: str) -> pa.Table:
@@ -112,8 +137,12 @@ def read_priced_rows(connection: sa.Connection, but: Collection[str]) -> pa.Tabl
 
 def _in_file_order(rows: pa.Table) -> pa.Table:
     """Sorted here and not by the engine, whose order of texts depends on its collation."""
-    order = [("source_file", "ascending"), ("file_sha256", "ascending"), ("source_row", "ascending")]
-    return rows.sort_by(order)
+    ranks = []
+    for name in ("source_file", "file_sha256"):
+        values, codes = values_and_codes(rows.column(name))
+        ranks.append(np.argsort(np.asarray(pc.array_sort_indices(values)))[codes])
+    order = np.lexsort((np.asarray(rows.column("source_row")), ranks[1], ranks[0]))
+    return rows.take(pa.array(order))
 
 
 def _of_new_files(connection: sa.Connection, prices: pa.Table) -> pa.Table:

@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from connectors.warehouse.sources import read_source
+from connectors.warehouse.sources import read_invoices
 from connectors.warehouse.views import view_sql
 from tests.focus.conftest import PERIOD, Month, read_view, reconcile
 from tests.focus.rules import PRODUCTS, RULES, violations
@@ -58,7 +58,7 @@ def test_every_invoice_adds_up(month: Month) -> None:
     assert found == invoiced(lines)
     # An invoice is tied out with its credit notes.
     with month.warehouse.read() as connection:
-        amended = amended_invoices(read_source(connection, "invoices", PERIOD))
+        amended = amended_invoices(read_invoices(connection, PERIOD))
     families = _sums((amended.get(number, number), amount) for number, amount in found.items())
     tied = {row["invoice_number"]: row for row in read_view(month.warehouse, OUT_INVOICE_TIEOUT).to_pylist()}
     assert families == {number: row["lines_amount"] for number, row in tied.items() if row["status"] != "without_lines"}

@@ -19,11 +19,11 @@ from connectors.exports import delimited, limits
 from connectors.handover import take_over
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.runs import read_lines
-from connectors.warehouse.sources import read_source
 from examples.month import generate_month
 from pipelines.settings import load_settings
 from tests.pipelines.conftest import Command, Outcome
 from tests.pipelines.stored import TABLES, in_three_files, stored
+from tests.warehouse.rows import stored_source
 
 Reconcile = Callable[[str, int], Outcome]
 
@@ -83,7 +83,7 @@ def _rows(outcome: Outcome) -> dict[str, list[dict[str, Any]]]:
     """The delivered and the judged lines that a run wrote."""
     run_id = outcome.document["run_id"]
     with open_warehouse(load_settings().warehouse).read() as connection:
-        tables = {kind: read_source(connection, kind, "2025-11") for kind in ("invoice_recon", "daily_usage")}
+        tables = {kind: stored_source(connection, kind, "2025-11") for kind in ("invoice_recon", "daily_usage")}
         tables["lines"] = read_lines(connection, run_id).drop_columns("run_id")
     place = [("source_file", "ascending"), ("source_row", "ascending")]
     return {name: table.sort_by(place).to_pylist() for name, table in tables.items()}

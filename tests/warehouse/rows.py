@@ -6,8 +6,12 @@ import datetime as dt
 from typing import Any
 
 import pyarrow as pa
+import sqlalchemy as sa
 
+from connectors.warehouse.bulk import read_arrow
+from connectors.warehouse.schema import sql_table
 from transforms.columns import Kind, Table
+from transforms.tables import EXPORT_TABLES
 
 NOON = dt.datetime(2026, 4, 2, 12, tzinfo=dt.UTC)
 
@@ -34,3 +38,10 @@ def with_dictionaries(rows: pa.Table) -> pa.Table:
     texts = {name for name in rows.column_names if rows.schema.field(name).type == pa.string()}
     columns = {name: rows[name].dictionary_encode() if name in texts else rows[name] for name in rows.column_names}
     return pa.table(columns)
+
+
+def stored_source(connection: sa.Connection, kind: str, period: str) -> pa.Table:
+    """A period's rows of one kind of export, by file and row."""
+    made = sql_table(EXPORT_TABLES[kind])
+    own = sa.select(made).where(made.c.period == period).order_by(made.c.source_file, made.c.source_row)
+    return read_arrow(connection, own, EXPORT_TABLES[kind].schema)

@@ -24,14 +24,15 @@ from connectors.warehouse.runs import (
     write_run,
 )
 from connectors.warehouse.schema import sql_table
-from connectors.warehouse.sources import read_price_lists, read_rejected, read_source, write_documents
-from tests.warehouse.rows import NOON, row, rows
+from connectors.warehouse.sources import read_lines_of_invoices, read_price_lists, read_rejected, write_documents
+from tests.warehouse.rows import NOON, row, rows, stored_source
 from transforms.errors import InputError
 from transforms.line_identity import Numbered
 from transforms.tables.daily_usage import DAILY_USAGE
 from transforms.tables.invoice_recon import INVOICE_RECON
 from transforms.tables.results import FINDINGS, INVOICE_TIEOUT, LINES, RUN_FILES, RUNS
 from transforms.tables.sources import INVOICES, PRICE_LIST, QUARANTINE, SOURCE_FILES
+from transforms.texts import ENCODED
 
 
 def _month(period: str, invoice: str, file: str = "a" * 64) -> dict[str, pa.Table]:
@@ -94,7 +95,7 @@ def test_what_is_written_is_read(warehouse: Warehouse) -> None:
     parts = _write(warehouse, "r1")
     with warehouse.read() as connection:
         for kind in ("invoice_recon", "daily_usage", "invoices"):
-            assert read_source(connection, kind, "2026-03").equals(parts["sources"][kind])
+            assert stored_source(connection, kind, "2026-03").equals(parts["sources"][kind])
         assert _price_lists(connection).equals(parts["sources"]["price_list"])
         assert read_rejected(connection, "2026-03").equals(parts["rejected"])
         assert read_tieout(connection, "r1").equals(parts["tieout"])
@@ -105,16 +106,27 @@ def test_what_is_written_is_read(warehouse: Warehouse) -> None:
         assert get_run(connection, "r1")["started_at"] == NOON
 
 
+def test_the_lines_of_some_invoices_come_in_the_order_of_their_files(warehouse: Warehouse) -> None:
+    month, later, other = _month("2026-03", "G1"), _month("2026-03", "G2", "0" * 64), _month("2026-03", "G3")
+    lines = [each["invoice_recon"] for each in (other, month, later)]
+    _write(warehouse, "r1", sources={**month, "invoice_recon": pa.concat_tables(lines)})
+    with warehouse.read() as connection:
+        found = read_lines_of_invoices(connection, "invoice_recon", "2026-03", ["G1", "G2"])
+        assert read_lines_of_invoices(connection, "invoice_recon", "2026-03", []).num_rows == 0
+    assert found.schema.field("line_id").type == ENCODED
+    assert found.cast(INVOICE_RECON.schema).equals(pa.concat_tables([later["invoice_recon"], month["invoice_recon"]]))
+
+
 def test_a_rerun_replaces_the_period_and_nothing_else(warehouse: Warehouse) -> None:
     _write(warehouse, "r1")
     other = _write(warehouse, "r2", period="2026-02", sources=_month("2026-02", "G0"))
     with warehouse.read() as connection:
-        before = {kind: read_source(connection, kind, "2026-03") for kind in ("invoice_recon", "daily_usage")}
+        before = {kind: stored_source(connection, kind, "2026-03") for kind in ("invoice_recon", "daily_usage")}
     _write(warehouse, "r3")
     with warehouse.read() as connection:
         for kind, was in before.items():
-            assert read_source(connection, kind, "2026-03").equals(was)
-        assert read_source(connection, "invoice_recon", "2026-02").equals(other["sources"]["invoice_recon"])
+            assert stored_source(connection, kind, "2026-03").equals(was)
+        assert stored_source(connection, "invoice_recon", "2026-02").equals(other["sources"]["invoice_recon"])
         assert _price_lists(connection).num_rows == 1
         assert connection.execute(sa.select(sa.func.count()).select_from(sql_table(SOURCE_FILES))).scalar() == 1
         assert read_lines(connection, "r1").num_rows == read_lines(connection, "r3").num_rows == 2
@@ -126,22 +138,22 @@ def test_a_republished_invoice_takes_the_place_of_the_old_one(warehouse: Warehou
     republished["invoice_recon"] = republished["invoice_recon"].slice(0, 1)
     _write(warehouse, "r2", sources=republished)
     with warehouse.read() as connection:
-        assert read_source(connection, "invoice_recon", "2026-03").equals(republished["invoice_recon"])
+        assert stored_source(connection, "invoice_recon", "2026-03").equals(republished["invoice_recon"])
 
 
 def test_an_invoice_that_moved_to_another_period_is_kept_once(warehouse: Warehouse) -> None:
     _write(warehouse, "r1")
     _write(warehouse, "r2", period="2026-04", sources=_month("2026-04", "G1"))
     with warehouse.read() as connection:
-        assert read_source(connection, "invoices", "2026-03").num_rows == 0
-        assert read_source(connection, "invoices", "2026-04").num_rows == 1
+        assert stored_source(connection, "invoices", "2026-03").num_rows == 0
+        assert stored_source(connection, "invoices", "2026-04").num_rows == 1
 
 
 def test_a_run_without_sources_leaves_them_alone(warehouse: Warehouse) -> None:
     parts = _write(warehouse, "r1")
     _write(warehouse, "r2", sources=None, rejected=rows(QUARANTINE))
     with warehouse.read() as connection:
-        assert read_source(connection, "invoice_recon", "2026-03").equals(parts["sources"]["invoice_recon"])
+        assert stored_source(connection, "invoice_recon", "2026-03").equals(parts["sources"]["invoice_recon"])
         assert read_rejected(connection, "2026-03").num_rows == 1
 
 
@@ -163,7 +175,7 @@ def test_a_failure_midway_leaves_nothing(warehouse: Warehouse) -> None:
         _write(warehouse, "r1", lines=rows(LINES, {}).drop_columns("line_id"))
     with warehouse.read() as connection:
         assert latest_run(connection, "2026-03") is None
-        assert read_source(connection, "invoice_recon", "2026-03").num_rows == 0
+        assert stored_source(connection, "invoice_recon", "2026-03").num_rows == 0
 
 
 def test_the_latest_run_is_the_last_full_one_that_did_not_fail(warehouse: Warehouse) -> None:
@@ -225,5 +237,5 @@ def test_lines_are_fetched_and_renumbered_while_they_are_written(warehouse: Ware
         assert lines.keep_lines_with_findings(pa.array(["k2", None])) == 1
     with warehouse.read() as connection:
         assert read_lines(connection, "r1").column("line_id").to_pylist() == ["k2"]
-        kept = read_source(connection, "invoice_recon", "2026-03").column("line_id").to_pylist()
+        kept = stored_source(connection, "invoice_recon", "2026-03").column("line_id").to_pylist()
     assert kept == (["k", "k2", "k"] if keeps_sources else [])
