@@ -74,11 +74,12 @@ def check_conservation(delivered: Sums, lines: pa.Table) -> None:
         ConservationError: names invoice, currency and both sums.
     """
     _same("delivered", delivered, sums_of_lines(lines))
-    parts = [
-        _sums(lines, "all", {"subtotal_amount": name}, "currency")
-        for name in ("expected_subtotal_amount", "difference_amount", "subtotal_amount")
-    ]
-    expected, differences, billed = (_amounts_only(part) for part in parts)
+    names = ("expected_subtotal_amount", "difference_amount", "subtotal_amount")
+    sums = _sums(lines, "all", {name: name for name in names}, "currency")
+    expected, differences, billed = (
+        {account._replace(amount="subtotal_amount"): total for account, total in sums.items() if account.amount == name}
+        for name in names
+    )
     _same("expected and differences", added(expected, differences), billed)
 
 
@@ -96,10 +97,6 @@ def _sums(table: pa.Table, kind: str, amounts: Mapping[str, str], currency: str)
         for amount, column in zip(amounts, columns, strict=True):
             sums[account._replace(amount=amount)] = row[f"{column}_sum"] or Decimal(0)
     return sums
-
-
-def _amounts_only(sums: Sums) -> Sums:
-    return {account: total for account, total in sums.items() if account.amount != "rows"}
 
 
 def _same(what: str, delivered: Sums, concluded: Sums) -> None:

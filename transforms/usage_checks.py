@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from transforms.categories import Categories, categorise, metered_usage
 from transforms.digests import mix, text_hashes, words_of
 from transforms.findings import Finding, money_text, plain_number
-from transforms.grouping import distinct_cases
+from transforms.grouping import case_numbers, column_codes
 from transforms.integers import Integers, Mask
 from transforms.line_reader import LineReader, rows_of
 from transforms.money import EXACT, currency_exponent
@@ -45,15 +45,14 @@ Fetch = Callable[[str, pa.Table], pa.Table]
 def billed_charges(recon: pa.Table, categories: Categories) -> pa.Table:
     """What Azure-plan lines charge, by group (CHARGES)."""
     azure = _azure_lines(recon, categories)
-    numbers, cases = distinct_cases(azure, GROUP)
-    return _charges(azure, numbers, cases, "subtotal", "currency")
+    return _charges(azure, *_groups(azure), "subtotal", "currency")
 
 
 def used_charges(usage: pa.Table) -> tuple[pa.Table, Array]:
     """What daily usage adds up to, by group (CHARGES), and the days and meters of each group (METER_DAY)."""
-    numbers, cases = distinct_cases(usage, GROUP)
-    charges = _charges(usage, numbers, cases, "billing_pre_tax_total", "billing_currency")
-    groups = text_hashes(pa.array([_group_name(_key(case)) for case in cases], pa.string()))[:, 0][numbers]
+    numbers, names = _groups(usage)
+    charges = _charges(usage, numbers, names, "billing_pre_tax_total", "billing_currency")
+    groups = text_hashes(_group_names(_keyed(names)))[:, 0][numbers]
     day_and_meter = [words_of(usage.column(name)) for name in ("usage_date", "meter_id")]
     keys, _ = mix([(groups, groups), *day_and_meter])
     _, first = np.unique(keys, return_index=True)
@@ -167,13 +166,19 @@ def _azure_lines(recon: pa.Table, categories: Categories) -> pa.Table:
     return recon.filter(pa.array(categories.azure_plan & (~categories.credit | azure_credit)))
 
 
-def _charges(table: pa.Table, numbers: Integers, cases: list[dict[str, Any]], amount: str, currency: str) -> pa.Table:
+def _groups(table: pa.Table) -> tuple[Integers, pa.Table]:
+    """The number of each row's group, and the groups by number: columns GROUP, empty for none."""
+    numbers, first = case_numbers([column_codes(table.column(name)) for name in GROUP])
+    groups = table.select(list(GROUP)).take(pa.array(first))
+    return numbers, pa.table({name: pc.fill_null(groups.column(name).cast(pa.string()), "") for name in GROUP})
+
+
+def _charges(table: pa.Table, numbers: Integers, groups: pa.Table, amount: str, currency: str) -> pa.Table:
     values = {name: table.column(name).combine_chunks() for name in (amount, "pc_to_bc_exchange_rate")}
     numbered = pa.table({"case": numbers, "amount": values[amount], "rate": values["pc_to_bc_exchange_rate"]})
     sums = numbered.group_by("case", use_threads=False).aggregate([("amount", "sum"), ("rate", "max")]).sort_by("case")
-    keys = [pa.array([case[name] or "" for case in cases], pa.string()) for name in GROUP]
-    columns = [*keys, sums.column("amount_sum").cast(CHARGES.field("amount").type),
-               _smallest(table.column(currency), numbers, len(cases)),
+    columns = [*groups.columns, sums.column("amount_sum").cast(CHARGES.field("amount").type),
+               _smallest(table.column(currency), numbers, groups.num_rows),
                sums.column("rate_max").cast(CHARGES.field("rate").type)]  # fmt: skip
     return pa.Table.from_arrays(columns, schema=CHARGES)
 
