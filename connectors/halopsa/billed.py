@@ -87,7 +87,7 @@ class _Marking:
             billed = self._lines.listing.billed([draft.key for draft in pending])
             if doubt and len(billed) < len(pending):
                 self._client.wait(self._settings.settle_grace_seconds)
-                billed = self._lines.listing.billed([draft.key for draft in pending])
+                billed |= self._lines.listing.billed([draft.key for draft in pending if draft.key not in billed])
             book.mark_billed(sorted(billed))
             marked += len(billed)
             pending = [draft for draft in pending if draft.key not in billed]

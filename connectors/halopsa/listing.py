@@ -12,7 +12,7 @@ from typing import Any
 
 from connectors.halopsa.bodies import Draft
 from connectors.halopsa.client import HaloClient
-from connectors.halopsa.errors import DisagreementError
+from connectors.halopsa.errors import DisagreementError, NotAppliedError
 from connectors.halopsa.fingerprint import content_hash, stable_part
 from connectors.halopsa.invoices import Documents
 from connectors.halopsa.ledger import Book, Ledger
@@ -26,6 +26,8 @@ _ID = CONSUMPTION.id_property
 _PATH = str(CONSUMPTION.list_path)
 #: What of a line tells whether it is there, billed and right: the rest of many lines would fill the memory.
 _STATE = (_ID, "isbilled", "total")
+#: At how many rows HaloPSA cuts a page, whatever size is asked for (measured).
+_PAGE = 100
 #: After so many listed lines the progress is told.
 _TOLD_EACH = 100
 #: What a line is, without its amounts.
@@ -117,11 +119,29 @@ class Listing:
         return ids
 
     def billed(self, keys: Iterable[str]) -> set[str]:
-        """Which of these posted lines HaloPSA calls billed; the walk ends when all were seen."""
+        """Which of these posted lines HaloPSA calls billed; few ones it is asked for one by one."""
         by_id = {halo_id: key for key in keys if (halo_id := self._book.rows[key].halo_id) is not None}
-        listed = self._rows(list(self._parents), min(by_id, default=1) - 1, Counter(), by_id, keep=_STATE)
-        billed = {row[_ID] for rows in listed.values() for row in rows if row.get("isbilled")}
+        lowest = min(by_id, default=1)
+        pages = sum(each >= lowest for each in self._book.claimed) // _PAGE
+        rows = self._singly(by_id) if len(by_id) < pages else None
+        if rows is None:
+            listed = self._rows(list(self._parents), lowest - 1, Counter(), by_id, keep=_STATE)
+            rows = [row for each in listed.values() for row in each]
+        billed = {row[_ID] for row in rows if row.get("isbilled")}
         return {key for halo_id, key in by_id.items() if halo_id in billed}
+
+    def _singly(self, ids: Iterable[int]) -> list[Row] | None:
+        """Lines by their ids; None where HaloPSA does not show each of them below an invoice of ours."""
+        rows = []
+        for halo_id in ids:
+            try:
+                row = self._client.get(f"{_PATH}/{halo_id}")
+            except NotAppliedError:
+                return None
+            if not isinstance(row, dict) or row.get(_ID) != halo_id or _parent(row) not in self._parents.values():
+                return None
+            rows.append(row)
+        return rows
 
     def unclaimed(
         self, listed: Mapping[str, Sequence[Row]], same: Same
