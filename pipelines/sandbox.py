@@ -34,9 +34,7 @@ def run_sandbox(port: int, store_path: Path | None, *, as_json: bool) -> None:
                 print(f"A local HaloPSA is running; Ctrl-C stops it, and it {kept}. To use it:\n")
                 print("\n".join(f"export {name}={value}" for name, value in settings.items()))
             sys.stdout.flush()
-            # Woken each second, because a signal that the system gave to another thread is only seen then.
-            while not threading.Event().wait(1):
-                pass
+            threading.Event().wait()
     except KeyboardInterrupt:
         raise StoppedError(f"the local HaloPSA is stopped; it {kept}") from None
     except OSError as error:

@@ -24,6 +24,8 @@ _COMMAND = [sys.executable, "-m", "pipelines.cli", "sandbox", "--port", "0"]
 @contextmanager
 def running(*options: str) -> Iterator[HaloApi]:
     """The sandbox in a process of its own, by the settings it tells; interrupted at the end."""
+    # Where the tests run in the background of a script it is ignored, which a process inherits.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen([*_COMMAND, "--json", *options], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
