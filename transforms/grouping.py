@@ -18,8 +18,14 @@ _NO_DAY = -(2**31)
 
 def distinct_cases(table: pa.Table, names: Sequence[str]) -> tuple[Integers, list[dict[str, Any]]]:
     """Number the distinct values of some columns (null is a value), and give each of them by column name."""
+    numbers, cases = distinct_rows(table, names)
+    return numbers, cases.to_pylist()
+
+
+def distinct_rows(table: pa.Table, names: Sequence[str]) -> tuple[Integers, pa.Table]:
+    """As `distinct_cases`, each case as a row of these columns."""
     numbers, first = case_numbers([column_codes(table.column(name)) for name in names])
-    return numbers, table.select(list(names)).take(pa.array(first)).to_pylist()
+    return numbers, table.select(list(names)).take(pa.array(first))
 
 
 def case_numbers(codes: Sequence[tuple[Integers, int]]) -> tuple[Integers, Integers]:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from transforms.azure_prices import AzureQuestion
 from transforms.categories import Categories, metered_usage
 from transforms.digests import Hashes, mix, words_of, words_of_integers
-from transforms.grouping import case_numbers, column_codes, distinct_cases
+from transforms.grouping import distinct_cases, distinct_rows
 from transforms.integers import Integers, Mask, owned
 from transforms.metered_prices import NO_DAY
 from transforms.money import EXACT, Fixed
@@ -225,8 +225,7 @@ class Pricer:
 
     def _cycles_of(self, lines: pa.Table) -> tuple[Integers, list[_Cycles]]:
         """Each line's case of term and dates, and what the cases' cycles are."""
-        numbers, first = case_numbers([column_codes(lines.column(name)) for name in _CYCLE])
-        cases = lines.select(list(_CYCLE)).take(pa.array(first))
+        numbers, cases = distinct_rows(lines, _CYCLE)
         # Most cases are known from parts before: to tell them by words is cheaper than to make dates of them.
         words = mix([words_of(cases.column(name)) for name in _CYCLE])
         keys = list(zip(*(half.tolist() for half in words), strict=True))

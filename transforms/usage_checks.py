@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from transforms.categories import Categories, categorise, metered_usage
 from transforms.digests import mix, text_hashes, words_of
 from transforms.findings import Finding, money_text, plain_number
-from transforms.grouping import case_numbers, column_codes
+from transforms.grouping import distinct_rows
 from transforms.integers import Integers, Mask
 from transforms.line_reader import LineReader, rows_of
 from transforms.money import EXACT, currency_exponent
@@ -168,8 +168,7 @@ def _azure_lines(recon: pa.Table, categories: Categories) -> pa.Table:
 
 def _groups(table: pa.Table) -> tuple[Integers, pa.Table]:
     """The number of each row's group, and the groups by number: columns GROUP, empty for none."""
-    numbers, first = case_numbers([column_codes(table.column(name)) for name in GROUP])
-    groups = table.select(list(GROUP)).take(pa.array(first))
+    numbers, groups = distinct_rows(table, GROUP)
     return numbers, pa.table({name: pc.fill_null(groups.column(name).cast(pa.string()), "") for name in GROUP})
 
 

@@ -119,8 +119,9 @@ def _blocks(content: Content) -> Iterator[bytes]:
 def _counted(name: str, block: bytes) -> int:
     """How many lines a block has; raises InputError where they are too short to be records."""
     lines = block.count(b"\n")
-    if limits.are_short(lines, len(block)):
-        raise limits.short_lines(name, lines)
+    most = max(lines, block.count(b"\r"))
+    if limits.are_short(most, len(block)):
+        raise limits.short_lines(name, most)
     return lines
 
 

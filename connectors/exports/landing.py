@@ -58,4 +58,3 @@ def _is_as_seen(file: Content) -> bool:
     """Whether size and time of change are those of when its SHA-256 was taken."""
     stat = file.path.stat()
     return (stat.st_size, datetime.fromtimestamp(stat.st_mtime, UTC)) == (file.byte_count, file.modified_at)
-

@@ -35,7 +35,7 @@ class Draft:
     Attributes:
         key: natural key, as the ledger has it.
         parent_key: for a line, its invoice's number.
-        text: the body as JSON, a fifth of its size: all records of a month are held until they are sent.
+        text: the body as JSON, which takes less memory: all records of a month are held until they are sent.
         content_hash: digest of the body (see `connectors.halopsa.fingerprint`).
         source: file and row it comes from, for messages.
         problem: why it cannot be sent; empty when it can.

@@ -14,28 +14,28 @@ from connectors.exports.file_digests import FileDigest
 from tests.exports.written import RECON_LINE, csv_text
 from transforms.errors import InputError
 
-THRESHOLDS = pytest.mark.parametrize("large", [0, 1 << 30], ids=["later", "at once"])
+
+@pytest.fixture(autouse=True, params=[0, 1 << 30], ids=["later", "at once"])
+def _large(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are large enough to be digested later, or not."""
+    monkeypatch.setattr(file_digests, "_LARGE_BYTES", request.param)
 
 
-@THRESHOLDS
-def test_it_is_that_of_the_bytes_also_in_another_process(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: int
-) -> None:
-    monkeypatch.setattr(file_digests, "_LARGE_BYTES", large)
-    file = tmp_path / "export.csv"
-    file.write_bytes(b"bytes of an export")
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A file that is half there."""
+    path = tmp_path / "export.csv"
+    path.write_bytes(b"half of")
+    return path
+
+
+def test_it_is_that_of_the_bytes_also_in_another_process(file: Path) -> None:
     digest = FileDigest(file, "export.csv", file.stat())
-    assert digest.value() == hashlib.sha256(b"bytes of an export").hexdigest()
+    assert digest.value() == hashlib.sha256(b"half of").hexdigest()
     assert pickle.loads(pickle.dumps(digest)).value() == digest.value()
 
 
-@THRESHOLDS
-def test_a_file_that_changes_or_goes_before_its_digest_is_taken_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: int
-) -> None:
-    monkeypatch.setattr(file_digests, "_LARGE_BYTES", large)
-    file = tmp_path / "export.csv"
-    file.write_bytes(b"half of")
+def test_a_file_that_changes_or_goes_before_its_digest_is_taken_is_refused(file: Path) -> None:
     found = file.stat()
     file.write_bytes(b"half of the other half")
     with pytest.raises(InputError, match=r"^shown: the file changed while it was read"):
@@ -45,11 +45,7 @@ def test_a_file_that_changes_or_goes_before_its_digest_is_taken_is_refused(
         FileDigest(file, "shown", found).value()
 
 
-@THRESHOLDS
-def test_files_of_one_size_are_told_apart_by_their_bytes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: int
-) -> None:
-    monkeypatch.setattr(file_digests, "_LARGE_BYTES", large)
+def test_files_of_one_size_are_told_apart_by_their_bytes(tmp_path: Path) -> None:
     text = csv_text([RECON_LINE])
     for name, data in {"a.csv": text, "b.csv": text, "c.csv": text.replace("1", "2")}.items():
         (tmp_path / name).write_text(data)

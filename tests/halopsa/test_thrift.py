@@ -136,26 +136,26 @@ def test_a_tenant_with_many_lines_is_not_walked(
     assert sandbox.requests.count(_LISTED) <= 10
 
 
-def test_a_few_lines_whose_marking_is_in_doubt_are_looked_at_one_by_one(sandbox: Sandbox, ledger: Ledger) -> None:
-    """A batch of ten of 2,000 lines was lost: to list all of them again would take twenty requests, each time."""
-    plan = month.plan([month.recon_line(number) for number in range(1, 2001)], [])
-    settings = HaloLoadSettings(batch_size=10, settle_grace_seconds=0)
+def _marked_after_a_loss(sandbox: Sandbox, ledger: Ledger, lines: int, rows: int) -> int:
+    """Load so many lines, then mark them in batches of so many rows, one of which is lost; how many are marked."""
+    plan = month.plan([month.recon_line(number) for number in range(1, lines + 1)], [])
+    settings = HaloLoadSettings(batch_size=rows, settle_grace_seconds=0)
     load(connect(sandbox), ledger, plan, settings)
     sandbox.requests.clear()
     sandbox.faults.append(Fault("POST cspconsumptiondata", "reset-before", nth=20))
-    assert mark_billed(connect(sandbox), ledger, plan, settings).lines == 2000
+    marked = mark_billed(connect(sandbox), ledger, plan, settings).lines
+    assert all(row["isbilled"] for row in sandbox.lines())
+    return marked
+
+
+def test_a_few_lines_whose_marking_is_in_doubt_are_looked_at_one_by_one(sandbox: Sandbox, ledger: Ledger) -> None:
+    """A batch of ten of 2,000 lines was lost: to list all of them again would take twenty requests, each time."""
+    assert _marked_after_a_loss(sandbox, ledger, 2000, 10) == 2000
     assert sandbox.requests.count(_LISTED) == 20 + 20
     assert len([each for each in sandbox.requests if each.startswith(f"{_LISTED}/")]) == 10 + 10
-    assert all(row["isbilled"] for row in sandbox.lines())
 
 
 def test_where_a_line_cannot_be_had_alone_the_list_is_read(sandbox: Sandbox, ledger: Ledger) -> None:
-    plan = month.plan([month.recon_line(number) for number in range(1, 501)], [])
-    settings = HaloLoadSettings(batch_size=2, settle_grace_seconds=0)
-    load(connect(sandbox), ledger, plan, settings)
-    sandbox.requests.clear()
-    sandbox.faults.append(Fault("POST cspconsumptiondata", "reset-before", nth=20))
     sandbox.faults.append(Fault(f"{_LISTED}/", "404-before", times=0))
-    assert mark_billed(connect(sandbox), ledger, plan, settings).lines == 500
+    assert _marked_after_a_loss(sandbox, ledger, 500, 2) == 500
     assert sandbox.requests.count(_LISTED) > 5 + 5
-    assert all(row["isbilled"] for row in sandbox.lines())
