@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import ParamSpec, Protocol, TypeVar
 
 from connectors.reports.amounts import counted, verb
+from connectors.warehouse.changes import read_changes
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.migrations import ensure_current
 from connectors.warehouse.runs import get_run, read_findings, set_status
@@ -111,7 +112,7 @@ def bill_month(
         summary = _reconcile(settings, period, Scope(), step, is_to_bill=not dry_run)
         try:
             if not dry_run:
-                summary = _load(settings, summary, step, all_prices)
+                summary = _compared(settings, _load(settings, summary, step, all_prices), summary)
                 summary = _mark_if_cleared(settings, summary, approved_by, decide and month.let_go_for(decide), step)
         except RemoteError as error:
             summary = replace(summary, status="failed", error=str(error))
@@ -285,6 +286,15 @@ def _refreshed(settings: Settings, summary: RunSummary) -> RunSummary:
     return replace(
         summary, status=stored.status, findings=stored.findings, blocking=stored.blocking, waived=stored.waived
     )
+
+
+def _compared(settings: Settings, loaded: RunSummary, reconciled: RunSummary) -> RunSummary:
+    """The summary with what changed since the period's last run, if loading added to the findings."""
+    if loaded.findings == reconciled.findings:
+        return loaded
+    with open_warehouse(settings.warehouse).read() as connection:
+        changes, changed = read_changes(connection, loaded.run_id)
+    return replace(loaded, changes=changes, changed=changed)
 
 
 def _set_status(settings: Settings, run_id: str, status: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,27 +14,29 @@ from connectors.halopsa.client import HaloClient
 from connectors.halopsa.ledger import Ledger
 from connectors.halopsa.listing import some
 from connectors.halopsa.load import load
-from connectors.halopsa.plan import HaloLoadSettings, LoadCounts, LoadPlan, MarkCounts, VoidedLines
+from connectors.halopsa.plan import AbsentInvoice, HaloLoadSettings, LoadCounts, LoadPlan, MarkCounts, VoidedLines
 from connectors.reports.amounts import counted, verb
 from connectors.warehouse.customers import read_clients
 from connectors.warehouse.engine import Warehouse, open_warehouse
+from connectors.warehouse.lines import read_latest_lines
 from connectors.warehouse.migrations import ensure_current
 from connectors.warehouse.runs import get_run, latest_run, read_run_files, record_load, set_status
 from connectors.warehouse.sources import (
     read_charged_customers,
     read_invoices,
+    read_invoices_elsewhere,
     read_lines_of_invoices,
     read_price_lists,
 )
 from pipelines.approval import hindrance, standing
 from pipelines.progress import tell_progress
 from pipelines.settings import PREFIX, Settings
+from transforms.billed_lines import BilledLine, billed_line_changes
 from transforms.categories import categorise
 from transforms.customer_checks import clients_of_invoices
 from transforms.documents import voided_invoices
 from transforms.errors import InputError, SettingsError
 from transforms.findings import findings_table
-from transforms.line_checks import billed_line_changes
 
 #: Longer than HaloPSA's five-minute window.
 PATIENCE_SECONDS = 600
@@ -162,7 +165,8 @@ def _load_notices(counts: LoadCounts, run_id: str) -> list[str]:
         for name, words in sentences.items()
         if (count := getattr(counts, name))
     ]
-    return told + [_voided_notice(each) for each in counts.voided]
+    told += [_voided_notice(each) for each in counts.voided]
+    return told + [_absent_notice(each) for each in counts.absent]
 
 
 def _voided_notice(lines: VoidedLines) -> str:
@@ -174,22 +178,26 @@ def _voided_notice(lines: VoidedLines) -> str:
         todo.append(f"{count} {verb('are not billed, delete them', count)} in HaloPSA (ids {some(lines.unbilled)})")
     if lines.billed:
         count = len(lines.billed)
-        todo.append(f"{count} {verb('are', count)} billed, credit who was charged (ids {some(lines.billed)})")
+        ids = some(line.halo_id for line in lines.billed)
+        todo.append(f"{count} {verb('are', count)} billed, credit who was charged (ids {ids})")
     return told + " and ".join(todo)
 
 
-def _record_load(warehouse: Warehouse, settings: Settings, plan: LoadPlan, changed: tuple[str, ...]) -> None:
-    """Record that the run is loaded, with BILLED_LINE_CHANGED findings for the lines of these ids."""
-    findings = [
-        finding
-        for table, amount, currency in (
-            (plan.recon_lines, "total", "currency"),
-            (plan.usage_lines, "billing_pre_tax_total", "billing_currency"),
-        )
-        for finding in billed_line_changes(table, amount, currency, changed)
-    ]
-    rows = findings_table(findings, settings.read_policy())
+def _absent_notice(invoice: AbsentInvoice) -> str:
+    """What a person has to do about an invoice that was posted and is not delivered any more."""
+    billed = {0: "none", invoice.lines: "all"}.get(invoice.billed, str(invoice.billed))
+    return (
+        f"invoice {invoice.number} is not among the exports any more, and {counted(invoice.lines, 'line')} of it "
+        f"{verb('are', invoice.lines)} in HaloPSA, {billed} billed: deliver it again, or credit what was billed"
+    )
+
+
+def _record_load(warehouse: Warehouse, settings: Settings, plan: LoadPlan, billed: Sequence[BilledLine]) -> None:
+    """Record that the run is loaded, with BILLED_LINE_CHANGED findings for these lines."""
+    ids = {line.line_id for line in billed if line.line_id is not None}
     with warehouse.begin() as connection:
+        lines = read_latest_lines(connection, plan.period, ids)
+        rows = findings_table(billed_line_changes(billed, lines, plan.run_id), settings.read_policy())
         record_load(connection, plan.run_id, rows, datetime.now(UTC))
 
 
@@ -213,9 +221,10 @@ def build_plan(warehouse: Warehouse, settings: Settings, run_id: str) -> LoadPla
         usage = read_lines_of_invoices(connection, "daily_usage", run["period"], live if daily else ())
         prices = read_price_lists(connection, _price_files(connection, run_id))
         clients = clients_of_invoices(read_charged_customers(connection, run["period"]), read_clients(connection))
+        elsewhere = read_invoices_elsewhere(connection, run["period"])
     if daily:
         recon = recon.filter(pa.array(~categorise(recon).azure_plan))
-    return LoadPlan(run_id, run["period"], _oldest_first(prices), documents, recon, usage, clients)
+    return LoadPlan(run_id, run["period"], _oldest_first(prices), documents, recon, usage, clients, elsewhere)
 
 
 def _oldest_first(prices: pa.Table) -> pa.Table:

@@ -16,7 +16,7 @@ from connectors.exports.delivery import Export
 from connectors.exports.reader import ExportReader
 from connectors.reports.amounts import counted, verb
 from connectors.spill import FileRecords
-from connectors.warehouse.changes import count_changes, first_changes
+from connectors.warehouse.changes import read_changes
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.period_lines import PeriodLines, stream_period
 from connectors.warehouse.runs import after_all_runs, read_lines, write_run, writing_run
@@ -46,9 +46,6 @@ from transforms.reconcile import conclude, renumbered
 from transforms.standing import PREVIOUS, SEAT_COLUMNS, seat_records
 from transforms.tally import Total
 from transforms.texts import values_and_codes
-
-#: How many changes a summary names; the view has them all.
-SHOWN_CHANGES = 20
 
 
 def reconcile(
@@ -94,12 +91,11 @@ def reconcile(
             "blocking_count": blocking,
         }
         write_run(connection, row, landed(), extraction.run_files(run_id), run.of_run(findings), run.of_run(tieout))
-        changes = count_changes(connection, run_id) if scope.is_full else {}
-        changed = first_changes(connection, run_id, SHOWN_CHANGES) if changes else []
+        changes, changed = read_changes(connection, run_id) if scope.is_full else ({}, ())
     return RunSummary(
         run_id, extraction.period, "reconciled", run.line_count, extraction.invoices.num_rows, count_codes(findings),
         blocking, warehouse=warehouse.url_masked, notices=(*extraction.notices, *run.notices()), changes=changes,
-        changed=tuple(changed),
+        changed=changed,
     )  # fmt: skip
 
 

@@ -105,7 +105,8 @@ FINDING_HELP: dict[str, FindingHelp] = {
         "mend the row, or export the file again",
     ),
     "BILLED_LINE_CHANGED": FindingHelp(
-        "a line that is billed in HaloPSA came again with other content",
+        "a line that is billed in HaloPSA came again with other content, or is no longer delivered, or its invoice is "
+        "void now",
         "credit or rebill the difference in HaloPSA",
     ),
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from decimal import Decimal
 
 import numpy as np
@@ -11,12 +10,11 @@ import pyarrow as pa
 from transforms.customer_rules import LineRules
 from transforms.findings import Finding, money_text, plain_number
 from transforms.line_numbers import LineNumbers
-from transforms.line_reader import CONTEXT, LineReader, rows_of
+from transforms.line_reader import LineReader, rows_of
 from transforms.money import Fixed
 from transforms.price_rows import full_cycle
 from transforms.pricing import Pricing
 from transforms.rounding import RoundingResult
-from transforms.texts import is_one_of
 
 
 def check_sums(
@@ -159,28 +157,3 @@ def _retail_finding(
         f"{charged}; at {retail} less than {floor} % remains."
     )
     return reader.finding(row, code, message, expected=expected, actual=full, priced=True)
-
-
-def billed_line_changes(
-    lines: pa.Table, amount: str, currency: str, changed: Sequence[str]
-) -> list[Finding]:
-    """BILLED_LINE_CHANGED for the lines whose ids are in `changed`.
-
-    Args:
-        lines: reconciliation or usage lines with line_id.
-        amount: the column with the line's total.
-        currency: the column with its currency.
-        changed: ids of lines that are billed in HaloPSA with another content.
-    """
-    rows = lines.filter(pa.array(is_one_of(lines.column("line_id"), changed))).to_pylist()
-    return [
-        Finding(
-            "BILLED_LINE_CHANGED",
-            f"The line is billed in HaloPSA and came again with other content, now {money_text(row[amount])}: it is "
-            "left as it was billed. Credit or rebill the difference in HaloPSA.",
-            actual_amount=row[amount],
-            currency=row[currency],
-            **{name: row[name] for name in CONTEXT},
-        )
-        for row in rows
-    ]

@@ -112,6 +112,19 @@ class Ledger:
             )  # fmt: skip
             return {row.natural_key: row for row in rows}
 
+    def count_lines(self, period: str) -> list[tuple[str, int, int]]:
+        """By invoice of a period: its number, how many lines of it are in HaloPSA, and how many of these are billed."""
+        lines, billed = sa.func.count(), sa.func.count().filter(_TABLE.c.state == BILLED)
+        query = (
+            sa.select(_TABLE.c.parent_key, lines, billed)
+            .where(_TABLE.c.halo_url == self.halo_url, _TABLE.c.entity == "line", _TABLE.c.period == period)
+            .where(_TABLE.c.halo_id.is_not(None))
+            .group_by(_TABLE.c.parent_key)
+            .order_by(_TABLE.c.parent_key)
+        )
+        with self.warehouse.read() as connection:
+            return [(number, count, done) for number, count, done in connection.execute(query)]
+
     def highest_line_id(self, settled_before: datetime) -> int | None:
         """The highest HaloPSA id of a line that was known by then: whatever was inserted later has a higher one."""
         query = sa.select(sa.func.max(_TABLE.c.halo_id)).where(

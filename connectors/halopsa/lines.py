@@ -17,8 +17,9 @@ from connectors.halopsa.plan import HaloLoadSettings, LoadPlan
 from connectors.halopsa.posting import Sender, Sent
 from connectors.halopsa.properties import CONSUMPTION
 from connectors.halopsa.tally import Tally
-from connectors.halopsa.verification import verify
+from connectors.halopsa.verification import total_of, verify
 from connectors.progress import Progress
+from transforms.billed_lines import BilledLine, Change
 from transforms.tables import DAILY_USAGE, INVOICE_RECON
 
 
@@ -78,14 +79,30 @@ class Lines:
         """The draft's body below its invoice."""
         return {**draft.body, "parentid": self._parents[str(draft.parent_key)]}
 
-    def billed_changed(self) -> list[str]:
-        """Line ids that are billed in HaloPSA and came with other amounts."""
+    def billed_changed(self) -> list[BilledLine]:
+        """Lines that are billed in HaloPSA, and came with other amounts or are no longer in the plan.
+
+        The ledger forgets those of the latter that were deleted in HaloPSA.
+        """
+        billed = {key: row for key, row in self.book.rows.items() if row.state == BILLED}
+        gone = billed.keys() - self.drafts.keys()
+        changed = [
+            key
+            for key, row in billed.items()
+            if key in gone or stable_part(row.content_hash) != stable_part(self.drafts[key].content_hash)
+        ]
+        there = self.listing.there(changed) if changed else {}
+        self.book.forget(gone - there.keys())
         return [
-            draft.key
-            for draft in self.drafts.values()
-            if (row := self.book.rows.get(draft.key)) is not None
-            and row.state == BILLED
-            and stable_part(row.content_hash) != stable_part(draft.content_hash)
+            BilledLine(
+                Change.GONE if key in gone else Change.AMOUNTS,
+                str(billed[key].parent_key),
+                int(billed[key].halo_id or 0),
+                key,
+                total_of(there[key]) if key in there else None,
+            )
+            for key in sorted(changed)
+            if key in there or key not in gone
         ]
 
     def _new(self, drafts: Iterable[Draft]) -> list[Draft]:

@@ -119,7 +119,14 @@ class Listing:
         return ids
 
     def billed(self, keys: Iterable[str]) -> set[str]:
-        """Which of these posted lines HaloPSA calls billed; few ones it is asked for one by one."""
+        """Which of these posted lines HaloPSA calls billed."""
+        return {key for key, row in self.there(keys).items() if row.get("isbilled")}
+
+    def there(self, keys: Iterable[str]) -> dict[str, Row]:
+        """These posted lines as HaloPSA has them, by key, at least their `id`, `isbilled` and `total`.
+
+        Few ones it is asked for one by one. What is not below one of the invoices is left out.
+        """
         by_id = {halo_id: key for key in keys if (halo_id := self._book.rows[key].halo_id) is not None}
         lowest = min(by_id, default=1)
         pages = sum(each >= lowest for each in self._book.claimed) // _PAGE
@@ -127,8 +134,7 @@ class Listing:
         if rows is None:
             listed = self._rows(list(self._parents), lowest - 1, Counter(), by_id, keep=_STATE)
             rows = [row for each in listed.values() for row in each]
-        billed = {row[_ID] for row in rows if row.get("isbilled")}
-        return {key for halo_id, key in by_id.items() if halo_id in billed}
+        return {by_id[row[_ID]]: row for row in rows if row[_ID] in by_id}
 
     def _singly(self, ids: Iterable[int]) -> list[Row] | None:
         """Lines by their ids; None where HaloPSA does not show each of them below an invoice of ours."""

@@ -10,7 +10,7 @@ from connectors.halopsa.lines import Lines
 from connectors.halopsa.lock import holding
 from connectors.halopsa.plan import HaloLoadSettings, LoadCounts, LoadPlan, MarkCounts
 from connectors.halopsa.prices import load_prices
-from connectors.halopsa.voided import lines_of_voided
+from connectors.halopsa.withdrawn import absent_invoices, lines_of_voided
 from connectors.progress import Progress, silent
 
 __all__ = ["HaloLoadSettings", "LoadCounts", "LoadPlan", "MarkCounts", "load", "mark_billed"]
@@ -39,7 +39,9 @@ def load(
         post_invoices(client, documents, settings, progress)
         lines = Lines(client, ledger, plan, settings, documents, progress)
         lines.load()
+        changed = lines.billed_changed()
         voided = lines_of_voided(client, ledger, plan, settings, documents)
+        absent = absent_invoices(ledger, plan)
     tallies = (prices, documents.tally, lines.tally)
     return LoadCounts(
         prices=prices.posted,
@@ -51,6 +53,7 @@ def load(
         rejected=sum(len(tally.rejected) for tally in tallies),
         held=len(lines.held),
         unknown_prices=prices.unknown,
-        billed_changed=tuple(lines.billed_changed()),
+        billed_changed=(*changed, *(line for invoice in voided for line in invoice.billed)),
         voided=voided,
+        absent=absent,
     )

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from transforms.billed_lines import BilledLine
+
 
 @dataclass(frozen=True)
 class LoadPlan:
@@ -20,6 +22,7 @@ class LoadPlan:
         recon_lines: columns of INVOICE_RECON, `line_id` included; every line of those invoices that is to be posted.
         usage_lines: columns of DAILY_USAGE, likewise. A charge stands in one of the two tables, never in both.
         clients: HaloPSA's client of an invoice, by its number, where all its lines are one client's.
+        elsewhere: numbers of the documents of other periods.
     """
 
     run_id: str
@@ -29,6 +32,7 @@ class LoadPlan:
     recon_lines: pa.Table
     usage_lines: pa.Table
     clients: Mapping[str, int] = field(default_factory=dict)
+    elsewhere: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -64,13 +68,29 @@ class VoidedLines:
     Attributes:
         invoice: the voided invoice's number.
         halo_id: its `haloid`.
-        unbilled, billed: HaloPSA's ids of the lines.
+        unbilled: HaloPSA's ids of the lines that nobody has billed.
+        billed: the others.
     """
 
     invoice: str
     halo_id: int
     unbilled: tuple[int, ...]
-    billed: tuple[int, ...]
+    billed: tuple[BilledLine, ...]
+
+
+@dataclass(frozen=True)
+class AbsentInvoice:
+    """An invoice of the period that was posted, and that the exports no longer have, be it as void.
+
+    Attributes:
+        number: the invoice's.
+        lines: how many lines of it the ledger knows to be in HaloPSA.
+        billed: how many of these are billed.
+    """
+
+    number: str
+    lines: int
+    billed: int
 
 
 @dataclass(frozen=True)
@@ -85,8 +105,9 @@ class LoadCounts:
         rejected: records that HaloPSA, or its limits, refused; the ledger has the reasons.
         held: lines not posted because their invoice is not in HaloPSA: no document, or a rejected one.
         unknown_prices: prices whose outcome is not known and that were not sent again.
-        billed_changed: line ids that are billed in HaloPSA and came with other amounts; they were not touched.
+        billed_changed: lines that are billed in HaloPSA and are not what the plan has; they were not touched.
         voided: lines below invoices that were voided after these were posted; they were not touched either.
+        absent: invoices that were posted and that the plan no longer has.
     """
 
     prices: int = 0
@@ -98,8 +119,9 @@ class LoadCounts:
     rejected: int = 0
     held: int = 0
     unknown_prices: int = 0
-    billed_changed: tuple[str, ...] = ()
+    billed_changed: tuple[BilledLine, ...] = ()
     voided: tuple[VoidedLines, ...] = ()
+    absent: tuple[AbsentInvoice, ...] = ()
 
 
 @dataclass(frozen=True)

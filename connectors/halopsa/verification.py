@@ -18,7 +18,8 @@ def verify(drafts: Mapping[str, Draft], book: Book, listing: Listing, invoices: 
     """Compare each invoice's lines in HaloPSA with the ledger's: which they are, how many, and their sum.
 
     An invoice whose lines are all billed was compared before they were marked, and is left out. Lines that somebody
-    else marked as billed are noted in the ledger.
+    else marked as billed are noted in the ledger. A billed line that the plan no longer has stays where it is: it is
+    reported (`Lines.billed_changed`), and nobody has to delete it.
 
     Args:
         drafts: the plan's lines, by key.
@@ -39,10 +40,11 @@ def verify(drafts: Mapping[str, Draft], book: Book, listing: Listing, invoices: 
     if not numbers:
         return
     listed = listing.all_since(numbers, {number: min(expected[number], default=None) for number in numbers})
-    for number in numbers:
-        _compare(number, expected[number], listed[number], book)
     billed = {row["id"] for rows in listed.values() for row in rows if row.get("isbilled")}
     book.mark_billed([key for key, row in book.rows.items() if row.halo_id in billed and row.state == POSTED])
+    stays = {row.halo_id for key, row in book.rows.items() if row.state == BILLED and key not in drafts}
+    for number in numbers:
+        _compare(number, expected[number], [row for row in listed[number] if row["id"] not in stays], book)
 
 
 def _compare(number: str, expected: Mapping[int, Draft], listed: Sequence[Row], book: Book) -> None:
@@ -61,8 +63,8 @@ def _compare(number: str, expected: Mapping[int, Draft], listed: Sequence[Row], 
         )
     # A line that was billed, or refused, with a new amount still has its old one.
     same = [halo_id for halo_id, draft in expected.items() if book.rows[draft.key].content_hash == draft.content_hash]
-    sent = sum((_total(expected[each].body) for each in same), Decimal(0))
-    there = sum((_total(by_id[each]) for each in same), Decimal(0))
+    sent = sum((total_of(expected[each].body) for each in same), Decimal(0))
+    there = sum((total_of(by_id[each]) for each in same), Decimal(0))
     if sent != there:
         raise DisagreementError(
             f"the lines of invoice {number} add up to {there} in HaloPSA and to {sent} in the ledger, a difference of "
@@ -70,6 +72,7 @@ def _compare(number: str, expected: Mapping[int, Draft], listed: Sequence[Row], 
         )
 
 
-def _total(record: Mapping[str, Any]) -> Decimal:
+def total_of(record: Mapping[str, Any]) -> Decimal:
+    """What a line comes to, as HaloPSA has it; 0 where it says nothing."""
     value = record.get("total")
     return round_number(Decimal(value), CONSUMPTION.properties["total"]) if value is not None else Decimal(0)

@@ -1,10 +1,12 @@
-"""One line with everything that is stored about it."""
+"""Single lines with what is stored about them."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
 import sqlalchemy as sa
 
 from connectors.warehouse.bulk import read_arrow
@@ -116,6 +118,25 @@ def read_stored_line(connection: sa.Connection, line_id: str) -> StoredLine:
         _rows(connection, FINDINGS, run_id=run_id, line_id=line_id),
         _rows(connection, HALO_POSTINGS, entity="line", natural_key=line_id),
     )
+
+
+def read_latest_lines(connection: sa.Connection, period: str, line_ids: Collection[str]) -> pa.Table:
+    """These lines of a period as its latest full run that has them judged them, columns of LINES, each once.
+
+    What no run has any more is left out.
+    """
+    lines, runs = sql_table(LINES), sql_table(RUNS)
+    recency = sa.func.row_number().over(
+        partition_by=lines.c.line_id, order_by=(runs.c.started_at.desc(), runs.c.run_id.desc())
+    )
+    ranked = (
+        sa.select(lines, recency.label("recency"))
+        .join(runs, runs.c.run_id == lines.c.run_id)
+        .where(lines.c.period == period, lines.c.line_id.in_(sorted(line_ids)), runs.c.scope.is_(None))
+        .subquery()
+    )
+    newest = sa.select(*(ranked.c[name] for name in LINES.names)).where(ranked.c.recency == 1)
+    return read_arrow(connection, newest.order_by(ranked.c.line_id), LINES.schema)
 
 
 def _event(connection: sa.Connection, source: dict[str, Any]) -> list[dict[str, Any]]:

@@ -78,6 +78,13 @@ def read_invoices(connection: sa.Connection, period: str) -> pa.Table:
     return _in_file_order(read_arrow(connection, sa.select(table).where(table.c.period == period), INVOICES.schema))
 
 
+def read_invoices_elsewhere(connection: sa.Connection, period: str) -> frozenset[str]:
+    """Numbers of the invoice documents of all other periods."""
+    table = sql_table(INVOICES)
+    statement = sa.select(table.c.invoice_number).where(table.c.period != period)
+    return frozenset(connection.execute(statement).scalars())
+
+
 def read_lines_of_invoices(connection: sa.Connection, kind: str, period: str, numbers: Collection[str]) -> pa.Table:
     """The lines of one period that name one of these invoices, of which there may be millions.
 

@@ -1,16 +1,17 @@
 -- What the latest full run of a period concluded otherwise than the full run of the period before it: lines and findings
 -- that are new, gone or changed. A line is known by its identity, which stays when its amounts change; a finding by its
--- code and what it is about.
+-- code and what it is about. What only loading finds is compared once the latest run is loaded.
 with ranked as (
     select
         run_id,
         period,
+        status,
         row_number() over (partition by period order by started_at desc, run_id desc) as recency
     from runs
     where scope is null and status <> 'failed'
 ),
 pairs as (
-    select latest.period, latest.run_id, earlier.run_id as previous_run_id
+    select latest.period, latest.run_id, latest.status, earlier.run_id as previous_run_id
     from ranked as latest
     join ranked as earlier on earlier.period = latest.period and earlier.recency = 2
     where latest.recency = 1
@@ -39,6 +40,7 @@ findings_now as (
 findings_before as (
     select keyed_findings.*, pairs.run_id as latest_run_id
     from keyed_findings join pairs on pairs.previous_run_id = keyed_findings.run_id
+    where keyed_findings.code <> 'BILLED_LINE_CHANGED' or pairs.status <> 'reconciled'
 )
 select
     coalesce(now.period, before.period) as period,

@@ -22,6 +22,7 @@ from connectors.warehouse.engine import Warehouse
 from tests.halopsa import month
 from tests.halopsa.conftest import connect
 from tests.halopsa.landing import assert_exactly_once, until_done
+from transforms.billed_lines import BilledLine, Change
 from transforms.errors import WarehouseError
 
 MakeLedger = Callable[[], Ledger]
@@ -71,7 +72,8 @@ def test_changes_are_updated_until_they_are_billed(
     mark_billed(client, ledger, renamed, settings)
     lines = sandbox.lines()
     counts = load(client, ledger, month.with_line(renamed, "line-4", total=Decimal("5")), settings)
-    assert counts == LoadCounts(billed_changed=("line-4",))
+    billed = BilledLine(Change.AMOUNTS, "G1", 4, "line-4", Decimal("4.25"))
+    assert counts == LoadCounts(billed_changed=(billed,))
     assert sandbox.lines() == lines
 
 
@@ -82,7 +84,8 @@ def test_a_line_billed_by_somebody_in_halopsa_is_left_alone(
     halo_id = ledger.postings("line")["line-3"].halo_id
     client.post("CSPConsumptionData/manage", [{"id": halo_id, "isbilled": True}])
     changed = month.with_line(month.plan(), "line-3", total=Decimal("4"))
-    assert load(client, ledger, changed, settings) == LoadCounts(billed_changed=("line-3",))
+    billed = BilledLine(Change.AMOUNTS, "G1", 3, "line-3", Decimal("3.25"))
+    assert load(client, ledger, changed, settings) == LoadCounts(billed_changed=(billed,))
     assert Decimal("3.25") in [row["total"] for row in sandbox.lines()]
 
 

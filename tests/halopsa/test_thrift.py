@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -127,7 +128,8 @@ def test_a_tenant_with_many_lines_is_not_walked(
 ) -> None:
     """Five hundred lines of an earlier month are there: what became of a lost answer is seen on the newest page."""
     old = [month.recon_line(number, "OLD") for number in range(500)]
-    load(client, ledger, month.plan(old, [], [month.invoice("OLD", "1.00")], []), HaloLoadSettings())
+    earlier = replace(month.plan(old, [], [month.invoice("OLD", "1.00")], []), period="2025-10")
+    load(client, ledger, earlier, HaloLoadSettings())
     sandbox.requests.clear()
     sandbox.faults.append(Fault("POST cspconsumptiondata", "reset-after", times=2))
     load(client, ledger, month.plan(prices=[]), settings)

@@ -101,11 +101,67 @@ def test_lines_that_changed_after_they_were_billed_are_found_and_left_alone(halo
     assert command("run", "--period", "2025-11", "--json").document["status"] == "billed"
     before = halo.lines()
     changed = retax(20)
-    outcome = command("run", "--period", "2025-11", "--json")
-    assert (outcome.code, outcome.document["findings"]) == (1, {"BILLED_LINE_CHANGED": 20})
-    found = query("select source_row from out_findings where code = 'BILLED_LINE_CHANGED' order by 1")
+    for change in ({"new": 20}, None):
+        outcome = command("run", "--period", "2025-11", "--json")
+        assert (outcome.code, outcome.document["findings"]) == (1, {"BILLED_LINE_CHANGED": 20})
+        assert outcome.document["changes"].get("findings") == change
+    last = outcome.document["run_id"]
+    found = query(f"select * from out_findings where run_id = '{last}' order by source_row")
     assert [row["source_row"] for row in found] == changed
+    assert {row["difference_amount"] for row in found} == {Decimal("0.01")}
     assert halo.lines() == before
+
+
+def test_billed_lines_that_are_delivered_no_more_are_found_and_what_is_new_is_billed(
+    halo: Sandbox, command: Command
+) -> None:
+    """Two billed lines are withdrawn, a new one is there; once that is approved, the month ends."""
+    generate_month(Path("exports"), period="2025-11", plant=False)
+    kept = withhold([5])
+    assert command("run", "--period", "2025-11", "--approve", "--json").document["status"] == "billed"
+    before = halo.lines()
+    put_back(kept)
+    withdrawn = withhold([2, 3])
+    outcome = command("run", "--period", "2025-11", "--json")
+    assert (outcome.code, outcome.document["status"]) == (1, "awaiting_approval")
+    assert outcome.document["findings"]["BILLED_LINE_CHANGED"] == 2
+    assert outcome.document["loaded"]["lines"] == 1
+    run_id = outcome.document["run_id"]
+    found = query("select * from out_findings where code = 'BILLED_LINE_CHANGED'")
+    assert {row["expected_amount"] for row in found} == {Decimal(row["Total"]) for row in withdrawn}
+    assert {row["actual_amount"] for row in found} == {0}
+    assert all("the exports no longer have it" in str(row["message"]) and row["customer_id"] for row in found)
+    assert command("approve", run_id, "--by", "Ada").code == 0
+    assert command("mark-billed", run_id, "--json").document["marked"]["lines"] == 1
+    after = halo.lines()
+    assert after[: len(before)] == before
+    assert all(line["isbilled"] for line in after)
+    assert command("run", "--period", "2025-11", "--json").document["status"] == "billed"
+
+
+def withhold(places: list[int]) -> list[dict[str, str]]:
+    """Take reconciliation lines out of the exports; returns them."""
+    (recon,) = Path("exports").glob("*Reconciliation*.csv")
+    with recon.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    taken = [row for place, row in enumerate(rows) if place in places]
+    _rewrite(recon, [row for place, row in enumerate(rows) if place not in places])
+    return taken
+
+
+def put_back(lines: list[dict[str, str]]) -> None:
+    """Add reconciliation lines to the exports."""
+    (recon,) = Path("exports").glob("*Reconciliation*.csv")
+    with recon.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    _rewrite(recon, [*rows, *lines])
+
+
+def _rewrite(recon: Path, rows: list[dict[str, str]]) -> None:
+    with recon.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def retax(count: int) -> list[int]:

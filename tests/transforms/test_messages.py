@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from tests.transforms.rows import month, price_rows, recon_rows
 from tests.transforms.test_pricing import EXTENDED, METERED, MONTHLY, Row, at, azure, charged
-from transforms.line_checks import billed_line_changes
+from transforms.billed_lines import BilledLine, Change, billed_line_changes
+from transforms.findings import Finding
 from transforms.policy import Policy
 
 
@@ -67,14 +68,33 @@ def test_what_no_list_has_is_told() -> None:
     )
 
 
-def test_a_billed_line_that_changed_is_told() -> None:
-    lines = recon_rows({}, {"subscription_id": "s2", "total": "180"})
+def test_what_became_of_a_billed_line_is_told() -> None:
+    lines = month(recon_rows({}, {"subscription_id": "s2", "total": "180"})).lines
+    lines = lines.append_column("run_id", pa.array(["now"] * lines.num_rows))
     second = lines.column("line_id")[1].as_py()
-    (finding,) = billed_line_changes(lines, "total", "currency", [second])
-    assert (finding.code, finding.line_id, finding.subscription_id) == ("BILLED_LINE_CHANGED", second, "s2")
-    assert (finding.actual_amount, finding.currency, finding.source_row) == (Decimal(180), "USD", 3)
-    assert "now 180.00" in finding.message
-    assert billed_line_changes(lines, "total", "currency", []) == []
+
+    def told(change: Change, line_id: str | None = second, run_id: str = "now") -> Finding:
+        billed = BilledLine(change, "G1", 7, line_id, Decimal(176))
+        (finding,) = billed_line_changes([billed], lines, run_id)
+        return finding
+
+    changed = told(Change.AMOUNTS)
+    assert (changed.code, changed.line_id, changed.subscription_id) == ("BILLED_LINE_CHANGED", second, "s2")
+    figures = (changed.expected_amount, changed.actual_amount, changed.difference_amount)
+    assert figures == (Decimal(176), Decimal(180), Decimal(4))
+    assert (changed.currency, changed.source_row) == ("USD", 3)
+    assert changed.message == (
+        "The line is billed in HaloPSA with 176.00 USD (id 7) and came again with other content, now 180.00 USD: it is "
+        "left as it was billed. Credit or rebill the difference in HaloPSA."
+    )
+    gone = told(Change.GONE, run_id="later")
+    assert (gone.expected_amount, gone.actual_amount, gone.subscription_id) == (Decimal(176), Decimal(0), "s2")
+    assert "the exports no longer have it: it is left as it was billed. Credit who was charged" in gone.message
+    assert "CSP_BILLING_HALO_USAGE lets other lines stand for it now" in told(Change.GONE).message
+    void = told(Change.VOID)
+    assert (void.actual_amount, "and invoice G1 is void now" in void.message) == (Decimal(0), True)
+    unknown = told(Change.VOID, line_id=None)
+    assert (unknown.invoice_number, unknown.line_id, unknown.currency) == ("G1", None, None)
 
 
 EURO: Row = {"currency": "EUR", "pc_to_bc_exchange_rate": "0.5", "subtotal": "88", "total": "88"}

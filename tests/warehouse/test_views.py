@@ -10,8 +10,9 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from connectors.warehouse.bulk import insert_arrow, read_arrow
-from connectors.warehouse.changes import count_changes
+from connectors.warehouse.changes import read_changes
 from connectors.warehouse.engine import Warehouse
+from connectors.warehouse.runs import set_status
 from connectors.warehouse.views import VIEW_NAMES, view_sql
 from tests.warehouse.rows import NOON, rows
 from transforms.columns import Table
@@ -250,6 +251,8 @@ def test_changes_are_those_between_the_last_two_full_runs(warehouse: Warehouse) 
         finding("before", "ABOVE_ERP", "gone"), finding("now", "ABOVE_ERP", "new"),
         finding("before", "ROW_REJECTED", None, source_file="a.csv", source_row=2),
         finding("now", "ROW_REJECTED", None, source_file="a.csv", source_row=3),
+        # Only loading finds it, and the latest run is not loaded: it cannot be gone.
+        finding("before", "BILLED_LINE_CHANGED", "same"),
         finding("before", "MARGIN_BELOW_FLOOR", "same", severity="warn"),
         finding("now", "MARGIN_BELOW_FLOOR", "same", severity="block"),
     )  # fmt: skip
@@ -263,7 +266,16 @@ def test_changes_are_those_between_the_last_two_full_runs(warehouse: Warehouse) 
     amounts = {row["line_id"]: (row["previous_amount"], row["amount"]) for row in changes if row["what"] == "line"}
     assert amounts["changed"] == (Decimal(5), Decimal(6))
     with warehouse.read() as connection:
-        assert count_changes(connection, "now") == {
+        counts, first = read_changes(connection, "now")
+        assert counts == {
             "findings": {"changed": 1, "gone": 2, "new": 2}, "lines": {"changed": 1, "gone": 1, "new": 1}
         }  # fmt: skip
-        assert count_changes(connection, "first") == {}
+        assert [(row["what"], row["change"]) for row in first] == [
+            *(("finding", change) for change in ("new", "new", "gone", "gone", "changed")),
+            *(("line", change) for change in ("new", "gone", "changed")),
+        ]
+        assert read_changes(connection, "first") == ({}, ())
+    with warehouse.begin() as connection:
+        set_status(connection, "now", "loaded")
+    with warehouse.read() as connection:
+        assert read_changes(connection, "now")[0]["findings"] == {"changed": 1, "gone": 3, "new": 2}

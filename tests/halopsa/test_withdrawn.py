@@ -1,9 +1,10 @@
-"""Documents beside the plain invoice: credit notes, rebills, and what was voided after its lines were posted."""
+"""Credit notes and rebills, and what was voided, or taken out of the exports, after it was posted."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -11,13 +12,14 @@ import pytest
 from connectors.halopsa.client import HaloClient
 from connectors.halopsa.ledger import Ledger
 from connectors.halopsa.load import HaloLoadSettings, LoadCounts, MarkCounts, load, mark_billed
-from connectors.halopsa.plan import LoadPlan, VoidedLines
+from connectors.halopsa.plan import AbsentInvoice, LoadPlan, VoidedLines
 from connectors.halopsa.sandbox.faults import Fault
 from connectors.halopsa.sandbox.options import Options
 from connectors.halopsa.sandbox.server import Sandbox, serve
 from pipelines.loading import _load_notices
 from tests.halopsa import month
 from tests.halopsa.conftest import connect
+from transforms.billed_lines import BilledLine, Change
 from transforms.errors import RemoteError
 
 MakeLedger = Callable[[], Ledger]
@@ -63,7 +65,9 @@ def test_lines_of_an_invoice_that_was_voided_later_are_told_and_left(
     client.post("CSPConsumptionData/manage", [{"id": 1, "isbilled": True}])
     there = sandbox.lines()
     counts = load(client, ledger, _after(), settings)
-    assert counts == LoadCounts(invoices=2, lines=3, voided=(VoidedLines("G1", 1, unbilled=(2,), billed=(1,)),))
+    billed = (BilledLine(Change.VOID, "G1", 1, "line-1", Decimal("1.25")),)
+    voided = (VoidedLines("G1", 1, unbilled=(2,), billed=billed),)
+    assert counts == LoadCounts(invoices=2, lines=3, billed_changed=billed, voided=voided)
     assert _load_notices(counts, "run-2") == [
         "invoice G1 (haloid 1) is void, and lines of it were posted before it was: 1 is not billed, delete it in "
         "HaloPSA (ids 2) and 1 is billed, credit who was charged (ids 1)"
@@ -99,3 +103,57 @@ def test_lines_in_doubt_when_their_invoice_was_voided(
         client.delete(f"CSPConsumptionData/{halo_id}")
     assert load(client, ledger, _after(), settings) == LoadCounts()
     assert not [key for key, row in ledger.postings("line").items() if row.parent_key == "G1"]
+
+
+def test_a_billed_line_that_is_not_delivered_again_is_told_and_left(
+    sandbox: Sandbox, client: HaloClient, ledger: Ledger, settings: HaloLoadSettings
+) -> None:
+    """What is new beside it is posted and billed all the same: nobody has to delete what is billed."""
+    load(client, ledger, month.plan(), settings)
+    mark_billed(client, ledger, month.plan(), settings)
+    there = sandbox.lines()
+    corrected = month.plan([*(row for row in month.RECON if row["line_id"] != "line-3"), month.recon_line(10)])
+    gone = (BilledLine(Change.GONE, "G1", 3, "line-3", Decimal("3.25")),)
+    assert load(client, ledger, corrected, settings) == LoadCounts(lines=1, billed_changed=gone)
+    assert mark_billed(client, ledger, corrected, settings) == MarkCounts(lines=1)
+    assert load(client, ledger, corrected, settings) == LoadCounts(billed_changed=gone)
+    assert sandbox.lines()[:-1] == there
+
+    # Once somebody has deleted it, nothing is told, and HaloPSA is not asked again.
+    client.delete("CSPConsumptionData/3")
+    assert load(client, ledger, corrected, settings) == LoadCounts()
+    sandbox.requests.clear()
+    assert load(client, ledger, corrected, settings) == LoadCounts()
+    assert not sandbox.requests
+    # The exports have it again: it is posted again.
+    again = load(client, ledger, month.plan([*month.RECON, month.recon_line(10)]), settings)
+    assert again == LoadCounts(lines=1)
+
+
+def test_a_line_that_somebody_billed_in_halopsa_need_not_be_deleted(
+    sandbox: Sandbox, client: HaloClient, ledger: Ledger, settings: HaloLoadSettings
+) -> None:
+    load(client, ledger, month.plan(), settings)
+    client.post("CSPConsumptionData/manage", [{"id": 3, "isbilled": True}])
+    corrected = month.plan([row for row in month.RECON if row["line_id"] != "line-3"])
+    gone = (BilledLine(Change.GONE, "G1", 3, "line-3", Decimal("3.25")),)
+    assert load(client, ledger, corrected, settings) == LoadCounts(billed_changed=gone)
+    assert mark_billed(client, ledger, corrected, settings) == MarkCounts(invoices=2, lines=9)
+    assert sandbox.summary()["lines_billed"] == 10
+
+
+def test_an_invoice_that_is_not_delivered_again_is_told(
+    client: HaloClient, ledger: Ledger, settings: HaloLoadSettings
+) -> None:
+    """Nothing says that it is void, so that a file may be missing; another month may have it, too."""
+    load(client, ledger, month.plan(), settings)
+    client.post("CSPConsumptionData/manage", [{"id": 3, "isbilled": True}])
+    load(client, ledger, month.with_line(month.plan(), "line-3", total=Decimal(4)), settings)
+    less = month.plan([row for row in month.RECON if row["invoice_number"] == "G2"], [], month.DOCUMENTS[1:])
+    counts = load(client, ledger, less, settings)
+    assert counts == LoadCounts(absent=(AbsentInvoice("G1", 9, 1),))
+    assert _load_notices(counts, "run-2") == [
+        "invoice G1 is not among the exports any more, and 9 lines of it are in HaloPSA, 1 billed: deliver it again, "
+        "or credit what was billed"
+    ]
+    assert load(client, ledger, replace(less, elsewhere=frozenset({"G1"})), settings) == LoadCounts()
