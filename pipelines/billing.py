@@ -90,9 +90,9 @@ def bill_month(
     """The whole month: reconcile, load to HaloPSA, and mark as billed if nothing blocks or the results are approved.
 
     The HaloPSA login is tried first, so that a wrong setting shows before anything is done. A failure of HaloPSA
-    during the load leaves the stored run and the posting ledger as they are; the summary then has the status
-    `failed` and an `error`, and running the month again continues where it stopped. Who is second to work on a month
-    is refused before anything is done; nobody is while a person decides.
+    during the load leaves the stored run and the posting ledger as they are; so does a record that it refuses. The
+    summary then has the status `failed` and an `error`, and running the month again continues where it stopped. Who is
+    second to work on a month is refused before anything is done; nobody is while a person decides.
 
     Args:
         settings: name the exports, the warehouse and HaloPSA.
@@ -231,14 +231,20 @@ def _load(
     settings: Settings, summary: RunSummary, step: Step, all_prices: bool = False, resend_prices: bool = False
 ) -> RunSummary:
     loaded = step(load_run, settings, summary.run_id, all_prices=all_prices, resend_prices=resend_prices)
-    return replace(_refreshed(settings, summary), loaded=loaded.counts, notices=summary.notices + loaded.notices)
+    summary = replace(_refreshed(settings, summary), loaded=loaded.counts, notices=summary.notices + loaded.notices)
+    return summary if loaded.error is None else replace(summary, status="failed", error=loaded.error)
 
 
 def _mark_if_cleared(
     settings: Settings, summary: RunSummary, approved_by: str | None, decide: Decide | None, step: Step
 ) -> RunSummary:
-    """Mark a loaded run that may be marked; any other awaits its approval, of whoever is there to decide."""
+    """Mark a loaded run that may be marked; any other awaits its approval, of whoever is there to decide.
+
+    What is not wholly in HaloPSA is neither marked nor decided upon.
+    """
     run_id = summary.run_id
+    if summary.error is not None:
+        return summary
     if approved_by is not None:
         step(approve_where_needed, settings, run_id, approved_by)
     found = read_standing(settings, run_id)

@@ -28,7 +28,7 @@ from connectors.halopsa.records import (
     update_record,
 )
 from connectors.halopsa.registry import Resource
-from pipelines.loading import open_halo
+from pipelines.loading import log_in
 from pipelines.settings import Settings
 from transforms.errors import InputError
 from transforms.orders import integration_problems, integration_row, parse_time, without_login
@@ -68,7 +68,7 @@ SUBSCRIPTIONS = Kind("subscription", registry.MAPPINGS, ("microsoft_id", "site_p
 
 def list_integrations(settings: Settings, now: datetime, kind: str | None = None) -> list[Record]:
     """The state of HaloPSA's integrations, of one kind or all, and what is wrong with each."""
-    client = _open(settings)
+    client = log_in(settings)
     rows = [
         integration_row(name, record, client.base_url)
         for name, each in INTEGRATIONS.items()
@@ -84,7 +84,7 @@ def list_integrations(settings: Settings, now: datetime, kind: str | None = None
 
 def show(settings: Settings, kind: Kind, record_id: int) -> Record:
     """One record as it is shown; raises InputError when there is none."""
-    return shown(kind.resource, get_record(_open(settings), kind.resource.path, record_id, kind.what))
+    return shown(kind.resource, get_record(log_in(settings), kind.resource.path, record_id, kind.what))
 
 
 def put(settings: Settings, kind: Kind, body: Record) -> Record:
@@ -96,7 +96,7 @@ def put(settings: Settings, kind: Kind, body: Record) -> Record:
         InputError: no such record, or there is one already; nothing was sent.
         RemoteError: HaloPSA failed; after a change of what can be seen, repeating the command is safe.
     """
-    client, resource = _open(settings), kind.resource
+    client, resource = log_in(settings), kind.resource
     if not body.get("id"):
         return _created(client, kind, {name: value for name, value in body.items() if name != "id"})
     before = get_record(client, resource.path, int(body["id"]), kind.what)
@@ -112,7 +112,7 @@ def put(settings: Settings, kind: Kind, body: Record) -> Record:
 
 def delete(settings: Settings, kind: Kind, record_id: int) -> Record:
     """Delete a record and see that it is gone; raises InputError when there is none, RemoteError."""
-    record = delete_record(_open(settings), kind.resource.path, record_id, kind.what)
+    record = delete_record(log_in(settings), kind.resource.path, record_id, kind.what)
     return {"id": record_id, "action": "deleted", "record": shown(kind.resource, record)}
 
 
@@ -124,7 +124,7 @@ def list_subscriptions(settings: Settings, now: datetime, within: int | None = N
         now: the time, UTC.
         within: only those that have ended or end within so many days.
     """
-    client, path = _open(settings), SUBSCRIPTIONS.resource.path
+    client, path = log_in(settings), SUBSCRIPTIONS.resource.path
     days = EXPIRING_DAYS if within is None else within
     rows = [
         {**shown(SUBSCRIPTIONS.resource, record), "state": subscription_state(record, now, days)}
@@ -147,7 +147,7 @@ def renew(settings: Settings, record_ids: list[int], now: datetime, within: int,
         InputError: there is no such subscription, or it has ended: Microsoft renews none that has.
         RemoteError: HaloPSA failed; what was renewed before stays so, and the command can be repeated.
     """
-    client, path = _open(settings), SUBSCRIPTIONS.resource.path
+    client, path = log_in(settings), SUBSCRIPTIONS.resource.path
     if record_ids:
         records = [get_record(client, path, each, SUBSCRIPTIONS.what) for each in record_ids]
         ended = [str(record["id"]) for record in records
@@ -293,7 +293,3 @@ def _secrets(resource: Resource, body: Mapping[str, Any]) -> list[str]:
 def _by_expiry(record: Record) -> tuple[bool, datetime, int]:
     expiry = expiry_of(record)
     return expiry is None, expiry or datetime.max.replace(tzinfo=UTC), record["id"]
-
-
-def _open(settings: Settings) -> HaloClient:
-    return open_halo(settings, "this", "")

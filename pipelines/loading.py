@@ -46,10 +46,11 @@ _NO_START = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class StepCounts:
-    """How much a step did in HaloPSA, and sentences about it for the user."""
+    """How much a step did in HaloPSA, sentences about it for the user, and one about what it could not do."""
 
     counts: dict[str, int]
     notices: tuple[str, ...] = ()
+    error: str | None = None
 
 
 def open_halo(
@@ -82,6 +83,13 @@ def open_halo(
     )  # fmt: skip
 
 
+def log_in(settings: Settings, what: str = "this", instead: str = "") -> HaloClient:
+    """A client as `open_halo` makes it, logged in, so that wrong credentials show before any work is done."""
+    client = open_halo(settings, what, instead)
+    client.log_in()
+    return client
+
+
 def load_run(
     settings: Settings, run_id: str, *, all_prices: bool = False, resend_prices: bool = False
 ) -> StepCounts:
@@ -102,7 +110,8 @@ def load_run(
     counts = load(client, ledger, plan, _load_settings(settings, all_prices, resend_prices), tell_progress)
     _record_load(warehouse, settings, plan, counts.billed_changed)
     loaded = {"prices": counts.prices, "invoices": counts.invoices, "lines": counts.lines}
-    return StepCounts(loaded, tuple(_load_notices(counts, run_id)))
+    error = counts.missing and f"{counts.missing}; mend it there or in the exports, then load the run again"
+    return StepCounts(loaded, tuple(_load_notices(counts, run_id)), error)
 
 
 def mark_run(settings: Settings, run_id: str) -> StepCounts:
@@ -124,6 +133,7 @@ def mark_run(settings: Settings, run_id: str) -> StepCounts:
     if run["status"] == "reconciled":
         raise InputError(f"run {run_id} is not loaded yet: load it with `csp-billing load {run_id}`")
     client = open_halo(settings)
+    client.log_in()
     ledger = Ledger(warehouse, client.base_url)
     counts = mark_billed(client, ledger, plan, _load_settings(settings, all_prices=False), tell_progress)
     with warehouse.begin() as connection:

@@ -24,7 +24,7 @@ from connectors.warehouse.engine import Warehouse, open_warehouse
 from connectors.warehouse.migrations import ensure_current
 from pipelines.billing import Step, call
 from pipelines.integrations import INTEGRATIONS
-from pipelines.loading import open_halo
+from pipelines.loading import log_in
 from pipelines.progress import tell_progress
 from pipelines.settings import Settings
 from transforms.columns import Table
@@ -112,7 +112,7 @@ def sync_orders(settings: Settings, step: Step = call) -> SyncSummary:
 
 def list_orders(settings: Settings) -> Listing:
     """Read all orders and integrations of HaloPSA; raises SettingsError, RemoteError."""
-    client, started_at = _open(settings), datetime.now(UTC)
+    client, started_at = log_in(settings), datetime.now(UTC)
     tell_progress("reading HaloPSA's orders")
     orders = [order_row(record, client.base_url) for record in list_records(client, _ORDERS)]
     integrations: list[Row] = []
@@ -150,7 +150,7 @@ def confirm_deleted(settings: Settings, listing: Listing) -> Listing:
     lost_integrations = missing(COMMERCE_INTEGRATIONS, integrations, listing.integrations.to_pylist())
     if not lost_orders and not lost_integrations:
         return listing
-    client = _open(settings)
+    client = log_in(settings)
 
     def ask_order(row: Row) -> Row | None:
         record = find_record(client, _ORDERS, row["order_id"])
@@ -271,13 +271,9 @@ def unlink_order(settings: Settings, order_id: int) -> dict[str, Any]:
     return _kept(settings, client, done, changed=True)
 
 
-def _open(settings: Settings) -> HaloClient:
-    return open_halo(settings, "this", "")
-
-
 def _read_order(settings: Settings, order_id: int) -> tuple[HaloClient, Record]:
     """The order as it is now; the warehouse is tried first, so that a wrong setting shows before a write."""
-    client = _open(settings)
+    client = log_in(settings)
     ensure_current(open_warehouse(settings.warehouse))
     return client, get_record(client, _ORDERS, order_id, "order")
 

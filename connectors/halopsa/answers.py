@@ -21,6 +21,8 @@ _MENDS = {
     415: "HaloPSA does not take JSON there; check CSP_BILLING_HALO_URL",
     429: "its rate limit stays reached; lower CSP_BILLING_HALO_RATE, or repeat the command later",
 }
+#: How the auth server answers a login whose id or secret is wrong.
+CREDENTIALS_REFUSED = frozenset({400, 401, 403})
 #: Statuses after which certainly nothing was applied; 408 and every 5xx leave it open.
 _NOT_APPLIED = frozenset({401, 403, 404, 405, 415, 422, 429})
 
@@ -55,7 +57,7 @@ def login_failure(base_url: str, status: int, content: bytes, hide: Sequence[str
     """The error of a login that was answered with `status`; a wrong tenant is answered 500 (measured)."""
     code = _hidden(_message(_parse(content), {}), hide)
     told = f"{status} {code}" if code else str(status)
-    if status in (400, 401, 403):
+    if status in CREDENTIALS_REFUSED:
         mend = "check CSP_BILLING_HALO_CLIENT_ID and CSP_BILLING_HALO_CLIENT_SECRET"
     elif status >= 500:
         mend = "check CSP_BILLING_HALO_TENANT, or repeat the command later"

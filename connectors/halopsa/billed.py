@@ -16,7 +16,7 @@ from connectors.halopsa.bodies import Draft
 from connectors.halopsa.client import HaloClient
 from connectors.halopsa.errors import DisagreementError, HaloError, OutcomeUnknownError, TooLargeError
 from connectors.halopsa.invoices import Documents, documents, is_billed
-from connectors.halopsa.ledger import BILLED, POSTED, Ledger
+from connectors.halopsa.ledger import POSTED, Ledger
 from connectors.halopsa.lines import Lines
 from connectors.halopsa.lock import holding
 from connectors.halopsa.plan import HaloLoadSettings, LoadPlan, MarkCounts
@@ -62,16 +62,8 @@ class _Marking:
 
     def check_loaded(self) -> None:
         """Raise HaloError unless every document and line of the plan is in HaloPSA with its present content."""
-        ids = self._documents.ids
-        missing = [number for number in self._documents.drafts if number not in ids]
-        if missing:
-            raise HaloError(_not_loaded(f"invoice {missing[0]}", self._documents.book.rows.get(missing[0])))
-        for draft in self._lines.drafts.values():
-            row = self._lines.book.rows.get(draft.key)
-            if row is None or not (
-                row.state == BILLED or (row.state == POSTED and row.content_hash == draft.content_hash)
-            ):
-                raise HaloError(_not_loaded(f"the line of {draft.source}", row))
+        if missing := self._lines.missing():
+            raise HaloError(f"{missing}; load the run first")
 
     def mark_lines(self) -> int:
         """Mark, read back, and mark again what was not taken."""
@@ -183,8 +175,3 @@ class _Marking:
             if not wanted:
                 break
         return billed
-
-
-def _not_loaded(what: str, row: object) -> str:
-    why = getattr(row, "last_error", None)
-    return f"{what} is not in HaloPSA as the run has it{f' ({why})' if why else ''}; load the run first"

@@ -39,6 +39,7 @@ from connectors.patience import (
     address_there,
     retry_after,
 )
+from transforms.errors import SettingsError
 
 _MOST_REDIRECTS = 5
 _JSON = "application/json"
@@ -145,8 +146,18 @@ class HaloClient:
         self._pause(seconds)
 
     def log_in(self) -> None:
-        """Fetch a token now, so that wrong settings show before any work is done; raises HaloError."""
-        self._bearer()
+        """Fetch a token now, so that wrong settings show before any work is done.
+
+        Raises:
+            SettingsError: HaloPSA refused the credentials.
+            HaloError: there is no login for another reason.
+        """
+        try:
+            self._bearer()
+        except NotAppliedError as error:
+            if error.status in answers.CREDENTIALS_REFUSED:
+                raise SettingsError(str(error)) from None
+            raise
 
     def _call(
         self, method: str, path: str, body: _Body | None = None, *, params: Mapping[str, str] | None = None

@@ -11,7 +11,7 @@ from connectors.halopsa.client import HaloClient
 from connectors.halopsa.errors import DisagreementError
 from connectors.halopsa.fingerprint import content_hash, stable_part
 from connectors.halopsa.invoices import Documents
-from connectors.halopsa.ledger import BILLED, INTENDED, POSTED, Book, Ledger
+from connectors.halopsa.ledger import BILLED, INTENDED, POSTED, Book, Ledger, Posting
 from connectors.halopsa.listing import Listing, Row, check_recognised, same_content, same_identity, some
 from connectors.halopsa.plan import HaloLoadSettings, LoadPlan
 from connectors.halopsa.posting import Sender, Sent
@@ -74,6 +74,20 @@ class Lines:
         sender.send(new)
         self.tally.add((*new, *changed), sender.send(changed))
         verify(self.drafts, self.book, self.listing, self._unseen(sender.sent))
+
+    def missing(self) -> str | None:
+        """The first document or line of the plan that is not in HaloPSA with its present content, and why."""
+        ids, book = self._documents.ids, self._documents.book
+        for number in self._documents.drafts:
+            if number not in ids:
+                return _missing(f"invoice {number}", book.rows.get(number))
+        for draft in self.drafts.values():
+            row = self.book.rows.get(draft.key)
+            if row is None or not (
+                row.state == BILLED or (row.state == POSTED and row.content_hash == draft.content_hash)
+            ):
+                return _missing(f"the line of {draft.source}", row)
+        return None
 
     def body(self, draft: Draft) -> dict[str, Any]:
         """The draft's body below its invoice."""
@@ -226,3 +240,8 @@ def _plan_lines(plan: LoadPlan, settings: HaloLoadSettings) -> list[Draft]:
         *line_drafts(plan.recon_lines, INVOICE_RECON, settings.line_type),
         *line_drafts(plan.usage_lines, DAILY_USAGE, settings.usage_type),
     ]
+
+
+def _missing(what: str, row: Posting | None) -> str:
+    why = f" ({row.last_error})" if row is not None and row.last_error else ""
+    return f"{what} is not in HaloPSA as the run has it{why}"

@@ -56,4 +56,5 @@ def load(
         billed_changed=(*changed, *(line for invoice in voided for line in invoice.billed)),
         voided=voided,
         absent=absent,
+        missing=lines.missing(),
     )

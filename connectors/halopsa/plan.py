@@ -108,6 +108,7 @@ class LoadCounts:
         billed_changed: lines that are billed in HaloPSA and are not what the plan has; they were not touched.
         voided: lines below invoices that were voided after these were posted; they were not touched either.
         absent: invoices that were posted and that the plan no longer has.
+        missing: the first document or line that is not in HaloPSA as it should be, and why; None where all are.
     """
 
     prices: int = 0
@@ -122,6 +123,7 @@ class LoadCounts:
     billed_changed: tuple[BilledLine, ...] = ()
     voided: tuple[VoidedLines, ...] = ()
     absent: tuple[AbsentInvoice, ...] = ()
+    missing: str | None = None
 
 
 @dataclass(frozen=True)

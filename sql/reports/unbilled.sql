@@ -1,6 +1,6 @@
 -- What of a run's charges cannot be billed through HaloPSA, by the reason: lines that no document stands for, documents
--- and parts of them that no line stands for, rows that could not be read, and lines that HaloPSA or its limits refused.
--- Lines of voided invoices are billed by what replaces these.
+-- and parts of them that no line stands for, rows that could not be read, and lines that HaloPSA or its limits refused,
+-- or whose invoice they refused. Lines of voided invoices are billed by what replaces these.
 with lost as (
     select
         case when lines.invoice_number is null then 'no_invoice' else 'no_document' end as reason,
@@ -38,6 +38,15 @@ with lost as (
     from halo_postings
     join lines on lines.line_id = halo_postings.natural_key and lines.run_id = :run_id
     where halo_postings.entity = 'line' and halo_postings.state = 'rejected' and halo_postings.halo_url = :halo_url
+    union all
+    select 'refused', lines.invoice_number, lines.currency, 1, cast(lines.total_amount as decimal(38, 18))
+    from halo_postings
+    join lines on lines.invoice_number = halo_postings.natural_key and lines.run_id = :run_id
+    where
+        halo_postings.entity = 'invoice'
+        and halo_postings.state = 'rejected'
+        and halo_postings.halo_url = :halo_url
+        and lines.source = 'invoice_recon'
 )
 select
     reason,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,10 +72,41 @@ def test_wrong_credentials_and_an_unreachable_halopsa(
     generate_month(Path("exports"), period="2025-11")
     monkeypatch.setenv("CSP_BILLING_HALO_CLIENT_SECRET", "canary-secret")
     wrong = command("run", "--period", "2025-11")
-    told(wrong, 3, "CSP_BILLING_HALO_CLIENT_SECRET")
+    told(wrong, 2, "CSP_BILLING_HALO_CLIENT_SECRET")
+    told(command("orders", "sync"), 2, "CSP_BILLING_HALO_CLIENT_SECRET")
     assert "canary-secret" not in wrong.err + wrong.out
     monkeypatch.setenv("CSP_BILLING_HALO_URL", "http://127.0.0.1:1")
     told(command("run", "--period", "2025-11"), 3, "CSP_BILLING_HALO_URL")
+
+
+@pytest.mark.parametrize(("kind", "name"), [("documenttype", "id"), ("parentid", "subscriptionid")])
+def test_what_halopsa_refuses_ends_the_load_as_failed(
+    kind: str, name: str, command: Command, halo: Sandbox
+) -> None:
+    """An invoice, or lines: all else is posted, nothing is marked; once it is mended, the month ends."""
+    generate_month(Path("exports"), period="2025-11", plant=False)
+    run_id = command("reconcile", "--period", "2025-11", "--json").document["run_id"]
+    refused: list[str] = []
+
+    def refuse(row: Mapping[str, Any]) -> str:
+        """The first one that comes, whenever it comes."""
+        if row.get(kind) is None:
+            return ""
+        refused[:] = refused or [row[name]]
+        return "This customer is on hold." if row[name] in refused else ""
+
+    halo.rule = refuse
+    for arguments in (["load", run_id], ["run", "--period", "2025-11"]):
+        outcome = command(*arguments, "--json")
+        assert (outcome.code, outcome.document["status"]) == (3, "failed")
+        assert "This customer is on hold." in outcome.document["error"]
+        (left,) = command("status", "--period", "2025-11", "--json").document
+        assert [one["reason"] for one in left["unbilled"]] == ["refused"]
+        lines = left["halopsa"]["lines"]
+        assert left["unbilled"][0]["lines"] == lines["wanted"] - lines["loaded"] > 0
+        assert not any(line.get("isbilled") for line in halo.lines())
+    halo.rule = None
+    assert command("run", "--period", "2025-11", "--json").document["status"] == "billed"
 
 
 @pytest.mark.parametrize(
