@@ -12,7 +12,9 @@ real months).
 
 The unit price is the effective one. It is printed rounded, so a rule also explains what some unit price that prints
 the same would give; with two decimals printed the tolerance is the one the examples show, 0.01 + |quantity| × 0.005.
-Cents stand for the smallest coin of the currency.
+Where the smallest coin is larger than 0.01 it stands for the 0.01, because what is hidden can cross a whole coin (566.67
+yen × 100 are 56,667, and 566.6666… × 100 are 56,666 cut); and the share of a unit, which is in the pricing currency,
+grows with an exchange rate above 1.
 """
 
 from __future__ import annotations
@@ -183,7 +185,8 @@ def _within_print(
     """Whether a unit price that prints the same explains the subtotal."""
     printed = price.decimals_needed()
     rows = len(price)
-    coin = (tolerance * Fixed.constant(100, rows)).divide(10**coins.billing, coins.billing + 12, half_up=True)
+    decimals = np.minimum(coins.billing, 2)
+    coin = (tolerance * Fixed.constant(100, rows)).divide(10**decimals, decimals + 12, half_up=True)
     # What a printed unit price hides grows with the rate that it is exchanged at.
     widened = rate.where(rate.compare(Fixed.constant(1, rows)) > 0, Fixed.constant(1, rows))
     share = per_unit * quantity.abs() * widened

@@ -80,11 +80,12 @@ def test_a_cut_that_the_printed_price_hides() -> None:
     assert judged("4.3399999999", "7", "30.31")[0] == "B"
 
 
-def test_the_tolerance_is_in_coins_of_the_currency_and_grows_with_the_rate() -> None:
+def test_the_tolerance_is_a_coin_at_least_and_grows_with_the_rate() -> None:
     assert judged("10", "0", "1", places=0)[0] == "A"
     assert judged("10", "0", "1.005", places=0)[0] == ""
-    assert judged("10", "0", "0.001", places=3)[0] == "A"
-    assert judged("10", "0", "0.0011", places=3)[0] == ""
+    assert judged("566.67", "100", "56666", places=0)[0] == "A", "566.6666… × 100, cut"
+    assert judged("10", "0", "0.01", places=3)[0] == "A"
+    assert judged("10", "0", "0.011", places=3)[0] == ""
     assert judged("10", "4", "60.04", rate="1.5")[0] == "A"
     assert judged("10", "4", "60.041", rate="1.5")[0] == ""
     assert judged("10", "4", "20.03", rate="0.5")[0] == "A", "a rate below one does not narrow it"
