@@ -73,6 +73,7 @@ def reconcile(
             write_documents(connection, extraction.invoices, extraction.prices, run.rejected)
         findings, tieout = run.conclude()
         tell_progress("writing the run")
+        invoice_count = run.count_invoices(tieout)
         blocking = findings.column("severity").to_pylist().count("block")
         began = after_all_runs(connection, started_at)
         row = {
@@ -87,13 +88,13 @@ def reconcile(
             "policy": policy.to_json(),
             "content_digest": run.content_digest(findings),
             "line_count": run.line_count,
-            "invoice_count": extraction.invoices.num_rows,
+            "invoice_count": invoice_count,
             "blocking_count": blocking,
         }
         write_run(connection, row, landed(), extraction.run_files(run_id), run.of_run(findings), run.of_run(tieout))
         changes, changed = read_changes(connection, run_id) if scope.is_full else ({}, ())
     return RunSummary(
-        run_id, extraction.period, "reconciled", run.line_count, extraction.invoices.num_rows, count_codes(findings),
+        run_id, extraction.period, "reconciled", run.line_count, invoice_count, count_codes(findings),
         blocking, warehouse=warehouse.url_masked, notices=(*extraction.notices, *run.notices()), changes=changes,
         changed=changed,
     )  # fmt: skip
@@ -200,6 +201,14 @@ class _Run:
                 "--invoice; customers are named by their tenant id, which `csp-billing customers list` has"
             )
         return findings, tieout
+
+    def count_invoices(self, tieout: pa.Table) -> int:
+        """How many documents are in scope: of a part of a period those of its lines and of its tie-out."""
+        documents = self._extraction.invoices
+        if self._scope.is_full:
+            return int(documents.num_rows)
+        own = self._lines.invoices().union(tieout.column("invoice_number").to_pylist())
+        return sum(number in own for number in documents.column("invoice_number").to_pylist())
 
     def content_digest(self, findings: pa.Table) -> str:
         """Digest of what was concluded; where the rows were delivered does not count."""

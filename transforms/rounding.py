@@ -12,8 +12,8 @@ real months).
 
 The unit price is the effective one. It is printed rounded, so a rule also explains what some unit price that prints
 the same would give; with two decimals printed the tolerance is the one the examples show, 0.01 + |quantity| × 0.005.
-Where the smallest coin is larger than 0.01 it stands for the 0.01, because what is hidden can cross a whole coin (566.67
-yen × 100 are 56,667, and 566.6666… × 100 are 56,666 cut); and the share of a unit, which is in the pricing currency,
+Where the smallest coin is larger than 0.01 it stands for the 0.01, because what is hidden can cross a whole coin (100 ×
+566.67 yen are 56,667, and 100 × 566.6666… are 56,666 cut); and the share of a unit, which is in the pricing currency,
 grows with an exchange rate above 1.
 """
 

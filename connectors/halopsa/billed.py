@@ -93,17 +93,21 @@ class _Marking:
     def mark_invoices(self) -> int:
         """Mark the documents whose lines are all billed by now, read them back, and return how many are marked.
 
-        HaloPSA may have nothing to compute the flag of a document without lines from. That it did not take one is
-        noted in the ledger, so that it is not asked for again until the document has lines.
+        HaloPSA may compute the flag from the lines, so that it says nothing of a request that stayed without an
+        answer: that is sent again before the flag is believed. It may have nothing to compute the flag of a document
+        without lines from. That it did not take one is noted in the ledger, so that it is not asked for again until
+        the document has lines.
         """
         book = self._documents.book
         with_lines = {draft.parent_key for draft in self._lines.drafts.values()}
         pending = [draft for draft in self._posted() if draft.key in with_lines or not self._is_refused(draft)]
         total, marked = len(pending), 0
-        for _ in range(self._settings.most_attempts):
+        for attempt in range(1, self._settings.most_attempts + 1):
             if not pending:
                 return marked
             answered = self._mark_documents(pending)
+            if not answered and attempt < self._settings.most_attempts:
+                continue
             billed = self._billed_documents(pending)
             book.mark_billed(sorted(billed))
             marked += len(billed)

@@ -123,6 +123,13 @@ class PeriodLines:
             found |= {(row[0], row[1] or "") for row in self._connection.execute(statement.where(*named))}
         return sorted(found, key=lambda one: (one[1].casefold(), one[0]))
 
+    def invoices(self) -> set[str]:
+        """Numbers of the invoices that the run's lines name."""
+        lines = sql_table(LINES)
+        numbers = sa.select(lines.c.invoice_number).distinct()
+        own = (lines.c.period == self._period, lines.c.run_id == self._run_id, lines.c.invoice_number.is_not(None))
+        return set(self._connection.execute(numbers.where(*own)).scalars())
+
     def renumber(self, numbered: Numbered) -> None:
         """Give some lines another identity."""
         if not numbered.lines.num_rows:

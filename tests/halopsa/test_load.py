@@ -134,6 +134,17 @@ def test_a_document_without_lines_is_counted_as_halopsa_has_it(flag: str, make_l
         assert sandbox.summary()["invoices_billed"] == 3
 
 
+def test_an_invoice_is_asked_to_be_marked_until_there_is_an_answer(make_ledger: MakeLedger) -> None:
+    """Its flag is computed from lines that are billed by then, and says nothing of a request that was lost."""
+    with serve(options=Options(cascades=False, invoice_flag="computed")) as sandbox:
+        client, ledger, settings = connect(sandbox), make_ledger(), HaloLoadSettings(settle_grace_seconds=0)
+        load(client, ledger, month.plan(), settings)
+        sandbox.requests.clear()
+        sandbox.faults.append(Fault("POST cspinvoice", "500-before"))
+        assert mark_billed(client, ledger, month.plan(), settings).invoices == 2
+        assert sandbox.requests.count("POST cspinvoice") == 2
+
+
 @pytest.mark.parametrize("partial", [False, True])
 def test_a_refused_batch_is_bisected(partial: bool, make_ledger: MakeLedger) -> None:
     """HaloPSA names no row, and may even have saved those before the bad one: the bad one is found, the rest lands."""

@@ -223,7 +223,11 @@ def test_an_ad_hoc_scope_leaves_the_full_run_as_it_is(command: Command) -> None:
     customer = query("select customer_id from out_findings where code = 'ABOVE_ERP' order by 1")[0]["customer_id"]
     part = command("reconcile", "--period", "2025-11", "--customer", str(customer).upper(), "--json").document
     assert 0 < part["lines"] < full["lines"]
+    assert 0 < part["invoices"] < full["invoices"]
     assert "ABOVE_ERP" in part["findings"]
+    number = query("select max(invoice_number) as n from out_invoice_tieout where status = 'without_lines'")[0]["n"]
+    bare = command("reconcile", "--period", "2025-11", "--invoice", str(number), "--json").document
+    assert (bare["lines"], bare["invoices"]) == (0, 1)
     assert {row["run_id"] for row in query("select distinct run_id from out_lines")} == {full["run_id"]}
     nobody = command("reconcile", "--period", "2025-11", "--customer", "nobody")
     assert nobody.code == 2
