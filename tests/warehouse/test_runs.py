@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from connectors.warehouse.engine import Warehouse
+from connectors.warehouse.lines import read_latest_lines
 from connectors.warehouse.period_lines import PeriodLines
 from connectors.warehouse.runs import (
     after_all_runs,
@@ -239,3 +240,24 @@ def test_lines_are_fetched_and_renumbered_while_they_are_written(warehouse: Ware
         assert read_lines(connection, "r1").column("line_id").to_pylist() == ["k2"]
         kept = stored_source(connection, "invoice_recon", "2026-03").column("line_id").to_pylist()
     assert kept == (["k", "k2", "k"] if keeps_sources else [])
+
+
+def test_lines_are_read_of_the_latest_full_run_that_has_them(warehouse: Warehouse) -> None:
+    """Also of more ids than PostgreSQL takes parameters."""
+    hours = {"run-1": 1, "run-2": 2, "run-3": 3}
+    for run_id, hour in hours.items():
+        # Only the first run has both lines; the second is of a part of the period.
+        names = ["kept", "gone"] if hour == 1 else ["kept"]
+        lines = [
+            {"run_id": run_id, "period": "2026-03", "line_id": name, "total_amount": Decimal(hour)} for name in names
+        ]
+        started_at = dt.datetime(2026, 4, 2, hour, tzinfo=dt.UTC)
+        scope = "{}" if hour == 2 else None
+        _write(warehouse, run_id, lines=rows(LINES, *lines), run={"started_at": started_at, "scope": scope})
+    ids = ["gone", "kept", *(f"none-{number}" for number in range(100_000))]
+    with warehouse.read() as connection:
+        found = read_latest_lines(connection, "2026-03", ids).to_pylist()
+        assert read_latest_lines(connection, "2026-02", ids).num_rows == 0
+        assert read_latest_lines(connection, "2026-03", []).num_rows == 0
+    assert [(one["line_id"], one["run_id"], one["total_amount"]) for one in found] == [
+        ("gone", "run-1", Decimal(1)), ("kept", "run-3", Decimal(3))]  # fmt: skip
