@@ -16,7 +16,7 @@ from connectors.reports.amounts import counted, verb
 from connectors.warehouse.changes import read_changes
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.migrations import ensure_current
-from connectors.warehouse.runs import get_run, read_findings, set_status
+from connectors.warehouse.runs import get_run, previous_run, read_findings, set_status
 from connectors.warehouse.waivers import count_blocking
 from pipelines import telemetry
 from pipelines.approval import approve_where_needed, hindrance, latest_alike, read_standing
@@ -171,6 +171,7 @@ def mark_stored_run(
     """
     began = time.monotonic()
     summary = stored_summary(settings, run_id)
+    open_halo(settings).log_in()
     with holding_month(settings, summary.period, run_id):
         if approved_by is not None:
             step(approve_where_needed, settings, run_id, approved_by)
@@ -295,10 +296,13 @@ def _refreshed(settings: Settings, summary: RunSummary) -> RunSummary:
 
 
 def _compared(settings: Settings, loaded: RunSummary, reconciled: RunSummary) -> RunSummary:
-    """The summary with what changed since the period's last run, if loading added to the findings."""
-    if loaded.findings == reconciled.findings:
-        return loaded
+    """The summary with what changed since the period's last run, if loading may have found otherwise than then."""
     with open_warehouse(settings.warehouse).read() as connection:
+        before = previous_run(connection, get_run(connection, loaded.run_id))
+        codes = ["BILLED_LINE_CHANGED"]
+        found_before = before is not None and read_findings(connection, before["run_id"], codes).num_rows > 0
+        if loaded.findings == reconciled.findings and not found_before:
+            return loaded
         changes, changed = read_changes(connection, loaded.run_id)
     return replace(loaded, changes=changes, changed=changed)
 

@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from connectors.halopsa.billed import mark_billed
 from connectors.halopsa.client import HaloClient
+from connectors.halopsa.connection import normal_base_url
 from connectors.halopsa.ledger import Ledger
 from connectors.halopsa.listing import some
 from connectors.halopsa.load import load
@@ -20,6 +22,7 @@ from connectors.warehouse.customers import read_clients
 from connectors.warehouse.engine import Warehouse, open_warehouse
 from connectors.warehouse.lines import read_latest_lines
 from connectors.warehouse.migrations import ensure_current
+from connectors.warehouse.progress import count_billed_lines
 from connectors.warehouse.runs import get_run, latest_run, read_run_files, record_load, set_status
 from connectors.warehouse.sources import (
     read_charged_customers,
@@ -98,7 +101,7 @@ def load_run(
     Prices whose outcome is not known, or that a restored ledger does not know, are sent only with `resend_prices`.
 
     Raises:
-        InputError: there is no such run, or a later one of its period has replaced it.
+        InputError, SettingsError: see `build_plan`.
         RemoteError: HaloPSA failed; repeating continues where it stopped.
     """
     warehouse = open_warehouse(settings.warehouse)
@@ -133,7 +136,6 @@ def mark_run(settings: Settings, run_id: str) -> StepCounts:
     if run["status"] == "reconciled":
         raise InputError(f"run {run_id} is not loaded yet: load it with `csp-billing load {run_id}`")
     client = open_halo(settings)
-    client.log_in()
     ledger = Ledger(warehouse, client.base_url)
     counts = mark_billed(client, ledger, plan, _load_settings(settings, all_prices=False), tell_progress)
     with warehouse.begin() as connection:
@@ -207,7 +209,7 @@ def _record_load(warehouse: Warehouse, settings: Settings, plan: LoadPlan, bille
     ids = {line.line_id for line in billed if line.line_id is not None}
     with warehouse.begin() as connection:
         lines = read_latest_lines(connection, plan.period, ids)
-        rows = findings_table(billed_line_changes(billed, lines, plan.run_id), settings.read_policy())
+        rows = findings_table(billed_line_changes(billed, lines), settings.read_policy())
         record_load(connection, plan.run_id, rows, datetime.now(UTC))
 
 
@@ -217,6 +219,10 @@ def build_plan(warehouse: Warehouse, settings: Settings, run_id: str) -> LoadPla
     Invoices: the period's documents. Lines: those of a document that is not voided; for Azure-plan charges either
     the invoice's lines or the daily usage rows, as the setting HALO_USAGE says, never both. Prices: the lists that
     the run was made with.
+
+    Raises:
+        InputError: there is no such run, or a later one of its period has replaced it.
+        SettingsError: the other kind of lines is billed for Azure-plan charges of the period.
     """
     with warehouse.read() as connection:
         run = get_run(connection, run_id)
@@ -232,9 +238,29 @@ def build_plan(warehouse: Warehouse, settings: Settings, run_id: str) -> LoadPla
         prices = read_price_lists(connection, _price_files(connection, run_id))
         clients = clients_of_invoices(read_charged_customers(connection, run["period"]), read_clients(connection))
         elsewhere = read_invoices_elsewhere(connection, run["period"])
+        azure_plan = pa.array(categorise(recon).azure_plan)
+        _check_usage(connection, settings, run["period"], recon.filter(azure_plan))
     if daily:
-        recon = recon.filter(pa.array(~categorise(recon).azure_plan))
+        recon = recon.filter(pc.invert(azure_plan))
     return LoadPlan(run_id, run["period"], _oldest_first(prices), documents, recon, usage, clients, elsewhere)
+
+
+def _check_usage(connection: Any, settings: Settings, period: str, aggregated: pa.Table) -> None:
+    """Raise SettingsError where HALO_USAGE was changed after charges were billed: they would be billed twice."""
+    if not settings.halo_url:
+        return
+    url = normal_base_url(settings.halo_url)
+    if settings.halo_usage == "daily":
+        before, ids = "aggregate", aggregated.column("line_id").to_pylist()
+        billed = count_billed_lines(connection, url, "invoice_recon", period, ids)
+    else:
+        before, billed = "daily", count_billed_lines(connection, url, "daily_usage", period)
+    if billed:
+        raise SettingsError(
+            f"{PREFIX}HALO_USAGE is {settings.halo_usage}, but {counted(billed, 'line')} for Azure-plan charges of "
+            f"{period} {verb('are', billed)} billed in {url} as {before} has them, and would be billed again: set it "
+            f"to {before} for this period"
+        )
 
 
 def _oldest_first(prices: pa.Table) -> pa.Table:

@@ -32,39 +32,41 @@ class BilledLine:
         invoice_number: the invoice that it is below.
         halo_id: HaloPSA's id.
         line_id: its identity; None for a line that was not posted by the ledger at hand.
-        total: what HaloPSA has billed, in the line's currency; None where HaloPSA no longer has the line.
+        total: what HaloPSA has billed, in the line's currency.
     """
 
     change: Change
     invoice_number: str
     halo_id: int
     line_id: str | None
-    total: Decimal | None
+    total: Decimal
 
 
-def billed_line_changes(billed: Sequence[BilledLine], lines: pa.Table, run_id: str) -> list[Finding]:
+def billed_line_changes(billed: Sequence[BilledLine], lines: pa.Table) -> list[Finding]:
     """One BILLED_LINE_CHANGED for each of these lines: expected is what is billed, actual what the run has for it.
+
+    None for a line of 0.00 that is gone: nobody has to be credited.
 
     Args:
         billed: the lines.
         lines: columns of LINES; of each of them the latest run's row, where any is stored.
-        run_id: the run that is loaded.
     """
     known = {row["line_id"]: row for row in lines.to_pylist()}
-    return [_finding(line, known.get(line.line_id), run_id) for line in billed]
+    return [
+        _finding(line, known.get(line.line_id)) for line in billed if line.total or line.change is Change.AMOUNTS
+    ]
 
 
-def _finding(line: BilledLine, row: dict[str, Any] | None, run_id: str) -> Finding:
+def _finding(line: BilledLine, row: dict[str, Any] | None) -> Finding:
     context: dict[str, Any] = {"line_id": line.line_id, "invoice_number": line.invoice_number}
     currency, now = None, Decimal(0)
     if row is not None:
         context, currency = {name: row[name] for name in CONTEXT}, row["currency"]
         now = row["total_amount"] if line.change is Change.AMOUNTS else now
-    with_total = "" if line.total is None else f" with {money_text(line.total, currency)}"
-    became = _what_became(line, money_text(now, currency), row is not None and row["run_id"] == run_id)
+    became = _what_became(line, money_text(now, currency))
     return Finding(
         "BILLED_LINE_CHANGED",
-        f"The line is billed in HaloPSA{with_total} (id {line.halo_id}) {became}",
+        f"The line is billed in HaloPSA with {money_text(line.total, currency)} (id {line.halo_id}) {became}",
         expected_amount=line.total,
         actual_amount=now,
         currency=currency,
@@ -72,7 +74,7 @@ def _finding(line: BilledLine, row: dict[str, Any] | None, run_id: str) -> Findi
     )
 
 
-def _what_became(line: BilledLine, now: str, is_delivered: bool) -> str:
+def _what_became(line: BilledLine, now: str) -> str:
     """The end of the sentence, and what to do."""
     credit = "it is left as it was billed. Credit who was charged in HaloPSA."
     if line.change is Change.VOID:
@@ -81,10 +83,5 @@ def _what_became(line: BilledLine, now: str, is_delivered: bool) -> str:
         return (
             f"and came again with other content, now {now}: it is left as it was billed. Credit or rebill the "
             "difference in HaloPSA."
-        )
-    if is_delivered:
-        return (
-            "and CSP_BILLING_HALO_USAGE lets other lines stand for it now: it is left as it was billed. Set it back, "
-            "and delete what was posted beside it in HaloPSA, or credit who was charged."
         )
     return f"and the exports no longer have it: {credit}"

@@ -145,7 +145,8 @@ def _adopt(book: Book, drafts: Sequence[Draft], listed: Sequence[Row]) -> int:
     for draft in drafts:
         if _is_known(draft, book):
             row = by_id.get(book.rows[draft.key].halo_id)
-            if row is not None and is_billed(row) and book.rows[draft.key].state == POSTED:
+            # Only what would be changed: HaloPSA may compute the flag from lines, and others are yet to be marked.
+            if row is not None and is_billed(row) and _is_changed(draft, book):
                 billed.append(draft.key)
             continue
         row = _only(draft, listed)

@@ -54,9 +54,11 @@ class Lines:
         self.listing = Listing(client, ledger, self.book, documents, progress)
         self.tally = Tally()
         self._listed: set[str] = set()
+        self._billed: dict[str, Row] = {}
 
     def load(self) -> None:
         """Post what is new or changed and unbilled, then verify; raises HaloError, see `verification.verify`."""
+        self._forget_deleted()
         usable = self.tally.refuse(self.book, list(self.drafts.values()))
         if self._new(usable) or self._changed(usable) or self._open():
             self.listing.start()
@@ -77,15 +79,11 @@ class Lines:
 
     def missing(self) -> str | None:
         """The first document or line of the plan that is not in HaloPSA with its present content, and why."""
-        ids, book = self._documents.ids, self._documents.book
-        for number in self._documents.drafts:
-            if number not in ids:
-                return _missing(f"invoice {number}", book.rows.get(number))
+        for number, document in self._documents.drafts.items():
+            if not _is_there(document, row := self._documents.book.rows.get(number)):
+                return _missing(f"invoice {number}", row)
         for draft in self.drafts.values():
-            row = self.book.rows.get(draft.key)
-            if row is None or not (
-                row.state == BILLED or (row.state == POSTED and row.content_hash == draft.content_hash)
-            ):
+            if not _is_there(draft, row := self.book.rows.get(draft.key)):
                 return _missing(f"the line of {draft.source}", row)
         return None
 
@@ -94,30 +92,37 @@ class Lines:
         return {**draft.body, "parentid": self._parents[str(draft.parent_key)]}
 
     def billed_changed(self) -> list[BilledLine]:
-        """Lines that are billed in HaloPSA, and came with other amounts or are no longer in the plan.
-
-        The ledger forgets those of the latter that were deleted in HaloPSA.
-        """
-        billed = {key: row for key, row in self.book.rows.items() if row.state == BILLED}
-        gone = billed.keys() - self.drafts.keys()
-        changed = [
-            key
-            for key, row in billed.items()
-            if key in gone or stable_part(row.content_hash) != stable_part(self.drafts[key].content_hash)
-        ]
-        there = self.listing.there(changed) if changed else {}
-        self.book.forget(gone - there.keys())
+        """Lines that are billed in HaloPSA, and came with other amounts or are no longer in the plan."""
+        changed = self._billed_otherwise()
+        self._billed |= self.listing.there(changed - self._billed.keys())
         return [
             BilledLine(
-                Change.GONE if key in gone else Change.AMOUNTS,
-                str(billed[key].parent_key),
-                int(billed[key].halo_id or 0),
+                Change.AMOUNTS if key in self.drafts else Change.GONE,
+                str(self.book.rows[key].parent_key),
+                self._billed[key]["id"],
                 key,
-                total_of(there[key]) if key in there else None,
+                total_of(self._billed[key]),
             )
-            for key in sorted(changed)
-            if key in there or key not in gone
+            for key in sorted(changed & self._billed.keys())
         ]
+
+    def _forget_deleted(self) -> None:
+        """Such lines that were deleted in HaloPSA: what is still delivered of them is new again."""
+        changed = self._billed_otherwise()
+        self._billed = self.listing.there(changed)
+        self.book.forget(changed - self._billed.keys())
+
+    def _billed_otherwise(self) -> set[str]:
+        """Keys of lines that are billed as far as the ledger knows, with other content than the plan's, or none."""
+        return {
+            key
+            for key, row in self.book.rows.items()
+            if row.state == BILLED
+            and (
+                (draft := self.drafts.get(key)) is None
+                or stable_part(row.content_hash) != stable_part(draft.content_hash)
+            )
+        }
 
     def _new(self, drafts: Iterable[Draft]) -> list[Draft]:
         """Drafts that are not in HaloPSA as far as the ledger knows."""
@@ -240,6 +245,13 @@ def _plan_lines(plan: LoadPlan, settings: HaloLoadSettings) -> list[Draft]:
         *line_drafts(plan.recon_lines, INVOICE_RECON, settings.line_type),
         *line_drafts(plan.usage_lines, DAILY_USAGE, settings.usage_type),
     ]
+
+
+def _is_there(draft: Draft, row: Posting | None) -> bool:
+    """Whether HaloPSA has it as the run has it, or billed, so that nobody changes it."""
+    return row is not None and (
+        row.state == BILLED or (row.state == POSTED and row.content_hash == draft.content_hash)
+    )
 
 
 def _missing(what: str, row: Posting | None) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from connectors.halopsa.bodies import Draft
 from connectors.halopsa.client import HaloClient
-from connectors.halopsa.errors import DisagreementError, NotAppliedError
+from connectors.halopsa.errors import DisagreementError, HaloError, NotAppliedError
 from connectors.halopsa.fingerprint import content_hash, stable_part
 from connectors.halopsa.invoices import Documents
 from connectors.halopsa.ledger import Book, Ledger
@@ -30,6 +30,8 @@ _STATE = (_ID, "isbilled", "total")
 _PAGE = 100
 #: After so many listed lines the progress is told.
 _TOLD_EACH = 100
+#: How it answers for a line that it has not; 400 in some versions.
+_NOT_THERE = frozenset({400, 404})
 #: What a line is, without its amounts.
 _IDENTITY = [prop for prop in CONSUMPTION.properties.values() if prop.stable and prop.type is not Type.NUMBER]
 
@@ -125,29 +127,46 @@ class Listing:
     def there(self, keys: Iterable[str]) -> dict[str, Row]:
         """These posted lines as HaloPSA has them, by key, at least their `id`, `isbilled` and `total`.
 
-        Few ones it is asked for one by one. What is not below one of the invoices is left out.
+        Few ones it is asked for one by one. What is missing in its list is asked for, too: to take a billed line for
+        deleted would post it again.
         """
         by_id = {halo_id: key for key in keys if (halo_id := self._book.rows[key].halo_id) is not None}
-        lowest = min(by_id, default=1)
+        if not by_id:
+            return {}
+        lowest = min(by_id)
         pages = sum(each >= lowest for each in self._book.claimed) // _PAGE
         rows = self._singly(by_id) if len(by_id) < pages else None
         if rows is None:
             listed = self._rows(list(self._parents), lowest - 1, Counter(), by_id, keep=_STATE)
             rows = [row for each in listed.values() for row in each]
-        return {by_id[row[_ID]]: row for row in rows if row[_ID] in by_id}
+        found = {by_id[row[_ID]]: row for row in rows if row[_ID] in by_id}
+        for halo_id, key in by_id.items():
+            if key not in found and (row := self._one(halo_id)) is not None:
+                found[key] = row
+        return found
 
     def _singly(self, ids: Iterable[int]) -> list[Row] | None:
         """Lines by their ids; None where HaloPSA does not show each of them below an invoice of ours."""
         rows = []
         for halo_id in ids:
             try:
-                row = self._client.get(f"{_PATH}/{halo_id}")
-            except NotAppliedError:
+                row = self._one(halo_id)
+            except HaloError:
                 return None
-            if not isinstance(row, dict) or row.get(_ID) != halo_id or _parent(row) not in self._parents.values():
+            if row is None or _parent(row) not in self._parents.values():
                 return None
             rows.append(row)
         return rows
+
+    def _one(self, halo_id: int) -> Row | None:
+        """A line by its id, wherever it stands; None where HaloPSA shows none. Raises HaloError where it cannot say."""
+        try:
+            row = self._client.get(f"{_PATH}/{halo_id}")
+        except NotAppliedError as error:
+            if error.status in _NOT_THERE:
+                return None
+            raise
+        return row if isinstance(row, dict) and row.get(_ID) == halo_id else None
 
     def unclaimed(
         self, listed: Mapping[str, Sequence[Row]], same: Same

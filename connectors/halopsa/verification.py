@@ -9,7 +9,7 @@ from typing import Any
 from connectors.halopsa.bodies import Draft
 from connectors.halopsa.errors import DisagreementError
 from connectors.halopsa.fingerprint import round_number
-from connectors.halopsa.ledger import BILLED, POSTED, Book
+from connectors.halopsa.ledger import BILLED, INTENDED, POSTED, Book
 from connectors.halopsa.listing import Listing, Row, some
 from connectors.halopsa.properties import CONSUMPTION
 
@@ -41,7 +41,14 @@ def verify(drafts: Mapping[str, Draft], book: Book, listing: Listing, invoices: 
         return
     listed = listing.all_since(numbers, {number: min(expected[number], default=None) for number in numbers})
     billed = {row["id"] for rows in listed.values() for row in rows if row.get("isbilled")}
-    book.mark_billed([key for key, row in book.rows.items() if row.halo_id in billed and row.state == POSTED])
+    book.mark_billed(
+        [
+            key
+            for key, row in book.rows.items()
+            # One that is gone may have been about to be changed when the load was killed.
+            if row.halo_id in billed and (row.state == POSTED or (row.state == INTENDED and key not in drafts))
+        ]
+    )
     stays = {row.halo_id for key, row in book.rows.items() if row.state == BILLED and key not in drafts}
     for number in numbers:
         _compare(number, expected[number], [row for row in listed[number] if row["id"] not in stays], book)

@@ -28,7 +28,7 @@ def lines_of_voided(
     """
     parents = {
         row.halo_id: number
-        for number in documents.voided
+        for number in sorted(documents.voided)
         if (row := documents.book.rows.get(number)) is not None and row.halo_id is not None
     }
     book = Book(ledger, CONSUMPTION.name, plan.run_id, plan.period, parents.values())

@@ -123,7 +123,9 @@ def stream_arrow(connection: sa.Connection, statement: sa.Executable, schema: pa
 def _duckdb_batches(connection: sa.Connection, statement: sa.Executable, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """Through DuckDB's relation: the results of its DB-API cursor would first be copied."""
     compiled = _compile(connection, statement)
-    values = [compiled.params[name] for name in compiled.positiontup or ()]
+    # Once: it is built anew each time it is asked for.
+    given = compiled.params
+    values = [given[name] for name in compiled.positiontup or ()]
     driver: Any = connection.connection.driver_connection
     # A result of which only the first row was read still occupies the connection; reading another to its end frees it.
     driver.execute("select 1").fetchall()

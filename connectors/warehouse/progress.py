@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -13,7 +13,7 @@ from connectors.warehouse.schema import sql_table
 from connectors.warehouse.sources import read_invoices
 from transforms.categories import AZURE_PLAN_COLUMNS, categorise
 from transforms.documents import voided_invoices
-from transforms.tables import DAILY_USAGE, HALO_POSTINGS, INVOICE_RECON, LINES, RUNS
+from transforms.tables import DAILY_USAGE, EXPORT_TABLES, HALO_POSTINGS, INVOICE_RECON, LINES, RUNS
 
 _RECON, _USAGE, _LINES = sql_table(INVOICE_RECON), sql_table(DAILY_USAGE), sql_table(LINES)
 _POSTINGS, _RUNS = sql_table(HALO_POSTINGS), sql_table(RUNS)
@@ -64,6 +64,19 @@ def count_progress(
         "invoices": Progress(len(live), *invoices),
         "lines": Progress(_count_lines(connection, run["period"], live, usage), *lines),
     }
+
+
+def count_billed_lines(
+    connection: sa.Connection, halo_url: str, kind: str, period: str, line_ids: Collection[str] | None = None
+) -> int:
+    """How many lines of one kind of export are billed in a HaloPSA: all of a period, or those with these ids."""
+    if line_ids is None:
+        table = sql_table(EXPORT_TABLES[kind])
+        own = sa.select(table.c.line_id).where(table.c.period == period)
+    else:
+        texts = sa.ARRAY(sa.Text)
+        own = sa.select(sa.func.unnest(sa.cast(sa.literal(sorted(line_ids), texts), texts)))
+    return _states(connection, "line", _POSTINGS.c.natural_key.in_(own), halo_url)[1]
 
 
 def _count_lines(connection: sa.Connection, period: str, invoices: Sequence[str], usage: str) -> int:

@@ -47,6 +47,14 @@ with lost as (
         and halo_postings.state = 'rejected'
         and halo_postings.halo_url = :halo_url
         and lines.source = 'invoice_recon'
+),
+live as (
+    select * from lost
+    where invoice_number is null or invoice_number not in (
+        select tieout.invoice_number
+        from invoice_tieout as tieout
+        where tieout.run_id = :run_id and tieout.status = 'voided'
+    )
 )
 select
     reason,
@@ -54,5 +62,5 @@ select
     currency,
     cast(sum(line_count) as bigint) as line_count,
     cast(sum(amount) as decimal(38, 18)) as total_amount
-from lost
+from live
 group by reason, invoice_number, currency

@@ -145,6 +145,34 @@ def test_an_invoice_is_asked_to_be_marked_until_there_is_an_answer(make_ledger: 
         assert sandbox.requests.count("POST cspinvoice") == 2
 
 
+def test_an_invoice_that_reads_as_billed_is_marked_all_the_same(make_ledger: MakeLedger) -> None:
+    """Its lines were marked, then the month failed; the next load lists the documents because of a new one."""
+    documents = [*month.DOCUMENTS, month.invoice("G3", "1")]
+    more = month.plan([*month.RECON, month.recon_line(10, "G3")], documents=documents)
+    with serve(options=Options(cascades=False, invoice_flag="computed")) as sandbox:
+        client, ledger, settings = connect(sandbox), make_ledger(), HaloLoadSettings(settle_grace_seconds=0)
+        load(client, ledger, month.plan(), settings)
+        sandbox.faults.append(Fault("POST cspinvoice", "403-before"))
+        with pytest.raises(HaloError):
+            mark_billed(client, ledger, month.plan(), settings)
+        assert sandbox.summary()["invoices_billed"] == 2
+        load(client, ledger, more, settings)
+        assert mark_billed(client, ledger, more, settings) == MarkCounts(invoices=3, lines=1)
+
+
+def test_an_invoice_whose_change_is_refused_is_not_loaded(
+    sandbox: Sandbox, client: HaloClient, ledger: Ledger, settings: HaloLoadSettings
+) -> None:
+    load(client, ledger, month.plan(), settings)
+    sandbox.rule = lambda row: "on hold" if row.get("documenttype") and row.get("id") == "G1" else ""
+    changed = month.plan(documents=[month.invoice("G1", "99.99"), *month.DOCUMENTS[1:]])
+    assert "invoice G1 is not in HaloPSA as the run has it" in str(load(client, ledger, changed, settings).missing)
+    with pytest.raises(HaloError, match="on hold"):
+        mark_billed(client, ledger, changed, settings)
+    sandbox.rule = None
+    assert load(client, ledger, changed, settings) == LoadCounts(invoices=1)
+
+
 @pytest.mark.parametrize("partial", [False, True])
 def test_a_refused_batch_is_bisected(partial: bool, make_ledger: MakeLedger) -> None:
     """HaloPSA names no row, and may even have saved those before the bad one: the bad one is found, the rest lands."""

@@ -19,6 +19,7 @@ from connectors.halopsa.sandbox.server import Sandbox, serve
 from pipelines.loading import _load_notices
 from tests.halopsa import month
 from tests.halopsa.conftest import connect
+from tests.halopsa.test_exactly_once import DyingLedger, KilledError
 from transforms.billed_lines import BilledLine, Change
 from transforms.errors import RemoteError
 
@@ -140,6 +141,49 @@ def test_a_line_that_somebody_billed_in_halopsa_need_not_be_deleted(
     assert load(client, ledger, corrected, settings) == LoadCounts(billed_changed=gone)
     assert mark_billed(client, ledger, corrected, settings) == MarkCounts(invoices=2, lines=9)
     assert sandbox.summary()["lines_billed"] == 10
+
+
+def test_a_billed_line_that_changed_and_was_deleted_is_posted_anew(
+    sandbox: Sandbox, client: HaloClient, ledger: Ledger, settings: HaloLoadSettings
+) -> None:
+    load(client, ledger, month.plan(), settings)
+    mark_billed(client, ledger, month.plan(), settings)
+    changed = month.with_line(month.plan(), "line-3", total=Decimal(4))
+    assert len(load(client, ledger, changed, settings).billed_changed) == 1
+    client.delete("CSPConsumptionData/3")
+    assert load(client, ledger, changed, settings) == LoadCounts(lines=1)
+    assert mark_billed(client, ledger, changed, settings) == MarkCounts(lines=1)
+    assert [row["total"] for row in sandbox.lines() if row["subscriptionid"] == "subscription-3"] == [Decimal(4)]
+
+
+@pytest.mark.parametrize("answer", ["400-before", "403-before", "404-before", "500-before"])
+def test_a_halopsa_that_shows_no_line_by_its_id_is_asked_for_its_list(
+    answer: str, sandbox: Sandbox, client: HaloClient, ledger: Ledger
+) -> None:
+    """Of many lines a few changed ones are asked for one by one."""
+    settings = HaloLoadSettings(settle_grace_seconds=0)
+    many = month.plan([month.recon_line(number) for number in range(1, 320)], [], [month.invoice("G1", "1")], [])
+    load(client, ledger, many, settings)
+    mark_billed(client, ledger, many, settings)
+    sandbox.faults.append(Fault("GET cspconsumptiondata/3", answer, times=0))
+    changed = month.with_line(many, "line-3", total=Decimal(4))
+    (found,) = load(client, ledger, changed, settings).billed_changed
+    assert (found.halo_id, found.total) == (3, Decimal("3.25"))
+
+
+def test_a_line_that_was_about_to_be_changed_when_the_load_ended_and_was_billed_then(
+    client: HaloClient, ledger: Ledger, settings: HaloLoadSettings
+) -> None:
+    """The load died before its request, somebody billed the line, and now it is not delivered any more."""
+    load(client, ledger, month.plan(), settings)
+    with pytest.raises(KilledError):
+        load(client, DyingLedger(ledger, 1, after=True), month.with_line(month.plan(), "line-3", total=Decimal(4)),
+             settings)  # fmt: skip
+    assert ledger.postings("line")["line-3"].state == "intended"
+    client.post("CSPConsumptionData/manage", [{"id": 3, "isbilled": True}])
+    corrected = month.plan([row for row in month.RECON if row["line_id"] != "line-3"])
+    gone = (BilledLine(Change.GONE, "G1", 3, "line-3", Decimal("3.25")),)
+    assert load(client, ledger, corrected, settings) == LoadCounts(billed_changed=gone)
 
 
 def test_an_invoice_that_is_not_delivered_again_is_told(

@@ -53,6 +53,10 @@ def test_an_approval_holds_for_the_same_results_and_for_no_others(
     first = command("run", *MONTH, "--json").document
     assert (first["status"], first["blocking"], first["waived"]) == ("awaiting_approval", 18, 0)
     assert f"csp-billing approve {first['run_id']}" in standing(command)["next"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CSP_BILLING_HALO_CLIENT_SECRET", "another")
+        assert command("mark-billed", first["run_id"], "--approve").code == 2
+    assert approvals() == [], "nothing is done before the login"
     told = command("approve", first["run_id"], "--by", " Ada  Lovelace ", "--note", "checked")
     assert (told.code, "Ada Lovelace approved" in told.out) == (0, True)
     assert not any(line.get("isbilled") for line in halo.lines())

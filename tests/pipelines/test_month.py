@@ -110,6 +110,9 @@ def test_lines_that_changed_after_they_were_billed_are_found_and_left_alone(halo
     assert [row["source_row"] for row in found] == changed
     assert {row["difference_amount"] for row in found} == {Decimal("0.01")}
     assert halo.lines() == before
+    retax(20, by=Decimal("-0.01"))
+    mended = command("run", "--period", "2025-11", "--json")
+    assert (mended.code, mended.document["changes"]["findings"]) == (0, {"gone": 20})
 
 
 def test_billed_lines_that_are_delivered_no_more_are_found_and_what_is_new_is_billed(
@@ -164,8 +167,8 @@ def _rewrite(recon: Path, rows: list[dict[str, str]]) -> None:
         writer.writerows(rows)
 
 
-def retax(count: int) -> list[int]:
-    """Put a cent more tax on the first lines that are taxed, and on their invoices; returns their rows."""
+def retax(count: int, by: Decimal = Decimal("0.01")) -> list[int]:
+    """Put so much more tax on the first lines that are taxed, and on their invoices; returns their rows."""
     recon, documents = (next(Path("exports").glob(name)) for name in ("*Reconciliation*.csv", "invoices*.json"))
     with recon.open(encoding="utf-8-sig", newline="") as file:
         header, *rows = csv.reader(file)
@@ -175,11 +178,11 @@ def retax(count: int) -> list[int]:
     more: Counter[str] = Counter(rows[number][place["InvoiceNumber"]] for number in taxed)
     for number in taxed:
         for name in ("TaxTotal", "Total"):
-            rows[number][place[name]] = str(Decimal(rows[number][place[name]]) + Decimal("0.01"))
+            rows[number][place[name]] = str(Decimal(rows[number][place[name]]) + by)
     for invoice, lines in more.items():
         total = re.search(rf'"id": "{invoice}".*?"totalCharges": ([0-9.]+)', text, re.S)
         assert total is not None
-        text = text[: total.start(1)] + str(Decimal(total[1]) + Decimal(lines) / 100) + text[total.end(1) :]
+        text = text[: total.start(1)] + str(Decimal(total[1]) + lines * by) + text[total.end(1) :]
     documents.write_text(text, encoding="utf-8")
     with recon.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([header, *rows])
@@ -193,6 +196,12 @@ def test_daily_usage_stands_for_azure_plan_lines_never_beside_them(
     monkeypatch.setenv("CSP_BILLING_HALO_USAGE", "daily")
     monkeypatch.setenv("CSP_BILLING_HALO_USAGE_TYPE", "7")
     assert command("run", "--period", "2025-11").code == 0
+    before = halo.lines()
+    monkeypatch.setenv("CSP_BILLING_HALO_USAGE", "aggregate")
+    other = command("run", "--period", "2025-11", "--approve")
+    assert (other.code, halo.lines()) == (2, before)
+    assert "billed in" in other.err
+    assert "as daily has them, and would be billed again: set it to daily" in other.err
     by_type = Counter(line["type"] for line in halo.lines())
     counted = query(
         "select count(*) filter (where source = 'daily_usage') as usage, "
