@@ -127,8 +127,11 @@ class Listing:
     def there(self, keys: Iterable[str]) -> dict[str, Row]:
         """These posted lines as HaloPSA has them, by key, at least their `id`, `isbilled` and `total`.
 
-        Few ones it is asked for one by one. What is missing in its list is asked for, too: to take a billed line for
-        deleted would post it again.
+        Few ones it is asked for one by one. What is missing in its list is asked for, too, of many lines only some: to
+        take a billed line for deleted would post it again.
+
+        Raises:
+            DisagreementError: many are missing in its list, and it has some of them all the same.
         """
         by_id = {halo_id: key for key in keys if (halo_id := self._book.rows[key].halo_id) is not None}
         if not by_id:
@@ -140,10 +143,15 @@ class Listing:
             listed = self._rows(list(self._parents), lowest - 1, Counter(), by_id, keep=_STATE)
             rows = [row for each in listed.values() for row in each]
         found = {by_id[row[_ID]]: row for row in rows if row[_ID] in by_id}
-        for halo_id, key in by_id.items():
-            if key not in found and (row := self._one(halo_id)) is not None:
-                found[key] = row
-        return found
+        missing = sorted(halo_id for halo_id, key in by_id.items() if key not in found)
+        asked = {halo_id: self._one(halo_id) for halo_id in missing[:_PAGE]}
+        hidden = {by_id[halo_id]: row for halo_id, row in asked.items() if row is not None}
+        if hidden and len(missing) > _PAGE:
+            raise DisagreementError(
+                f"HaloPSA's list leaves out {len(missing)} lines, some of which it has (ids "
+                f"{some(row[_ID] for row in hidden.values())}); repeat the command later"
+            )
+        return found | hidden
 
     def _singly(self, ids: Iterable[int]) -> list[Row] | None:
         """Lines by their ids; None where HaloPSA does not show each of them below an invoice of ours."""

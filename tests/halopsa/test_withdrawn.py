@@ -10,6 +10,7 @@ from decimal import Decimal
 import pytest
 
 from connectors.halopsa.client import HaloClient
+from connectors.halopsa.errors import DisagreementError
 from connectors.halopsa.ledger import Ledger
 from connectors.halopsa.load import HaloLoadSettings, LoadCounts, MarkCounts, load, mark_billed
 from connectors.halopsa.plan import AbsentInvoice, LoadPlan, VoidedLines
@@ -169,6 +170,28 @@ def test_a_halopsa_that_shows_no_line_by_its_id_is_asked_for_its_list(
     changed = month.with_line(many, "line-3", total=Decimal(4))
     (found,) = load(client, ledger, changed, settings).billed_changed
     assert (found.halo_id, found.total) == (3, Decimal("3.25"))
+
+
+def test_of_many_deleted_lines_only_some_are_asked_for(
+    sandbox: Sandbox, client: HaloClient, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of 150 billed lines are delivered no more. A list that leaves out what is there is not believed."""
+    settings = HaloLoadSettings(settle_grace_seconds=0)
+    many = month.plan([month.recon_line(number) for number in range(1, 151)], [], [month.invoice("G1", "1")], [])
+    load(client, ledger, many, settings)
+    mark_billed(client, ledger, many, settings)
+    none = month.plan([], [], [month.invoice("G1", "1")], [])
+    with monkeypatch.context() as patch:
+        patch.setattr(HaloClient, "newest_first", lambda *_: iter(()))
+        with pytest.raises(DisagreementError, match=r"list leaves out 150 lines, some of which it has \(ids 1, 2, 3"):
+            load(client, ledger, none, settings)
+    assert len(load(client, ledger, none, settings).billed_changed) == 150
+    for halo_id in range(1, 151):
+        client.delete(f"CSPConsumptionData/{halo_id}")
+    sandbox.requests.clear()
+    assert load(client, ledger, none, settings) == LoadCounts()
+    assert sum(request.startswith("GET cspconsumptiondata/") for request in sandbox.requests) == 100
+    assert not ledger.postings("line")
 
 
 def test_a_line_that_was_about_to_be_changed_when_the_load_ended_and_was_billed_then(
