@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -53,7 +54,7 @@ def check_terms(reader: LineReader, recon: pa.Table, categories: Categories) -> 
 
 @dataclass(frozen=True)
 class _Charge:
-    """A charge or refund with its days; `row` is its row in this period's lines, None for the previous period.
+    """A charge or refund with its days and seats; `row` is its row in this period's lines, None for the one before.
 
     `event` names the event that it is a line of, `part` what tells the parts of a product that is billed in several
     lines from each other.
@@ -62,6 +63,7 @@ class _Charge:
     first: date
     last: date
     amount: Decimal
+    seats: Decimal | None
     ordered: datetime
     event: tuple[Any, ...]
     part: tuple[Any, ...]
@@ -80,12 +82,17 @@ class _Charge:
         first, last = max(self.first, other.first), min(self.last, other.last)
         return (first, last) if first <= last else None
 
+    def covers(self, days: tuple[date, date]) -> bool:
+        """Whether it is for all of these days."""
+        return self.first <= days[0] and self.last >= days[1]
+
 
 class _Subscriptions:
-    """Cycle charges and refunds by subscription, product and SKU."""
+    """Cycle charges, charges of changed seats, and refunds, by subscription, product and SKU."""
 
     def __init__(self) -> None:
         self.charges: dict[tuple[str, str, str], list[_Charge]] = defaultdict(list)
+        self.changes: dict[tuple[str, str, str], list[_Charge]] = defaultdict(list)
         self.refunds: dict[tuple[str, str, str], list[_Charge]] = defaultdict(list)
 
     def collect(self, table: pa.Table, categories: Categories, *, is_current: bool) -> None:
@@ -113,6 +120,8 @@ class _Subscriptions:
                     self.refunds[key].append(_charge(line, row))
             elif line["charge_type"] in CYCLE_CHARGES:
                 self.charges[key].append(_charge(line, row))
+            elif line["charge_type"] in _SEAT_CHANGES:
+                self.changes[key].append(_charge(line, row))
 
 
 def check_overlaps(
@@ -123,8 +132,9 @@ def check_overlaps(
     `recon` and `previous` need not hold more than the subscriptions that may have such charges.
 
     Of two charges the one that starts later is named, of two that start together the one that was ordered later, else
-    the one that stands later in the files. A refund of the same subscription and SKU whose days include the overlap
-    undoes one charge, unless its event charges the same days anew. The previous period's charges count too. Azure-plan
+    the one that stands later in the files. Refunds of the same subscription and SKU whose days include the overlap
+    undo one charge, if they are for as many seats as it has, or as a change of seats has left of it; not a refund whose
+    event charges the same days anew. The previous period's charges count too. Azure-plan
     charges have one line a meter and are not cycle charges, and what has no end is perpetual; lines of one event for
     several parts of a product (taxed differently, say) are one charge.
     """
@@ -139,7 +149,10 @@ def check_overlaps(
             earlier = next((one for one in ordered[:place] if one.overlap(later)), None)
             shared = earlier.overlap(later) if earlier else None
             # A pair of the previous period uses up its refund, too, but was that period's finding.
-            if earlier is None or shared is None or _undone(shared, open_refunds) or later.row is None:
+            if earlier is None or shared is None:
+                continue
+            charged = [earlier, later, *(one for one in subscriptions.changes[key] if one.covers(shared))]
+            if _undone(shared, charged, open_refunds) or later.row is None:
                 continue
             findings.append(
                 reader.finding(
@@ -165,6 +178,7 @@ def _charge(line: dict[str, Any], row: int | None) -> _Charge:
         line["charge_start_date"],
         line["charge_end_date"],
         line["subtotal"],
+        None if line["billable_quantity"] is None else abs(line["billable_quantity"]),
         line["order_date"] or _NEVER,
         (*_event(line), line["charge_type"], line["billable_quantity"]),
         tuple(line[name] for name in ("availability_id", "product_qualifiers", "sku_name", "product_name")),
@@ -180,12 +194,21 @@ def _event(line: dict[str, Any]) -> tuple[Any, ...]:
     return (*named, line["charge_start_date"], line["charge_end_date"])
 
 
-def _undone(overlap: tuple[date, date], refunds: list[_Charge]) -> bool:
-    """Whether a refund covers the overlap; a refund undoes one charge and is used up."""
+def _undone(overlap: tuple[date, date], charged: Sequence[_Charge], refunds: list[_Charge]) -> bool:
+    """Whether refunds of the overlap are for as many seats as one of these charges; then they are used up.
+
+    Seats that are not known are as many as it takes.
+    """
+    needed = min((charge.seats for charge in charged if charge.seats is not None), default=Decimal(0))
+    taken = []
     for refund in refunds:
-        if refund.first <= overlap[0] and refund.last >= overlap[1]:
-            refunds.remove(refund)
-            return True
+        if refund.covers(overlap):
+            taken.append(refund)
+            needed = Decimal(0) if refund.seats is None else needed - refund.seats
+            if needed <= 0:
+                for each in taken:
+                    refunds.remove(each)
+                return True
     return False
 
 

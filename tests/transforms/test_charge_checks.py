@@ -142,6 +142,30 @@ def test_what_lines_of_one_event_mean_for_overlaps(lines: list[Line], expected: 
     assert found(*lines) == expected
 
 
+FOUR: Line = {"billable_quantity": "4", "quantity": "4", "subtotal": "70.40", "total": "70.40"}
+BACK: Line = {**REFUND, "charge_type": "cancelImmediate"}
+FOUR_BACK: Line = {**BACK, **FOUR, "subtotal": "-70.40", "total": "-70.40"}
+SIX_BACK: Line = {**BACK, "billable_quantity": "6", "quantity": "6", "subtotal": "-105.60", "total": "-105.60"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        pytest.param([{}, {}, FOUR_BACK], ["OVERLAPPING_CHARGE"], id="four of ten seats"),
+        pytest.param([{}, {}, FOUR_BACK, SIX_BACK], [], id="all ten in two lines"),
+        pytest.param([{}, {}, {}, FOUR_BACK, SIX_BACK], ["OVERLAPPING_CHARGE"], id="all ten, of one of two"),
+        pytest.param([{}, FOUR, FOUR_BACK], [], id="all of the smaller charge"),
+        pytest.param([{}, {}, {**BACK, "billable_quantity": "-10", "quantity": "-10", "effective_unit_price": "17.60"}],
+                     [], id="seats may be negative instead"),
+        pytest.param([{}, {**REFUND, **SEATS_CHANGED}, {**SEATS_CHANGED, **FOUR}, FOUR_BACK, {}], [],
+                     id="all that a change of seats has left"),
+        pytest.param([{}, {}, {**BACK, "billable_quantity": None}], [], id="seats are not known"),
+    ],
+)  # fmt: skip
+def test_a_refund_undoes_a_charge_of_as_many_seats(lines: list[Line], expected: list[str]) -> None:
+    assert found(*lines) == expected
+
+
 def test_lines_of_a_voided_invoice_are_charged_again_by_its_rebill() -> None:
     lines = recon_rows({}, {"invoice_number": "G2"})
     rebill = {"invoice_number": "G2", "total_charges": "176"}
