@@ -26,6 +26,8 @@ PER_DAY_AND_METER = Decimal("0.01")
 
 #: Microsoft's partner earned credit for services managed, as a fraction (documented; measured on every credited row).
 EARNED_CREDIT = Decimal("0.15")
+#: What AdditionalInfo, which is JSON, says of usage that earns none: spot, or what a reservation covers.
+_EXCLUDING = r'"priority"\s*:\s*"spot"|"reservation(order)?id"\s*:\s*"[^"]'
 
 GROUP = ("invoice_number", "subscription_id", "product_id", "sku_id")
 #: Charges summed up by invoice, subscription (as it is spelt), product and SKU.
@@ -137,9 +139,18 @@ def without_earned_credit(usage: pa.Table) -> tuple[Mask, Mask]:
     charged = (_sign(usage, "effective_unit_price") > 0) & (_sign(usage, "quantity") > 0)
     spot = _matches(usage, r"\bspot\b", "meter_name", "sku_name", "meter_sub_category")
     none = metered_usage(usage) & charged & ~spot & (_sign(usage, "partner_earned_credit_percentage") == 0)
+    rows = rows_of(none)
+    none[rows] = ~_is_excluded(usage.column("additional_info").take(pa.array(rows, pa.int64())))
     blank = np.asarray(pc.is_null(usage.column("partner_earned_credit_percentage")))
     untold = none & blank & _matches(usage, "partner earned credit applied", "credit_type")
     return none & ~untold, untold
+
+
+def _is_excluded(additional_info: pa.ChunkedArray) -> Mask:
+    """Whether AdditionalInfo says that usage earns no credit; asked of few rows, since hardly two texts are alike."""
+    plain = additional_info.cast(pa.string())
+    found: Mask = np.asarray(pc.fill_null(pc.match_substring_regex(plain, _EXCLUDING, ignore_case=True), False))
+    return found
 
 
 def check_partner_earned_credit(usage: pa.Table, missing: Mask) -> list[Finding]:

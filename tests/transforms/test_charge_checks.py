@@ -346,6 +346,13 @@ def test_customers_that_halopsa_does_not_know() -> None:
                      id="paid by an Azure credit"),
         pytest.param({"partner_earned_credit_percentage": None, "effective_unit_price": "0",
                       "billing_pre_tax_total": "0"}, [], id="free"),
+        pytest.param({"partner_earned_credit_percentage": None, "additional_info": '{"CPU":4,"Priority": "Spot"}'}, [],
+                     id="spot by its additional info"),
+        pytest.param({"partner_earned_credit_percentage": None, "additional_info": '{"ReservationId":"r"}'}, [],
+                     id="covered by a reservation"),
+        pytest.param({"partner_earned_credit_percentage": None,
+                      "additional_info": '{"Priority":"Regular","ReservationId":"","VMName":"spot"}'}, ["PEC_MISSING"],
+                     id="neither by its additional info"),
     ],
 )  # fmt: skip
 def test_partner_earned_credit(usage: Line, expected: list[str]) -> None:
