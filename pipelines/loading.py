@@ -86,9 +86,9 @@ def open_halo(
     )  # fmt: skip
 
 
-def log_in(settings: Settings, what: str = "this", instead: str = "") -> HaloClient:
-    """A client as `open_halo` makes it, logged in, so that wrong credentials show before any work is done."""
-    client = open_halo(settings, what, instead)
+def log_in(settings: Settings) -> HaloClient:
+    """A client for other work than loading, logged in, so that wrong credentials show before any of it is done."""
+    client = open_halo(settings, "this", "")
     client.log_in()
     return client
 
@@ -238,24 +238,25 @@ def build_plan(warehouse: Warehouse, settings: Settings, run_id: str) -> LoadPla
         prices = read_price_lists(connection, _price_files(connection, run_id))
         clients = clients_of_invoices(read_charged_customers(connection, run["period"]), read_clients(connection))
         elsewhere = read_invoices_elsewhere(connection, run["period"])
-        azure_plan = pa.array(categorise(recon).azure_plan)
-        _check_usage(connection, settings, run["period"], recon.filter(azure_plan))
-    if daily:
-        recon = recon.filter(pc.invert(azure_plan))
+        replaced = None
+        if daily:
+            azure_plan = pa.array(categorise(recon).azure_plan)
+            replaced = recon.filter(azure_plan).column("line_id").to_pylist()
+            recon = recon.filter(pc.invert(azure_plan))
+        _check_usage(connection, settings, run["period"], replaced)
     return LoadPlan(run_id, run["period"], _oldest_first(prices), documents, recon, usage, clients, elsewhere)
 
 
-def _check_usage(connection: Any, settings: Settings, period: str, aggregated: pa.Table) -> None:
-    """Raise SettingsError where HALO_USAGE was changed after charges were billed: they would be billed twice."""
+def _check_usage(connection: Any, settings: Settings, period: str, replaced: list[str] | None) -> None:
+    """Raise SettingsError where HALO_USAGE was changed after charges were billed: they would be billed twice.
+
+    `replaced` are the lines that usage stands for; None where they stand for all usage of the period.
+    """
     if not settings.halo_url:
         return
     url = normal_base_url(settings.halo_url)
-    if settings.halo_usage == "daily":
-        before, ids = "aggregate", aggregated.column("line_id").to_pylist()
-        billed = count_billed_lines(connection, url, "invoice_recon", period, ids)
-    else:
-        before, billed = "daily", count_billed_lines(connection, url, "daily_usage", period)
-    if billed:
+    if billed := count_billed_lines(connection, url, period, replaced):
+        before = "daily" if replaced is None else "aggregate"
         raise SettingsError(
             f"{PREFIX}HALO_USAGE is {settings.halo_usage}, but {counted(billed, 'line')} for Azure-plan charges of "
             f"{period} {verb('are', billed)} billed in {url} as {before} has them, and would be billed again: set it "

@@ -134,9 +134,9 @@ def check_overlaps(
     Of two charges the one that starts later is named, of two that start together the one that was ordered later, else
     the one that stands later in the files. Refunds of the same subscription and SKU whose days include the overlap
     undo one charge, if they are for as many seats as it has, or as a change of seats has left of it; not a refund whose
-    event charges the same days anew. The previous period's charges count too. Azure-plan
-    charges have one line a meter and are not cycle charges, and what has no end is perpetual; lines of one event for
-    several parts of a product (taxed differently, say) are one charge.
+    event charges the same days anew. The previous period's charges count too. Azure-plan charges have one line a meter
+    and are not cycle charges, and what has no end is perpetual; lines of one event for several parts of a product
+    (taxed differently, say) are one charge.
     """
     subscriptions = _Subscriptions()
     subscriptions.collect(previous, previous_categories, is_current=False)

@@ -80,7 +80,7 @@ class VoidedLines:
 
 @dataclass(frozen=True)
 class AbsentInvoice:
-    """An invoice of the period that was posted, and that the exports no longer have, be it as void.
+    """An invoice of the period that was posted, and that the exports no longer have, not even as void.
 
     Attributes:
         number: the invoice's.

@@ -11,10 +11,9 @@ from transforms.tables.views import OUT_PERIOD_CHANGES
 #: How many changes are named; the view has them all.
 SHOWN_CHANGES = 20
 
-_VIEW = sa.table(OUT_PERIOD_CHANGES.name, *(sa.column(name) for name in OUT_PERIOD_CHANGES.names))
-
-
 Counts: TypeAlias = dict[str, dict[str, int]]
+
+_VIEW = sa.table(OUT_PERIOD_CHANGES.name, *(sa.column(name) for name in OUT_PERIOD_CHANGES.names))
 
 
 def read_changes(connection: sa.Connection, run_id: str) -> tuple[Counts, tuple[dict[str, Any], ...]]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from connectors.warehouse.bulk import read_arrow
-from connectors.warehouse.schema import sql_table
+from connectors.warehouse.schema import sql_table, texts_of
 from transforms.columns import Table
 from transforms.errors import InputError
 from transforms.line_identity import reference_of
@@ -129,13 +129,10 @@ def read_latest_lines(connection: sa.Connection, period: str, line_ids: Collecti
     recency = sa.func.row_number().over(
         partition_by=lines.c.line_id, order_by=(runs.c.started_at.desc(), runs.c.run_id.desc())
     )
-    # One list, because PostgreSQL takes no more than 65,535 parameters, and a corrected month may have more.
-    texts = sa.ARRAY(sa.Text)
-    wanted = sa.select(sa.func.unnest(sa.cast(sa.literal(sorted(line_ids), texts), texts)))
     ranked = (
         sa.select(lines, recency.label("recency"))
         .join(runs, runs.c.run_id == lines.c.run_id)
-        .where(lines.c.period == period, lines.c.line_id.in_(wanted), runs.c.scope.is_(None))
+        .where(lines.c.period == period, lines.c.line_id.in_(texts_of(line_ids)), runs.c.scope.is_(None))
         .subquery()
     )
     newest = sa.select(*(ranked.c[name] for name in LINES.names)).where(ranked.c.recency == 1)

@@ -9,11 +9,11 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from connectors.warehouse.bulk import read_arrow
-from connectors.warehouse.schema import sql_table
+from connectors.warehouse.schema import sql_table, texts_of
 from connectors.warehouse.sources import read_invoices
 from transforms.categories import AZURE_PLAN_COLUMNS, categorise
 from transforms.documents import voided_invoices
-from transforms.tables import DAILY_USAGE, EXPORT_TABLES, HALO_POSTINGS, INVOICE_RECON, LINES, RUNS
+from transforms.tables import DAILY_USAGE, HALO_POSTINGS, INVOICE_RECON, LINES, RUNS
 
 _RECON, _USAGE, _LINES = sql_table(INVOICE_RECON), sql_table(DAILY_USAGE), sql_table(LINES)
 _POSTINGS, _RUNS = sql_table(HALO_POSTINGS), sql_table(RUNS)
@@ -67,15 +67,11 @@ def count_progress(
 
 
 def count_billed_lines(
-    connection: sa.Connection, halo_url: str, kind: str, period: str, line_ids: Collection[str] | None = None
+    connection: sa.Connection, halo_url: str, period: str, line_ids: Collection[str] | None = None
 ) -> int:
-    """How many lines of one kind of export are billed in a HaloPSA: all of a period, or those with these ids."""
-    if line_ids is None:
-        table = sql_table(EXPORT_TABLES[kind])
-        own = sa.select(table.c.line_id).where(table.c.period == period)
-    else:
-        texts = sa.ARRAY(sa.Text)
-        own = sa.select(sa.func.unnest(sa.cast(sa.literal(sorted(line_ids), texts), texts)))
+    """How many lines are billed in a HaloPSA: of those with these ids, or without ids of the period's daily usage."""
+    usage = sa.select(_USAGE.c.line_id).where(_USAGE.c.period == period)
+    own = usage if line_ids is None else texts_of(line_ids)
     return _states(connection, "line", _POSTINGS.c.natural_key.in_(own), halo_url)[1]
 
 

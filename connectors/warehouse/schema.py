@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import pyarrow as pa
@@ -85,6 +86,12 @@ def sql_table(table: Table) -> sa.Table:
     """The SQLAlchemy table of a declared table, or of one made by `temporary_table`."""
     found = metadata.tables.get(table.name)
     return _temporary[table.name] if found is None else found
+
+
+def texts_of(values: Collection[str]) -> sa.Select[tuple[str]]:
+    """Given texts as a query of one column, for `in_`: one parameter, where PostgreSQL takes no more than 65,535."""
+    texts = sa.ARRAY(sa.Text)
+    return sa.select(sa.func.unnest(sa.cast(sa.literal(sorted(values), texts), texts)))
 
 
 def create_temporary(connection: sa.Connection, table: Table) -> None:

@@ -93,6 +93,10 @@ def test_a_clean_month_is_billed_with_every_amount_exactly_once(
     assert (again["loaded"], again["marked"]) == (
         {"prices": 0, "invoices": 0, "lines": 0}, {"invoices": 0, "lines": 0})  # fmt: skip
     assert len(halo.lines()) == len(in_halo)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CSP_BILLING_HALO_USAGE", "daily")
+        other = command("run", "--period", "2025-11", "--approve")
+    assert (other.code, "set it to aggregate" in other.err, len(halo.lines())) == (2, True, len(in_halo))
 
 
 def test_lines_that_changed_after_they_were_billed_are_found_and_left_alone(halo: Sandbox, command: Command) -> None:
@@ -144,23 +148,24 @@ def test_billed_lines_that_are_delivered_no_more_are_found_and_what_is_new_is_bi
 
 def withhold(places: list[int]) -> list[dict[str, str]]:
     """Take reconciliation lines out of the exports; returns them."""
-    (recon,) = Path("exports").glob("*Reconciliation*.csv")
-    with recon.open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file))
-    taken = [row for place, row in enumerate(rows) if place in places]
-    _rewrite(recon, [row for place, row in enumerate(rows) if place not in places])
-    return taken
+    rows = _recon_rows()
+    _rewrite([row for place, row in enumerate(rows) if place not in places])
+    return [rows[place] for place in places]
 
 
 def put_back(lines: list[dict[str, str]]) -> None:
     """Add reconciliation lines to the exports."""
+    _rewrite([*_recon_rows(), *lines])
+
+
+def _recon_rows() -> list[dict[str, str]]:
     (recon,) = Path("exports").glob("*Reconciliation*.csv")
     with recon.open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file))
-    _rewrite(recon, [*rows, *lines])
+        return list(csv.DictReader(file))
 
 
-def _rewrite(recon: Path, rows: list[dict[str, str]]) -> None:
+def _rewrite(rows: list[dict[str, str]]) -> None:
+    (recon,) = Path("exports").glob("*Reconciliation*.csv")
     with recon.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
