@@ -48,7 +48,8 @@ class FileRecords:
         """All records, in groups of about GROUP_BYTES that have every record of their keys."""
         groups = np.uint64(self._size // GROUP_BYTES + 1)
         for group in range(int(groups)):
-            own = [chunk[chunk["key"] % groups == group] for chunk in self._chunks()]
+            # NumPy takes records many times faster by number than by mask.
+            own = [np.take(chunk, np.flatnonzero(chunk["key"] % groups == group)) for chunk in self._chunks()]
             yield np.concatenate([np.zeros(0, dtype=self._dtype), *own])
 
     def _chunks(self) -> Iterator[Array]:

@@ -18,7 +18,7 @@ from connectors.warehouse.period_lines import LinePreparer
 from pipelines.extract import Extraction
 from pipelines.parts import GivePart, OwnLines, PartJudge, PreparedPart
 from pipelines.settings import PREFIX, Settings
-from pipelines.threads import WORKERS
+from pipelines.threads import WORKERS, collect_rarely
 from transforms.errors import SettingsError
 
 #: From how many bytes of files with lines on other processes are worth their start, measured on two cores.
@@ -84,6 +84,7 @@ def open_engine(settings: Settings, run_id: str, exports: Sequence[tuple[int, Ex
         SettingsError: Dask is chosen and not installed, or the folder for the parts cannot be used.
         RemoteError: the cluster cannot be reached.
     """
+    collect_rarely()
     if settings.engine == "local":
         from pipelines.processes import open_processes, remove_left_folders
 

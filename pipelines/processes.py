@@ -31,6 +31,7 @@ from connectors.warehouse.period_lines import LinePreparer, PreparedLines
 from pipelines.extract import Extraction
 from pipelines.partitions import Partition, Workers, work
 from pipelines.parts import GivePart, JudgedPart, PartJudge, PartReport, PreparedPart
+from pipelines.threads import collect_rarely
 from transforms.errors import RemoteError
 
 #: What the name of a run's folder begins with.
@@ -133,6 +134,7 @@ def _begin_worker(folder: str) -> None:
     # The process that started it says when it is to stop, also when somebody presses Ctrl-C.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     pa.set_cpu_count(1)
+    collect_rarely()
     threading.Thread(target=_end_with_parent, args=(folder,), daemon=True).start()
 
 

@@ -52,6 +52,20 @@ def without_zeros(units: Integers, scale: int) -> tuple[Integers, int]:
     return units, scale
 
 
+def appended(held: Integers, rows: int, more: Integers) -> Integers:
+    """An array whose first rows are those of `held`, with `more` behind them and zeros as room for others.
+
+    The same memory while there is room in it: what others hold of its first rows stays as it is.
+    """
+    end = rows + len(more)
+    if end > len(held):
+        grown = np.zeros(2 * end, dtype=held.dtype)
+        grown[:rows] = held[:rows]
+        held = grown
+    held[rows:end] = more
+    return held
+
+
 def largest(units: Integers) -> int:
     """The largest magnitude, 0 of no rows."""
     if not len(units):

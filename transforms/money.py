@@ -21,6 +21,7 @@ from transforms.integers import (
     INT64_MAX,
     Integers,
     Mask,
+    appended,
     largest,
     powers,
     product,
@@ -341,11 +342,11 @@ class Fixed:
         left, right = same_width(left, right, max(largest(left), largest(right)))
         return Fixed(np.where(mask, left, right), scale, np.where(mask, self.valid, other.valid))
 
-    def joined(self, other: Fixed) -> Fixed:
-        """The rows of both columns."""
-        left, right, scale = _aligned(self, other)
+    def appended(self, rows: int, more: Fixed) -> Fixed:
+        """The first rows, those of another column behind them, and room for others; see `integers.appended`."""
+        left, right, scale = _aligned(self, more)
         left, right = same_width(left, right, 0)
-        return Fixed(np.concatenate([left, right]), scale, np.concatenate([self.valid, other.valid]))
+        return Fixed(appended(left, rows, right), scale, appended(self.valid, rows, more.valid))
 
     def first(self, rows: int) -> Fixed:
         """The first rows."""

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from transforms.digests import Hashes
 from transforms.grouping import first_rows
-from transforms.integers import Integers
+from transforms.integers import Integers, appended
 from transforms.money import Fixed
 from transforms.price_match import PriceAnswer, with_fee
 from transforms.price_rows import per_cycle
@@ -29,7 +29,7 @@ _TEXTS = ("segment", "segment_source", "price_file_sha256", "price_source_file")
 
 @dataclass(frozen=True)
 class AnswerColumns:
-    """The answers so far, one row each; the last row stands for lines that nothing was asked for."""
+    """Answers, one row each; one row of those given at first stands for lines that nothing was asked for."""
 
     outcome: Integers
     list_price: Fixed
@@ -40,22 +40,47 @@ class AnswerColumns:
     source_row: Integers
     texts: dict[str, tuple[Integers, pa.Array]]
 
+    def first(self, rows: int) -> AnswerColumns:
+        """The first rows, in the same memory."""
+        return AnswerColumns(
+            self.outcome[:rows], self.list_price.first(rows), self.erp_price.first(rows),
+            self.erp_term_price.first(rows), self.per_term[:rows], self.place[:rows], self.source_row[:rows],
+            {name: (codes[:rows], values) for name, (codes, values) in self.texts.items()},
+        )  # fmt: skip
+
+    def appended(self, rows: int, more: AnswerColumns) -> AnswerColumns:
+        """The first rows, others behind them, and room for more; see `integers.appended`."""
+
+        def numbers(name: str) -> Integers:
+            return appended(getattr(self, name), rows, getattr(more, name))
+
+        return AnswerColumns(
+            numbers("outcome"), self.list_price.appended(rows, more.list_price),
+            self.erp_price.appended(rows, more.erp_price), self.erp_term_price.appended(rows, more.erp_term_price),
+            numbers("per_term"), numbers("place"), numbers("source_row"),
+            {name: _appended_texts(self.texts[name], rows, more.texts[name]) for name in _TEXTS},
+        )  # fmt: skip
+
 
 class PriceAnswers:
     """Answers by case; threads may share it.
 
     The first ones are given as columns, to be asked for by number; the others are learnt.
+
+    Attributes:
+        nothing: the number of the row that stands for lines that nothing was asked for, the last of those given.
     """
 
     def __init__(self, given: AnswerColumns, answer: Callable[[int], PriceAnswer]) -> None:
         """Begin with given answers; `answer` makes one of them by its number."""
-        self._given = len(given.outcome) - 1
+        self.nothing = len(given.outcome) - 1
+        self._given = len(given.outcome)
         self._answer = answer
         self._learnt: list[PriceAnswer] = []
         self._numbers: dict[int, int] = {}
         self._seconds = np.zeros(0, dtype=np.uint64)
         self._lock = threading.Lock()
-        self._columns = given
+        self._columns = self._room = given
 
     def answer(self, number: int) -> PriceAnswer:
         """One answer by its number."""
@@ -99,7 +124,10 @@ class PriceAnswers:
             self._learnt.extend(answer for answer, _ in added.values())
             seconds = np.array([its for _, its in added.values()], dtype=np.uint64)
             self._seconds = np.concatenate([self._seconds, seconds])
-            self._columns = _joined(self._columns, _columns([answer for answer, _ in added.values()]))
+            # In place, because most of a month's parts learn something: a copy of all answers each time grew with them.
+            count = len(self._columns.outcome)
+            self._room = self._room.appended(count, _columns([answer for answer, _ in added.values()]))
+            self._columns = self._room.first(count + len(added))
             # Last, because other threads take a number that they find here to what stands above.
             self._numbers.update(numbers)
         for place in new:
@@ -119,48 +147,31 @@ def _columns(answers: Sequence[PriceAnswer]) -> AnswerColumns:
         "price_source_file": [row.source_file if row else None for row in rows],
     }
     return AnswerColumns(
-        np.array([OUTCOMES.index(answer.outcome) for answer in answers] + [0], dtype=np.int8),
-        Fixed.of([*_shares(prices, per_term), None]),
-        Fixed.of([*_shares(retail, per_term), None]),
-        Fixed.of([*retail, None]),
-        np.array([*per_term, 1], dtype=np.int64),
-        np.array([*(answer.place for answer in answers), 0], dtype=np.int64),
-        np.array([*(row.source_row if row else -1 for row in rows), -1], dtype=np.int64),
+        np.array([OUTCOMES.index(answer.outcome) for answer in answers], dtype=np.int8),
+        Fixed.of(_shares(prices, per_term)),
+        Fixed.of(_shares(retail, per_term)),
+        Fixed.of(retail),
+        np.array(per_term, dtype=np.int64),
+        np.array([answer.place for answer in answers], dtype=np.int64),
+        np.array([row.source_row if row else -1 for row in rows], dtype=np.int64),
         {name: _coded(values) for name, values in texts.items()},
     )
 
 
-def _joined(one: AnswerColumns, more: AnswerColumns) -> AnswerColumns:
-    """Two sets of answers, without the first one's last row."""
-
-    def numbers(name: str) -> Integers:
-        both: Integers = np.concatenate([getattr(one, name)[:-1], getattr(more, name)])
-        return both
-
-    def prices(name: str) -> Fixed:
-        mine, its = getattr(one, name), getattr(more, name)
-        both: Fixed = mine.first(len(mine) - 1).joined(its)
-        return both
-
-    return AnswerColumns(
-        numbers("outcome"), prices("list_price"), prices("erp_price"), prices("erp_term_price"), numbers("per_term"),
-        numbers("place"), numbers("source_row"),
-        {name: _joined_texts(one.texts[name], more.texts[name]) for name in _TEXTS},
-    )  # fmt: skip
-
-
 def _coded(values: list[Any]) -> tuple[Integers, pa.Array]:
-    """Codes and distinct texts, -1 for none, also in a last row."""
-    array = pa.array([*values, None], pa.string()).dictionary_encode()
+    """Codes, -1 for none, and distinct texts."""
+    array = pa.array(values, pa.string()).dictionary_encode()
     return np.asarray(array.indices.fill_null(-1)), array.dictionary
 
 
-def _joined_texts(one: tuple[Integers, pa.Array], more: tuple[Integers, pa.Array]) -> tuple[Integers, pa.Array]:
-    (codes, values), (its_codes, its_values) = one, more
+def _appended_texts(
+    held: tuple[Integers, pa.Array], rows: int, more: tuple[Integers, pa.Array]
+) -> tuple[Integers, pa.Array]:
+    (codes, values), (its_codes, its_values) = held, more
+    # The values that are held stand first and are distinct, so that their codes stay what they are.
     together = pa.concat_arrays([values, its_values]).dictionary_encode()
-    places = np.append(np.asarray(together.indices), -1)
-    shifted = np.where(its_codes < 0, -1, its_codes + len(values))
-    return places[np.concatenate([codes[:-1], shifted])], together.dictionary
+    places = np.append(np.asarray(together.indices)[len(values) :], -1)
+    return appended(codes, rows, places[its_codes].astype(codes.dtype)), together.dictionary
 
 
 def _term_price(answer: PriceAnswer, price: Decimal | None) -> Decimal | None:

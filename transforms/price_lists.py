@@ -98,7 +98,11 @@ class PriceLists:
         rows = self._table.take(pa.array(self.told.rows))
         count = rows.num_rows
         retail = Fixed.from_arrow(rows.column("erp_price"))
-        prices = [column.joined(Fixed.of([None])) for column in (Fixed.from_arrow(rows.column("unit_price")), retail)]
+        nothing = Fixed.of([None])
+        prices = [
+            column.appended(count, nothing).first(count + 1)
+            for column in (Fixed.from_arrow(rows.column("unit_price")), retail)
+        ]
         return AnswerColumns(
             np.append(np.full(count, OUTCOMES.index("priced"), dtype=np.int8), np.int8(0)),
             prices[0], prices[1], prices[1],

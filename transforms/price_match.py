@@ -121,7 +121,10 @@ class PriceBook:
             if not rows:
                 continue
             answer = replace(_judge(rows, question, cycle, default_segment), cycle=cycle, place=place)
-            if answer.matches(question.unit_price, question.currency, question.tolerance):
+            # A segment that the price told was matched for that.
+            if answer.segment_source == "price" or answer.matches(
+                question.unit_price, question.currency, question.tolerance
+            ):
                 return answer
             if _RANKS[answer.outcome] > _RANKS[best.outcome]:
                 best = answer
@@ -173,8 +176,13 @@ def _judge(rows: Sequence[PriceRow], question: PriceQuestion, cycle: Cycle, defa
 
 def _by_segment(rows: Iterable[PriceRow], on: date | None) -> dict[str, PriceRow]:
     """The row of each segment that applies on a day; of all rows where the day is not known."""
-    covering = [row for row in rows if on is None or row.covers(on, on)]
-    return {row.segment: row for row in sorted(covering, key=lambda row: precedence(row, on), reverse=True)}
+    found: dict[str, PriceRow] = {}
+    for row in rows:
+        if on is None or row.covers(on, on):
+            held = found.get(row.segment)
+            if held is None or precedence(row, on) < precedence(held, on):
+                found[row.segment] = row
+    return found
 
 
 def _choose_segment(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -58,7 +59,7 @@ class PriceRow:
 
     def covers(self, first: date, last: date) -> bool:
         """Whether the row is valid at some instant of these days; a line says the day only, not the hour."""
-        return self.starts <= _end(last) and self.ends >= datetime.combine(first, time(), UTC)
+        return self.starts <= _end(last) and self.ends >= _start(first)
 
     def holds(self, quantity: Decimal | None) -> bool:
         """Whether a quantity is in the row's tier."""
@@ -138,5 +139,11 @@ def price_row(row: dict[str, Any], published: dict[tuple[str, str], datetime]) -
     )  # fmt: skip
 
 
+@functools.lru_cache(4096)
+def _start(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
+
+
+@functools.lru_cache(4096)
 def _end(day: date) -> datetime:
     return datetime.combine(day, time.max, UTC)

@@ -173,7 +173,7 @@ class Pricer:
 
     def _pricing(self, count: int, *parts: _Asked) -> Pricing:
         columns = self._answers.columns()
-        numbers = np.full(count, len(columns.outcome) - 1, dtype=np.int64)
+        numbers = np.full(count, self._answers.nothing, dtype=np.int64)
         billed, full = np.ones(count, dtype=np.int64), np.ones(count, dtype=np.int64)
         for part in parts:
             numbers[part.rows] = part.numbers
@@ -205,10 +205,13 @@ class Pricer:
         )  # fmt: skip
 
         def question(place: int) -> PriceQuestion:
-            return self._licence_question({name: lines.column(name)[place].as_py() for name in _LICENCE})
+            case = {name: lines.column(name)[place].as_py() for name in _LICENCE}
+            return self._licence_question(case, cycles[dates[place]].cycles)
 
         def ask(places: Integers) -> list[PriceAnswer]:
-            asked = [self._licence_question(case) for case in lines.take(pa.array(places)).to_pylist()]
+            sold = [cycles[number].cycles for number in dates[places].tolist()]
+            cases = lines.take(pa.array(places)).to_pylist()
+            asked = [self._licence_question(case, its) for case, its in zip(cases, sold, strict=True)]
             books = (self._lists.licences(one.product_id, one.sku_id) for one in asked)
             return [book.answer(one, self._policy.default_segment) for book, one in zip(books, asked, strict=True)]
 
@@ -252,7 +255,7 @@ class Pricer:
         first, second = words_of(lines.column("billable_quantity"))
         return np.where(tiered, first, np.uint64(0)), np.where(tiered, second, np.uint64(0))
 
-    def _licence_question(self, case: dict[str, Any]) -> PriceQuestion:
+    def _licence_question(self, case: dict[str, Any], cycles: tuple[Cycle, ...]) -> PriceQuestion:
         customer = self._policy.of(case["customer_id"])
         dates = charge_dates(case, case["charge_type"])
         product = case["product_id"] or ""
@@ -261,7 +264,7 @@ class Pricer:
             case["sku_id"] or "",
             case["customer_country"] or "",
             case["pricing_currency"] or case["currency"] or "",
-            _line_cycles(case),
+            cycles,
             dates.term_start or dates.charge_start,
             dates.charge_start,
             case["unit_price"],
@@ -317,8 +320,9 @@ class Pricer:
 
 @dataclass(frozen=True)
 class _Cycles:
-    """The cycles that lines of one case may be sold in: what they are offered as, and their days."""
+    """The cycles that lines of one case may be sold in, what they are offered as, and their days."""
 
+    cycles: tuple[Cycle, ...]
     offers: str
     billed: tuple[int, ...]
     full: tuple[int, ...]
@@ -326,8 +330,8 @@ class _Cycles:
     @classmethod
     def of(cls, cycles: tuple[Cycle, ...]) -> _Cycles:
         offers = " ".join(f"{cycle.term}/{cycle.plan}/{cycle.per_term}/{cycle.fee}" for cycle in cycles)
-        return cls(offers, tuple(cycle.billed for cycle in cycles) or (1,), tuple(
-            cycle.full for cycle in cycles) or (1,))  # fmt: skip
+        billed = tuple(cycle.billed for cycle in cycles)
+        return cls(cycles, offers, billed or (1,), tuple(cycle.full for cycle in cycles) or (1,))
 
 
 def _line_cycles(case: Mapping[str, Any]) -> tuple[Cycle, ...]:

@@ -60,12 +60,28 @@ class MemoryRecords:
 def repeated_keys(records: Records) -> Iterator[Array]:
     """The records whose key another record has too, key by key together."""
     for group in records.by_key():
-        ordered = group[np.argsort(group["key"], kind="stable")]
-        same = ordered["key"][1:] == ordered["key"][:-1]
-        repeated = np.zeros(len(ordered), dtype=np.bool_)
-        repeated[1:] |= same
-        repeated[:-1] |= same
-        yield ordered[repeated]
+        own = np.take(group, np.flatnonzero(are_repeated(group["key"])))
+        yield np.take(own, np.argsort(own["key"], kind="stable"))
+
+
+def are_repeated(keys: Array) -> Array:
+    """Which keys stand there more than once."""
+    # Words alone are put in order many times faster than records are.
+    order = np.argsort(keys)
+    ordered = keys[order]
+    same = ordered[1:] == ordered[:-1]
+    repeated = np.zeros(len(keys), dtype=np.bool_)
+    repeated[order[1:][same]] = True
+    repeated[order[:-1][same]] = True
+    return repeated
+
+
+def one_of_each(keys: Array) -> Array:
+    """Where one of each distinct key stands, in the order of the keys."""
+    order = np.argsort(keys)
+    ordered = keys[order]
+    first: Array = order[np.append(True, ordered[1:] != ordered[:-1])[: len(keys)]]
+    return first
 
 
 def gathered(parts: Iterable[Array]) -> Iterator[Array]:

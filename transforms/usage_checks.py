@@ -17,7 +17,7 @@ from transforms.grouping import distinct_rows
 from transforms.integers import Integers, Mask
 from transforms.line_reader import LineReader, rows_of
 from transforms.money import EXACT, currency_exponent
-from transforms.records import METER_DAY, Array, Records
+from transforms.records import METER_DAY, Array, Records, one_of_each
 from transforms.texts import is_one_of, lowered, values_and_codes, where
 
 #: What usage and line may differ by for each day and meter: Microsoft cuts each to the cent (documented), in a currency
@@ -57,7 +57,7 @@ def used_charges(usage: pa.Table) -> tuple[pa.Table, Array]:
     groups = text_hashes(_group_names(_keyed(names)))[:, 0][numbers]
     day_and_meter = [words_of(usage.column(name)) for name in ("usage_date", "meter_id")]
     keys, _ = mix([(groups, groups), *day_and_meter])
-    _, first = np.unique(keys, return_index=True)
+    first = one_of_each(keys)
     records = np.zeros(len(first), dtype=METER_DAY)
     records["key"], records["group"] = keys[first], groups[first]
     return charges, records
@@ -276,8 +276,7 @@ def _count_meter_days(group_names: pa.Array, meter_days: Records) -> Integers:
     order = np.argsort(names)
     counts = np.zeros(len(names), dtype=np.int64)
     for group in meter_days.by_key():
-        _, first = np.unique(group["key"], return_index=True)
-        found = group["group"][first]
+        found = group["group"][one_of_each(group["key"])]
         place = np.minimum(np.searchsorted(names, found, sorter=order), len(names) - 1)
         own = order[place]
         np.add.at(counts, own[names[own] == found], 1)
