@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from transforms.digests import Hashes, hash_rows, identities
+from transforms.integers import Integers, Mask
 from transforms.texts import with_values
 
 #: What a charge is for, by kind of export.
@@ -110,26 +111,49 @@ def reference_of(text: str) -> str:
     return text
 
 
-def _occurrences(table: pa.Table, first: Hashes, second: Hashes) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _occurrences(table: pa.Table, first: Hashes, second: Hashes) -> Integers:
     """Number the rows that share a key, from 0, in the order of their content."""
-    content = [_rank(table.column(name)) for name in _content_columns(table)]
-    order = np.lexsort([*reversed(content), second, first])
-    same = (first[order][1:] == first[order][:-1]) & (second[order][1:] == second[order][:-1])
+    amounts = [_rank(table.column(name)) for name in _CONTENT_FIRST if name in table.column_names]
+    order = np.lexsort([*reversed(amounts), second, first])
+    same = _like_the_one_before(order, first, second)
+    _order_equal_ones(table, order, same & _like_the_one_before(order, *amounts))
     places = np.arange(len(order))
-    starts = np.maximum.accumulate(np.where(np.append(False, same), 0, places)) if len(order) else places
+    starts = np.maximum.accumulate(np.where(same, 0, places)) if len(order) else places
     numbers = np.zeros(len(first), dtype=np.int64)
     numbers[order] = places - starts
     return numbers
 
 
-def _content_columns(table: pa.Table) -> list[str]:
-    first = [name for name in _CONTENT_FIRST if name in table.column_names]
-    return first + [name for name in table.column_names if name not in _NOT_CONTENT and name not in first]
+def _order_equal_ones(table: pa.Table, order: Integers, is_like_before: Mask) -> None:
+    """Put rows that are next to each other, being alike in key and amounts, in the order of their other columns.
+
+    To rank texts is dear, and most rows of a charge differ in an amount.
+    """
+    if not is_like_before.any():
+        return
+    places = np.flatnonzero(is_like_before | np.append(is_like_before[1:], False))
+    rows = order[places]
+    others = table.select(_other_content(table)).take(pa.array(rows))
+    runs = np.cumsum(~is_like_before)[places]
+    order[places] = rows[np.lexsort([*(_rank(column) for column in reversed(others.columns)), runs])]
 
 
-def _rank(column: pa.ChunkedArray) -> np.ndarray[Any, Any]:
+def _like_the_one_before(order: Integers, *columns: Integers) -> Mask:
+    """Which rows, in that order, have the same values in all columns as the row before."""
+    alike = np.arange(len(order)) > 0
+    for column in columns:
+        ordered = column[order]
+        alike[1:] &= ordered[1:] == ordered[:-1]
+    return alike
+
+
+def _other_content(table: pa.Table) -> list[str]:
+    return [name for name in table.column_names if name not in _NOT_CONTENT and name not in _CONTENT_FIRST]
+
+
+def _rank(column: pa.ChunkedArray) -> Integers:
     """The rank of each value, nothing first; texts in the order of their code points."""
-    ranks: np.ndarray[Any, Any] = np.asarray(
+    ranks: Integers = np.asarray(
         pc.rank(column, sort_keys=[("", "ascending", "at_start")], tiebreaker="dense")
     )
     return ranks

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import functools
+import io
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -43,7 +44,7 @@ _BROKEN_QUOTES = (
 
 @dataclass(frozen=True)
 class Header:
-    """The header line: its delimiter, the column names made unique, and how many records stand before it."""
+    """The header line: its delimiter, and the column names made unique."""
 
     delimiter: str
     names: tuple[str, ...]
@@ -99,17 +100,66 @@ def _unique(names: Sequence[str], known: set[str], file_name: str) -> tuple[str,
 
 def _read(content: Content, header: Header, only: Sequence[str] | None) -> Iterator[Load]:
     """Cut the stream into blocks of whole rows to parse; the header is row 1 of the file."""
-    for block in _blocks(content, header):
+    for block in _blocks(_Chunks(content.chunks()).after, header, content.source_file):
         yield functools.partial(_parse, block, header, content.source_file, only)
 
 
 def _cut(content: Content, header: Header, offset: int) -> Iterator[Load]:
     """The same blocks as ranges of the file on disk, where the text begins at the offset."""
-    for block in _blocks(content, header):
-        yield _Range(
-            content.path.absolute(), offset + block.offset, len(block.data), replace(block, data=b""), header,
-            content.source_file,
-        )
+    path = content.path.absolute()
+    try:
+        # Without a buffer: blocks are read into memory of their own.
+        with path.open("rb", buffering=0) as file:
+            file.seek(offset)
+            for block in _blocks(_Window(file).after, header, content.source_file):
+                index = replace(block, data=b"")
+                yield _Range(path, offset + block.offset, len(block.data), index, header, content.source_file)
+    except OSError as error:
+        raise InputError(f"{content.shown}: cannot be read: {error.strerror or error}") from error
+
+
+#: Gives the rest of a block with what comes after it, BLOCK_BYTES at least until the text ends, and whether it does.
+_After = Callable[[bytes | memoryview], tuple[bytes | memoryview, bool]]
+
+
+class _Chunks:
+    """A stream, block by block."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+
+    def after(self, rest: bytes | memoryview) -> tuple[bytes | memoryview, bool]:
+        """See `_After`."""
+        pending, size = [rest], len(rest)
+        for chunk in self._chunks:
+            pending.append(chunk)
+            size += len(chunk)
+            if size >= BLOCK_BYTES:
+                return b"".join(pending), False
+        return b"".join(pending), True
+
+
+class _Window:
+    """A file, block by block in the same memory: fresh memory for each costs five times the reading (measured)."""
+
+    def __init__(self, file: io.FileIO) -> None:
+        self._file = file
+        self._held = bytearray()
+
+    def after(self, rest: bytes | memoryview) -> tuple[bytes | memoryview, bool]:
+        """See `_After`; the block before is gone."""
+        kept = bytes(rest)
+        size, wanted = len(kept), max(BLOCK_BYTES, len(kept) + limits.CHUNK_BYTES)
+        if wanted > len(self._held):
+            self._held = bytearray(wanted)
+        block = memoryview(self._held)
+        block[:size] = kept
+        while size < wanted:
+            count = self._file.readinto(block[size:wanted])
+            if not count:
+                return block[:size], True
+            size += count
+        return block[:size], False
 
 
 @dataclass(frozen=True)
@@ -124,7 +174,7 @@ class _Block:
         keep: the rows that are to be parsed.
     """
 
-    data: bytes
+    data: bytes | memoryview
     index: RowIndex
     offset: int
     row: int
@@ -133,8 +183,9 @@ class _Block:
 
     @classmethod
     def of(
-        cls, data: bytes, header: Header, name: str, *, is_last: bool, offset: int, row: int, after_header: bool
-    ) -> _Block:
+        cls, data: bytes | memoryview, header: Header, name: str, *, is_last: bool, offset: int, row: int,
+        after_header: bool,
+    ) -> _Block:  # fmt: skip
         """Find the rows of a block, the header not among those that are kept; raises InputError."""
         try:
             index = index_rows(data, ord(header.delimiter), is_last=is_last)
@@ -186,7 +237,7 @@ class _Range:
         return _parse(replace(self.block, data=data), self.header, self.name, None)
 
 
-def _blank(block: bytes, index: RowIndex, header: Header) -> Mask:
+def _blank(block: bytes | memoryview, index: RowIndex, header: Header) -> Mask:
     """Rows without any value: empty lines, and the lines of bare delimiters that spreadsheets append."""
     lengths = index.ends - index.starts
     bare = header.delimiter.encode() * (len(header.names) - 1)
@@ -196,33 +247,26 @@ def _blank(block: bytes, index: RowIndex, header: Header) -> Mask:
     return blank
 
 
-def _blocks(content: Content, header: Header) -> Iterator[_Block]:
-    pending: list[bytes] = []
-    size, offset, row, after_header = 0, 0, 1, False
-    for chunk in content.chunks():
-        pending.append(chunk)
-        size += len(chunk)
-        if size >= BLOCK_BYTES:
-            block = _Block.of(
-                b"".join(pending), header, content.source_file, is_last=False, offset=offset, row=row,
-                after_header=after_header,
-            )  # fmt: skip
-            yield block
-            pending = [block.data[block.index.consumed :]]
-            size = len(pending[0])
-            offset += block.index.consumed
-            row += len(block.index.starts)
-            after_header = block.has_begun
-    data = b"".join(pending)
-    if data:
-        yield _Block.of(
-            data, header, content.source_file, is_last=True, offset=offset, row=row, after_header=after_header
-        )
+def _blocks(after: _After, header: Header, name: str) -> Iterator[_Block]:
+    rest: bytes | memoryview = b""
+    offset, row, after_header, is_last = 0, 1, False, False
+    while not is_last:
+        data, is_last = after(rest)
+        if is_last and not data:
+            return
+        block = _Block.of(data, header, name, is_last=is_last, offset=offset, row=row, after_header=after_header)
+        yield block
+        rest = data[block.index.consumed :]
+        offset += block.index.consumed
+        row += len(block.index.starts)
+        after_header = block.has_begun
 
 
 def _parse(found: _Block, header: Header, name: str, only: Sequence[str] | None) -> TextBatch:
     """Parse the rows of a block; may be called again."""
     block, index, keep = found.data, found.index, found.keep.copy()
+    # What is cut for others was looked at in memory that the next block takes; they read it themselves.
+    assert isinstance(block, bytes)
     numbers: Rows = found.row + np.arange(len(index.starts), dtype=np.int64)
     broken = np.flatnonzero(index.broken).tolist()
     if broken:

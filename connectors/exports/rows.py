@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +17,12 @@ import numpy as np
 
 from connectors.exports.limits import MAX_ROW_BYTES, MAX_RUNAWAY_QUOTES, QUOTE_WINDOW_BYTES, are_short
 
+Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 Offsets = np.ndarray[Any, np.dtype[np.int64]]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 _QUOTE, _LF, _CR = ord('"'), ord("\n"), ord("\r")
+_PIECE_BYTES = 1 << 18
 
 
 class RunawayQuotesError(ValueError):
@@ -51,7 +54,7 @@ class RowIndex:
     consumed: int
 
 
-def index_rows(block: bytes, delimiter: int, *, is_last: bool) -> RowIndex:
+def index_rows(block: bytes | memoryview, delimiter: int, *, is_last: bool) -> RowIndex:
     """Find the rows of a block that starts at the beginning of a row.
 
     Args:
@@ -64,9 +67,10 @@ def index_rows(block: bytes, delimiter: int, *, is_last: bool) -> RowIndex:
         ShortLinesError: the block has more lines than rows of an export could be.
     """
     array = np.frombuffer(block, dtype=np.uint8)
-    feeds = _places(array == _LF)
-    alone = _lone_returns(array, feeds, is_last=is_last) if _CR in block else np.empty(0, dtype=np.int64)
-    quotes = np.flatnonzero(array == _QUOTE) if _QUOTE in block else np.empty(0, dtype=np.int64)
+    _check_lines(array, _LF)
+    feeds = _places(array, _LF)
+    alone = _lone_returns(array, feeds, is_last=is_last)
+    quotes = _places(array, _QUOTE)
     if len(quotes) and not _well_formed(array, quotes, delimiter, is_last=is_last):
         return _walk(block, delimiter, is_last=is_last)
     breaks = np.sort(np.concatenate((feeds, alone))) if len(alone) else feeds
@@ -85,39 +89,39 @@ def index_rows(block: bytes, delimiter: int, *, is_last: bool) -> RowIndex:
     return RowIndex(starts, ends - after_cr, np.zeros(len(starts), dtype=np.bool_), consumed)
 
 
-def _places(feeds: Mask) -> Offsets:
-    """Offsets of line feeds, looked for eight bytes at a time because most have none; raises ShortLinesError."""
-    _check_lines(feeds)
-    even = len(feeds) // 8 * 8
-    eights = np.flatnonzero(feeds[:even].view(np.uint64) != 0)
-    row, column = np.nonzero(feeds[:even].reshape(-1, 8)[eights])
-    return np.concatenate((eights[row] * 8 + column, np.flatnonzero(feeds[even:]) + even))
+def _places(array: Bytes, byte: int) -> Offsets:
+    """Offsets of a byte."""
+    found = [np.flatnonzero(marks) + at for at, marks in _marks(array, byte)]
+    return np.concatenate([np.empty(0, dtype=np.int64), *found])
 
 
-def _lone_returns(array: np.ndarray[Any, np.dtype[np.uint8]], feeds: Offsets, *, is_last: bool) -> Offsets:
+def _marks(array: Bytes, byte: int) -> Iterator[tuple[int, Mask]]:
+    """Where a byte stands, piece by piece with its offset: a whole block's would not stay in the processor's cache."""
+    for at in range(0, len(array), _PIECE_BYTES):
+        yield at, array[at : at + _PIECE_BYTES] == byte
+
+
+def _lone_returns(array: Bytes, feeds: Offsets, *, is_last: bool) -> Offsets:
     """Offsets of carriage returns that stand alone; raises ShortLinesError.
 
     At the end of a block that is not the last one none does: its line feed may open the next block.
     """
-    marks = array == _CR
-    if _check_lines(marks) == np.count_nonzero(array[feeds[feeds > 0] - 1] == _CR):
+    if _check_lines(array, _CR) == np.count_nonzero(array[feeds[feeds > 0] - 1] == _CR):
         return np.empty(0, dtype=np.int64)
-    returns = np.flatnonzero(marks)
+    returns = _places(array, _CR)
     alone = array[np.minimum(returns + 1, len(array) - 1)] != _LF
     return returns[np.where(returns == len(array) - 1, is_last, alone)]
 
 
-def _check_lines(ends: Mask) -> int:
-    """How many lines end so; raises ShortLinesError where they are too many."""
-    lines = int(np.count_nonzero(ends))
-    if are_short(lines, len(ends)):
+def _check_lines(array: Bytes, end: int) -> int:
+    """How many lines end with that byte; raises ShortLinesError where they are too many."""
+    lines = sum(int(np.count_nonzero(marks)) for _, marks in _marks(array, end))
+    if are_short(lines, len(array)):
         raise ShortLinesError(lines)
     return lines
 
 
-def _well_formed(
-    array: np.ndarray[Any, np.dtype[np.uint8]], quotes: Offsets, delimiter: int, *, is_last: bool
-) -> bool:
+def _well_formed(array: Bytes, quotes: Offsets, delimiter: int, *, is_last: bool) -> bool:
     """Whether opening marks stand at the start of a field and closing ones at its end."""
     if len(quotes) % 2 and is_last:
         return False
@@ -140,7 +144,7 @@ def _patterns(delimiter: int) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
     return row, unfinished
 
 
-def _walk(block: bytes, delimiter: int, *, is_last: bool) -> RowIndex:
+def _walk(block: bytes | memoryview, delimiter: int, *, is_last: bool) -> RowIndex:
     """Find the rows one by one; a line that is no row is marked as broken and the next line starts afresh."""
     row, unfinished = _patterns(delimiter)
     line_end = re.compile(rb"\r\n|\n|\r")

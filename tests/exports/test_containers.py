@@ -18,6 +18,7 @@ import pytest
 
 from connectors.exports import delimited, limits
 from connectors.exports import json_lines as json_lines_module
+from connectors.exports.delivery import open_delivery
 from connectors.exports.identify import identify
 from tests.exports.written import (
     INVOICE,
@@ -240,9 +241,12 @@ def test_what_is_no_export_is_skipped_and_said(tmp_path: Path) -> None:
         assert skipped.problem is None if words is None else words in (skipped.problem or ""), skipped
 
 
-@pytest.mark.parametrize("block", [1500, 4000, 1 << 20])
+@pytest.mark.parametrize("block", [300, 1500, 4000, 1 << 20])
 def test_row_numbers_hold_across_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
-    """Quoted line breaks, ragged rows, blank lines, repeated headers and bad values, in blocks of any size."""
+    """Quoted line breaks, ragged rows, blank lines, repeated headers and bad values, in blocks of any size.
+
+    The same as ranges of the file, which others read.
+    """
     monkeypatch.setattr(delimited, "BLOCK_BYTES", block)
     monkeypatch.setattr(limits, "CHUNK_BYTES", 512)
     random_order = random.Random(7)
@@ -256,6 +260,10 @@ def test_row_numbers_hold_across_blocks(tmp_path: Path, monkeypatch: pytest.Monk
     delivery = read(tmp_path, header + "\r\n" + "".join(pieces[name] for name in order))
     expected = {name: [at for at, piece in enumerate(order, start=2) if piece == name] for name in pieces}
     assert delivery.tables["invoice_recon"].column("source_row").to_pylist() == expected["good"]
+    (export,) = open_delivery(tmp_path).exports
+    ranges = export.reader().ranges()
+    assert ranges is not None
+    assert [row for load in ranges for row in load().rows.column("source_row").to_pylist()] == expected["good"]
     bad = sorted(at for name in ("ragged", "long", "number", "quote", "open") for at in expected[name])
     assert delivery.rejected.column("source_row").to_pylist() == bad
     raw = dict(zip(bad, delivery.rejected.column("raw_text").to_pylist(), strict=True))
