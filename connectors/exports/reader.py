@@ -110,8 +110,6 @@ class ExportReader:
         self._source = source
         self._kind = kind
         self._table = EXPORT_TABLES[kind]
-        # Of other files only the columns that are asked for are read, so that one may be missing for that reason.
-        self._typing = _Typing(content.file_sha256, content.source_file, kind, source.names_may_grow)
         self._names: dict[str, None] = {}
         self._day_order = DayOrder()
         self._unreadable: list[Unreadable] = []
@@ -122,6 +120,13 @@ class ExportReader:
     def kind(self) -> str:
         """Kind of export."""
         return self._kind
+
+    @functools.cached_property
+    def _typing(self) -> _Typing:
+        # Not before rows are wanted, because the digest of a large file takes seconds. Of other files only the columns
+        # that are asked for are read, so that one may be missing for that reason.
+        content = self._content
+        return _Typing(content.file_sha256, content.source_file, self._kind, self._source.names_may_grow)
 
     def parts(self, columns: Collection[str] | None = None) -> Iterator[LoadPart]:
         """What loads the rows, part by part in the order of the file.
