@@ -70,10 +70,6 @@ class Outcome(Protocol):
         ...
 
 
-#: Partitions that are handed out, in their order, and what becomes of them.
-Waiting = deque[tuple[Partition, Outcome]]
-
-
 class Workers(ABC, Generic[L]):
     """Other processes that work on the partitions of one run; see `pipelines.engines.Engine`."""
 
@@ -87,17 +83,15 @@ class Workers(ABC, Generic[L]):
         """See `pipelines.engines.Engine.parts`."""
         self._begin(judge, prepare)
         ahead = self._ahead()
-        waiting: Waiting = deque()
+        waiting: deque[tuple[Partition, Outcome]] = deque()
         for partition in read_ahead(self._partitions(exports)):
             waiting.append((partition, self._submitted(partition, extraction, ())))
             if len(waiting) > ahead:
-                yield from self._first(waiting, extraction)
+                yield from self._given(*waiting.popleft(), extraction)
         while waiting:
-            yield from self._first(waiting, extraction)
+            yield from self._given(*waiting.popleft(), extraction)
 
-    def _first(self, waiting: Waiting, extraction: Extraction) -> Iterator[GivePart]:
-        self._help(waiting, extraction)
-        partition, outcome = waiting.popleft()
+    def _given(self, partition: Partition, outcome: Outcome, extraction: Extraction) -> Iterator[GivePart]:
         found = outcome.result()
         if isinstance(found, tuple):
             found = self._submitted(partition, extraction, found).result()
@@ -113,9 +107,6 @@ class Workers(ABC, Generic[L]):
             self._tell(name, known)
             self._memberships[partition.kind] = known, name
         return self._submit(partition, name)
-
-    def _help(self, waiting: Waiting, extraction: Extraction) -> None:
-        """Do something of use while the first one that is handed out is not done; nothing unless an engine can."""
 
     @abstractmethod
     def _begin(self, judge: PartJudge, prepare: LinePreparer) -> None:

@@ -14,7 +14,7 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -29,7 +29,7 @@ from connectors.handover import Handed, hand_over, take_over
 from connectors.unfinished import remove_left, temporary_folder
 from connectors.warehouse.period_lines import LinePreparer, PreparedLines
 from pipelines.extract import Extraction
-from pipelines.partitions import Partition, Waiting, Workers, work
+from pipelines.partitions import Partition, Workers, work
 from pipelines.parts import GivePart, JudgedPart, PartJudge, PartReport, PreparedPart
 from pipelines.threads import collect_rarely
 from transforms.errors import RemoteError
@@ -47,32 +47,8 @@ class _Landed(NamedTuple):
     handed: tuple[Handed, ...]
 
 
-class _Own(NamedTuple):
-    """A part that this process worked on itself."""
-
-    prepared: PreparedPart
-
-
-class _Done:
-    """What became of a partition that this process worked on itself; what went wrong is told when it is its turn."""
-
-    def __init__(self, do: Callable[[], list[_Own]]) -> None:
-        self._found: list[_Own] = []
-        self._error: Exception | None = None
-        try:
-            self._found = do()
-        except Exception as error:
-            self._error = error
-
-    def result(self) -> list[_Own]:
-        """See `Outcome`."""
-        if self._error is not None:
-            raise self._error
-        return self._found
-
-
-class ProcessEngine(Workers[_Landed | _Own]):
-    """Worker processes of this machine, for one run; what they do not come to, this process does while it waits."""
+class ProcessEngine(Workers[_Landed]):
+    """Worker processes of this machine, for one run."""
 
     #: One part is taken ahead while another one is written.
     threads = 1
@@ -97,7 +73,6 @@ class ProcessEngine(Workers[_Landed | _Own]):
             ) from None
 
     def _begin(self, judge: PartJudge, prepare: LinePreparer) -> None:
-        self._judge, self._prepare = judge, prepare
         self._for_duckdb = prepare.dialect == "duckdb"
         self._tell("judge", judge)
         self._tell("prepare", prepare)
@@ -120,26 +95,7 @@ class ProcessEngine(Workers[_Landed | _Own]):
     def _submit(self, partition: Partition, membership: str) -> Future[Any]:
         return self._pool.submit(_work, partition, membership, self._folder)
 
-    def _help(self, waiting: Waiting, extraction: Extraction) -> None:
-        """Judging reconciliation lines takes the workers longer than writing them takes this process."""
-        while isinstance(first := waiting[0][1], Future) and not first.done():
-            for place, (partition, outcome) in enumerate(waiting):
-                # One that is with a worker, or about to be, cannot be taken back.
-                if place and isinstance(outcome, Future) and outcome.cancel():
-                    waiting[place] = partition, _Done(functools.partial(self._own_work, partition, extraction))
-                    break
-            else:
-                return
-
-    def _own_work(self, partition: Partition, extraction: Extraction) -> list[_Own]:
-        return [
-            _Own(self._judge(load, partition.kind, partition.place, extraction.own_lines).prepared(self._prepare))
-            for load in partition.loads()
-        ]
-
-    def _taken(self, landed: _Landed | _Own) -> PreparedPart:
-        if isinstance(landed, _Own):
-            return landed.prepared
+    def _taken(self, landed: _Landed) -> PreparedPart:
         prepared = tuple(take_over(handed, arrow=self._for_duckdb) for handed in landed.handed)
         return landed.report, PreparedLines(landed.delivered, landed.judged, prepared)
 

@@ -20,12 +20,10 @@ from connectors.handover import take_over
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.runs import read_lines
 from examples.month import generate_month
-from pipelines.processes import ProcessEngine
 from pipelines.settings import load_settings
 from tests.pipelines.conftest import Command, Outcome
 from tests.pipelines.stored import TABLES, in_three_files, stored
 from tests.warehouse.rows import stored_source
-from transforms.errors import InputError
 
 Reconcile = Callable[[str, int], Outcome]
 
@@ -58,53 +56,15 @@ def left() -> tuple[list[Any], list[Path]]:
     return multiprocessing.active_children(), list(Path(tempfile.gettempdir()).iterdir())
 
 
-def test_processes_write_what_threads_write(reconcile: Reconcile, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ranges of a file, packed text, JSON Lines, rows in quarantine, and an invoice without a document.
-
-    Whether the process that writes works on some parts itself, as while the workers begin, or on none.
-    """
+def test_processes_write_what_threads_write(reconcile: Reconcile) -> None:
+    """Ranges of a file, packed text, JSON Lines, rows in quarantine, and an invoice without a document."""
     generate_month(Path("exports"), period="2025-11")
     in_three_files()
-    own_work, own = ProcessEngine._own_work, []
-
-    def counted(engine: ProcessEngine, *arguments: Any) -> Any:
-        own.append(arguments)
-        return own_work(engine, *arguments)
-
-    monkeypatch.setattr(ProcessEngine, "_own_work", counted)
-    threads, helped = reconcile("threads", 1 << 40), reconcile("helped", 0)
-    count = len(own)
-    monkeypatch.setattr(ProcessEngine, "_help", lambda *_: None)
-    workers = reconcile("workers", 0)
-    assert (count > 0, len(own)) == (True, count)
+    threads, workers = reconcile("threads", 1 << 40), reconcile("workers", 0)
     assert threads.document["findings"]["ROW_REJECTED"] > 3
     assert threads.document["findings"]["INVOICE_NOT_FOUND"] == 1
-    for home, outcome in (("helped", helped), ("workers", workers)):
-        assert (outcome.code, outcome.document["findings"]) == (threads.code, threads.document["findings"]), outcome.err
-        assert stored(home) == stored("threads")
-    assert left() == ([], [])
-
-
-def test_what_goes_wrong_in_its_own_work_is_told_when_it_is_its_turn(
-    reconcile: Reconcile, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    generate_month(Path("exports"), period="2025-11")
-    told: list[str] = []
-    take = take_over
-
-    def fail(*_: Any) -> Any:
-        told.append("own")
-        raise InputError("b.csv: it is gone")
-
-    def taking(*arguments: Any, **options: Any) -> Any:
-        told.append("taken")
-        return take(*arguments, **options)
-
-    monkeypatch.setattr(ProcessEngine, "_own_work", fail)
-    monkeypatch.setattr("pipelines.processes.take_over", taking)
-    outcome = reconcile("workers", 0)
-    assert (outcome.code, outcome.err.count("b.csv: it is gone")) == (2, 1), outcome.err
-    assert told.index("own") < told.index("taken")
+    assert (threads.code, threads.document["findings"]) == (workers.code, workers.document["findings"]), workers.err
+    assert stored("threads") == stored("workers")
     assert left() == ([], [])
 
 
