@@ -20,7 +20,8 @@ class Kind(Enum):
     """What a column holds. Each kind has one Arrow type; the decimal ones fix width and scale.
 
     The scales are those that real exports need, measured: a v1 API usage line carries an EffectiveUnitPrice with
-    22 decimals and a BillingPreTaxTotal with 15. A value that does not fit its kind is an error, never rounded.
+    22 decimals and a BillingPreTaxTotal with 15. A value that does not fit its kind is an error; only decimals beyond
+    those of a price, quantity, rate or usage amount are rounded (`transforms.money.parse_decimals`).
     """
 
     TEXT = "text"

@@ -84,7 +84,8 @@ def parse_decimals(
 
     Returns:
         The decimals, null where there is no value, and a mask of the rows whose text is no number or does not fit
-        the kind exactly. Nothing is rounded but a price with more decimals than its kind has (22).
+        the kind. No amount that is charged is rounded; a price, quantity, rate or usage amount with more decimals
+        than its kind has is.
     """
     array = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
     if array.null_count == len(array):
@@ -159,8 +160,9 @@ def _parse_text(text: str, kind: Kind) -> Decimal | None:
     if not _NUMBER.fullmatch(text):
         return None
     number = Decimal(text)
-    if kind is Kind.PRICE and -int(number.as_tuple().exponent) > kind.arrow_type.scale:
-        # A quotient that is printed longer than any currency needs; what it is charged at was rounded to coins anyway.
+    if kind is not Kind.AMOUNT and -int(number.as_tuple().exponent) > kind.arrow_type.scale:
+        # A quotient, or what a program's own number looks like (0.016666666666666666), printed longer than any currency
+        # needs; what is charged for it was rounded to coins anyway.
         number = number.quantize(Decimal(1).scaleb(-kind.arrow_type.scale), ROUND_HALF_EVEN, EXACT)
     try:
         number = tidy(number)

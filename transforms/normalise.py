@@ -283,9 +283,11 @@ def _bad_number(name: str, text: str | None, kind: Kind, decimal_comma: bool) ->
     right, wrong = (",", ".") if decimal_comma else (".", ",")
     if _NUMBER.fullmatch(number) and wrong not in number:
         width = kind.arrow_type
+        # Other kinds are rounded to their decimals.
+        after = f" and {width.scale} after" if kind is Kind.AMOUNT else ""
         return (
-            f"{name}: {_shown(text)} does not fit: at most {width.precision - width.scale} digits before and "
-            f"{width.scale} after the decimal point; correct the value in the file"
+            f"{name}: {_shown(text)} does not fit: at most {width.precision - width.scale} digits before{after} the "
+            "decimal point; correct the value in the file"
         )
     if wrong in number:
         return (

@@ -81,6 +81,30 @@ NUMBERS = {
 }  # fmt: skip
 
 
+#: How a program prints its own numbers: longer than the columns are.
+LONG_NUMBERS = {
+    "Quantity": ("0.016666666666666666", "0.016666666666667"),
+    "UnitPrice": ("0.00012345678901234567890123", "0.0001234567890123456789"),
+    "PCToBCExchangeRate": ("0.86123456789012345", "0.861234567890123"),
+    "BillingPreTaxTotal": ("-3.6666666666666667e-04", "-0.000366666666666667"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_decimals_that_no_charge_needs_are_rounded(tmp_path: Path, suffix: str) -> None:
+    """But not those of an amount that is charged, see below."""
+    own = {**USAGE_LINE, **{name: text for name, (text, _) in LONG_NUMBERS.items()}}
+    text = csv_text([own], tuple(own))
+    if suffix == "jsonl":
+        text = json_lines([own])
+        for number, _ in LONG_NUMBERS.values():
+            text = text.replace(f'"{number}"', number)
+    (row,) = read(tmp_path, text, f"usage.{suffix}").tables["daily_usage"].to_pylist()
+    expected = [Decimal(value) for _, value in LONG_NUMBERS.values()]
+    names = ("quantity", "unit_price", "pc_to_bc_exchange_rate", "billing_pre_tax_total")
+    assert [row[name] for name in names] == expected
+
+
 def test_numbers_are_exact(tmp_path: Path) -> None:
     rows = recon_rows(read(tmp_path, csv_text([line(EffectiveUnitPrice=text) for text in NUMBERS])))
     assert [row["effective_unit_price"] for row in rows] == [Decimal(text) for text in NUMBERS.values()]
