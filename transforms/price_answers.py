@@ -168,10 +168,12 @@ def _appended_texts(
     held: tuple[Integers, pa.Array], rows: int, more: tuple[Integers, pa.Array]
 ) -> tuple[Integers, pa.Array]:
     (codes, values), (its_codes, its_values) = held, more
-    # The values that are held stand first and are distinct, so that their codes stay what they are.
     together = pa.concat_arrays([values, its_values]).dictionary_encode()
-    places = np.append(np.asarray(together.indices)[len(values) :], -1)
-    return appended(codes, rows, places[its_codes].astype(codes.dtype)), together.dictionary
+    places = np.append(np.asarray(together.indices), -1)
+    if (places[: len(values)] != np.arange(len(values))).any():
+        raise AssertionError("texts that are held are not distinct, so that their codes would not stay what they are")
+    its_places = places[len(values) :]
+    return appended(codes, rows, its_places[its_codes].astype(codes.dtype)), together.dictionary
 
 
 def _term_price(answer: PriceAnswer, price: Decimal | None) -> Decimal | None:

@@ -180,7 +180,7 @@ def _by_segment(rows: Iterable[PriceRow], on: date | None) -> dict[str, PriceRow
     for row in rows:
         if on is None or row.covers(on, on):
             held = found.get(row.segment)
-            if held is None or precedence(row, on) < precedence(held, on):
+            if held is None or precedence(row, on) <= precedence(held, on):
                 found[row.segment] = row
     return found
 
