@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from transforms.integers import Integers
+from transforms.integers import Integers, Mask
 from transforms.texts import values_and_codes
 
 _NO_DAY = -(2**31)
@@ -53,6 +53,15 @@ def first_rows(numbers: Integers, cases: int) -> Integers:
     first = np.full(cases, len(numbers), dtype=np.int64)
     np.minimum.at(first, numbers, np.arange(len(numbers)))
     return first
+
+
+def like_the_one_before(order: Integers, *columns: Integers) -> Mask:
+    """Which rows, in that order, have the same values in all columns as the row before."""
+    alike = np.arange(len(order)) > 0
+    for column in columns:
+        ordered = column[order]
+        alike[1:] &= ordered[1:] == ordered[:-1]
+    return alike
 
 
 def column_codes(column: pa.Array | pa.ChunkedArray) -> tuple[Integers, int]:

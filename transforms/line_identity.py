@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from transforms.digests import Hashes, hash_rows, identities
+from transforms.grouping import like_the_one_before
 from transforms.integers import Integers, Mask
 from transforms.texts import with_values
 
@@ -115,8 +116,8 @@ def _occurrences(table: pa.Table, first: Hashes, second: Hashes) -> Integers:
     """Number the rows that share a key, from 0, in the order of their content."""
     amounts = [_rank(table.column(name)) for name in _CONTENT_FIRST if name in table.column_names]
     order = np.lexsort([*reversed(amounts), second, first])
-    same = _like_the_one_before(order, first, second)
-    _order_equal_ones(table, order, same & _like_the_one_before(order, *amounts))
+    same = like_the_one_before(order, first, second)
+    _order_equal_ones(table, order, same & like_the_one_before(order, *amounts))
     places = np.arange(len(order))
     starts = np.maximum.accumulate(np.where(same, 0, places)) if len(order) else places
     numbers = np.zeros(len(first), dtype=np.int64)
@@ -136,15 +137,6 @@ def _order_equal_ones(table: pa.Table, order: Integers, is_like_before: Mask) ->
     others = table.select(_other_content(table)).take(pa.array(rows))
     runs = np.cumsum(~is_like_before)[places]
     order[places] = rows[np.lexsort([*(_rank(column) for column in reversed(others.columns)), runs])]
-
-
-def _like_the_one_before(order: Integers, *columns: Integers) -> Mask:
-    """Which rows, in that order, have the same values in all columns as the row before."""
-    alike = np.arange(len(order)) > 0
-    for column in columns:
-        ordered = column[order]
-        alike[1:] &= ordered[1:] == ordered[:-1]
-    return alike
 
 
 def _other_content(table: pa.Table) -> list[str]:

@@ -74,7 +74,6 @@ class PriceAnswers:
     def __init__(self, given: AnswerColumns, answer: Callable[[int], PriceAnswer]) -> None:
         """Begin with given answers; `answer` makes one of them by its number."""
         self.nothing = len(given.outcome) - 1
-        self._given = len(given.outcome)
         self._answer = answer
         self._learnt: list[PriceAnswer] = []
         self._numbers: dict[int, int] = {}
@@ -84,7 +83,7 @@ class PriceAnswers:
 
     def answer(self, number: int) -> PriceAnswer:
         """One answer by its number."""
-        return self._answer(number) if number < self._given else self._learnt[number - self._given]
+        return self._answer(number) if number < self.nothing else self._learnt[number - self.nothing - 1]
 
     def numbers(self, cases: tuple[Hashes, Hashes], ask: Callable[[Integers], list[PriceAnswer]]) -> Integers:
         """The number of each row's answer.
@@ -100,7 +99,7 @@ class PriceAnswers:
         if -1 in known:
             known = self._learn(distinct, rows, second, known, ask)
         numbers: Integers = np.array(known, dtype=np.int64)[codes]
-        if not (self._seconds[numbers - self._given] == second).all():
+        if not (self._seconds[numbers - self.nothing - 1] == second).all():
             raise AssertionError("two different cases have the same digest")
         return numbers
 
@@ -120,12 +119,12 @@ class PriceAnswers:
                 case = int(distinct[place])
                 if case not in self._numbers:
                     added[case] = answer, int(second[rows[place]])
-            numbers = {case: self._given + len(self._learnt) + place for place, case in enumerate(added)}
+            count = len(self._columns.outcome)
+            numbers = {case: count + place for place, case in enumerate(added)}
             self._learnt.extend(answer for answer, _ in added.values())
             seconds = np.array([its for _, its in added.values()], dtype=np.uint64)
             self._seconds = np.concatenate([self._seconds, seconds])
             # In place, because most of a month's parts learn something: a copy of all answers each time grew with them.
-            count = len(self._columns.outcome)
             self._room = self._room.appended(count, _columns([answer for answer, _ in added.values()]))
             self._columns = self._room.first(count + len(added))
             # Last, because other threads take a number that they find here to what stands above.

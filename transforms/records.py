@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from transforms.grouping import like_the_one_before
+
 Array = np.ndarray[Any, Any]
 
 #: Where a row is: the place of its file among the period's files, and its row there.
@@ -68,19 +70,16 @@ def are_repeated(keys: Array) -> Array:
     """Which keys stand there more than once."""
     # Words alone are put in order many times faster than records are.
     order = np.argsort(keys)
-    ordered = keys[order]
-    same = ordered[1:] == ordered[:-1]
+    same = like_the_one_before(order, keys)
     repeated = np.zeros(len(keys), dtype=np.bool_)
-    repeated[order[1:][same]] = True
-    repeated[order[:-1][same]] = True
+    repeated[order] = same | np.append(same[1:], False)[: len(same)]
     return repeated
 
 
 def one_of_each(keys: Array) -> Array:
     """Where one of each distinct key stands, in the order of the keys."""
     order = np.argsort(keys)
-    ordered = keys[order]
-    first: Array = order[np.append(True, ordered[1:] != ordered[:-1])[: len(keys)]]
+    first: Array = order[~like_the_one_before(order, keys)]
     return first
 
 

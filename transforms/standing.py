@@ -17,6 +17,7 @@ from transforms.charge_checks import CYCLE_CHARGES, check_overlaps, cycle_charge
 from transforms.continuity import check_continuity
 from transforms.digests import words_of
 from transforms.findings import Finding
+from transforms.grouping import like_the_one_before
 from transforms.line_reader import LineReader
 from transforms.records import IS_CYCLE_CHARGE, IS_PLAIN, IS_SEAT, SEATS, Array, Records, are_repeated, gathered
 from transforms.texts import is_one_of, lowered
@@ -141,8 +142,7 @@ def _by_key_and_day(keys: Array, first: Array) -> tuple[Array, Array]:
     """The order of records by key and first day, and in that order the number of each one's key."""
     # Single words are sorted several times faster than pairs of them.
     order = np.argsort(keys)
-    ordered = keys[order]
-    numbers = np.cumsum(np.append(False, ordered[1:] != ordered[:-1]), dtype=np.int64)[: len(keys)]
+    numbers = np.cumsum(~like_the_one_before(order, keys), dtype=np.int64) - 1
     by_day = np.argsort((numbers << 32) + first[order])
     return order[by_day], numbers
 

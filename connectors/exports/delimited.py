@@ -100,7 +100,7 @@ def _unique(names: Sequence[str], known: set[str], file_name: str) -> tuple[str,
 
 def _read(content: Content, header: Header, only: Sequence[str] | None) -> Iterator[Load]:
     """Cut the stream into blocks of whole rows to parse; the header is row 1 of the file."""
-    for block in _blocks(_Chunks(content.chunks()).after, header, content.source_file):
+    for block in _blocks(functools.partial(_joined, content.chunks()), header, content.source_file):
         yield functools.partial(_parse, block, header, content.source_file, only)
 
 
@@ -122,21 +122,15 @@ def _cut(content: Content, header: Header, offset: int) -> Iterator[Load]:
 _After = Callable[[bytes | memoryview], tuple[bytes | memoryview, bool]]
 
 
-class _Chunks:
-    """A stream, block by block."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-
-    def after(self, rest: bytes | memoryview) -> tuple[bytes | memoryview, bool]:
-        """See `_After`."""
-        pending, size = [rest], len(rest)
-        for chunk in self._chunks:
-            pending.append(chunk)
-            size += len(chunk)
-            if size >= BLOCK_BYTES:
-                return b"".join(pending), False
-        return b"".join(pending), True
+def _joined(chunks: Iterator[bytes], rest: bytes | memoryview) -> tuple[bytes, bool]:
+    """See `_After`, of a stream."""
+    pending, size = [rest], len(rest)
+    for chunk in chunks:
+        pending.append(chunk)
+        size += len(chunk)
+        if size >= BLOCK_BYTES:
+            return b"".join(pending), False
+    return b"".join(pending), True
 
 
 class _Window:
