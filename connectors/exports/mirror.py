@@ -35,13 +35,16 @@ _PART, _LOCK = ".part-", ".lock"
 
 
 class Hold:
-    """Keeps copies from being removed by another process, until it is collected."""
+    """Keeps copies from being removed by another process, until it is released or collected."""
 
     def __init__(self, lock: BinaryIO) -> None:
         self._lock = lock
 
-    def __del__(self) -> None:
+    def release(self) -> None:
+        """Let the copies go."""
         self._lock.close()
+
+    __del__ = release
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,12 @@ def mirror(url: str, cache: Path, progress: Progress = silent) -> Mirrored:
         hold = _held(folder, {path.name for _, path in copies})
         os.utime(folder)
     missing = [(one, path) for one, path in copies if not _is_whole(one, path)]
-    _copy_all(store, missing, progress)
+    try:
+        _copy_all(store, missing, progress)
+    except BaseException:
+        # What was raised in a thread refers to itself, and with it to this frame, until it is collected.
+        hold.release()
+        raise
     return Mirrored(copies, hold)
 
 

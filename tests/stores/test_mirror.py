@@ -92,6 +92,7 @@ def test_denied_access_is_told_in_one_line(place: Place, tmp_path: Path, method:
         opened(place, tmp_path)
     assert "\n" not in str(told.value)
     assert "CANARY" not in str(told.value)
+    assert all(remove_left_over(folder) for folder in tmp_path.iterdir()), "the mirror is still locked"
 
 
 def test_a_mirror_that_nobody_uses_is_removed(memory: Place, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import time
@@ -146,7 +147,7 @@ def running(app: FaultPlan, listener: socket.socket, **options: Any) -> Iterator
         log_level="critical", server_header=False, **options,
     )  # fmt: skip
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True, name="sandbox")
+    thread = threading.Thread(target=asyncio.run, args=(_serve(server, listener),), daemon=True, name="sandbox")
     thread.start()
     try:
         _wait_until_started(server, thread)
@@ -154,6 +155,14 @@ def running(app: FaultPlan, listener: socket.socket, **options: Any) -> Iterator
     finally:
         server.should_exit = server.force_exit = True
         thread.join(_START_SECONDS)
+
+
+async def _serve(server: uvicorn.Server, listener: socket.socket) -> None:
+    await server.serve([listener])
+    # What is encrypted waits for its client to say goodbye, which nobody may do any more.
+    for connection in server.server_state.connections:
+        connection.transport.abort()
+    await asyncio.sleep(0)
 
 
 def listen(host: str, port: int) -> socket.socket:
