@@ -18,10 +18,10 @@ import pyarrow as pa
 
 from transforms.digests import Hashes
 from transforms.grouping import first_rows
-from transforms.integers import Integers, appended
+from transforms.integers import INT64_MAX, Integers, appended, largest, without_zeros
 from transforms.money import Fixed
-from transforms.price_match import PriceAnswer, with_fee
-from transforms.price_rows import per_cycle
+from transforms.price_match import PriceAnswer
+from transforms.price_rows import CYCLE_DECIMALS
 
 OUTCOMES = ("", "priced", "not_found", "not_effective")
 _TEXTS = ("segment", "segment_source", "price_file_sha256", "price_source_file")
@@ -76,7 +76,7 @@ class PriceAnswers:
         self.nothing = len(given.outcome) - 1
         self._answer = answer
         self._learnt: list[PriceAnswer] = []
-        self._numbers: dict[int, int] = {}
+        self._known = _Known(np.zeros(0, dtype=np.uint64), np.zeros(0, dtype=np.int64))
         self._seconds = np.zeros(0, dtype=np.uint64)
         self._lock = threading.Lock()
         self._columns = self._room = given
@@ -93,12 +93,11 @@ class PriceAnswers:
             ask: asks the price lists for the rows at some positions; called once for all cases that are new.
         """
         first, second = cases
-        codes, distinct = pd.factorize(first)
-        rows = first_rows(codes, len(distinct))
-        known = [self._numbers.get(case, -1) for case in distinct.tolist()]
-        if -1 in known:
-            known = self._learn(distinct, rows, second, known, ask)
-        numbers: Integers = np.array(known, dtype=np.int64)[codes]
+        numbers = self._known.numbers(first)
+        new = np.flatnonzero(numbers < 0)
+        if len(new):
+            self._learn(first, second, new, ask)
+            numbers = self._known.numbers(first)
         if not (self._seconds[numbers - self.nothing - 1] == second).all():
             raise AssertionError("two different cases have the same digest")
         return numbers
@@ -108,37 +107,53 @@ class PriceAnswers:
         return self._columns
 
     def _learn(
-        self, distinct: Hashes, rows: Integers, second: Hashes, known: list[int],
-        ask: Callable[[Integers], list[PriceAnswer]],
-    ) -> list[int]:  # fmt: skip
-        new = [place for place, number in enumerate(known) if number < 0]
-        found = ask(rows[new])
+        self, first: Hashes, second: Hashes, new: Integers, ask: Callable[[Integers], list[PriceAnswer]]
+    ) -> None:
+        codes, cases = pd.factorize(first[new])
+        rows = new[first_rows(codes, len(cases))]
+        found = ask(rows)
         with self._lock:
-            added: dict[int, tuple[PriceAnswer, int]] = {}
-            for place, answer in zip(new, found, strict=True):
-                case = int(distinct[place])
-                if case not in self._numbers:
-                    added[case] = answer, int(second[rows[place]])
+            # Another thread may have learnt some of them meanwhile.
+            added = np.flatnonzero(self._known.numbers(cases) < 0)
+            answers = [found[place] for place in added.tolist()]
             count = len(self._columns.outcome)
-            numbers = {case: count + place for place, case in enumerate(added)}
-            self._learnt.extend(answer for answer, _ in added.values())
-            seconds = np.array([its for _, its in added.values()], dtype=np.uint64)
-            self._seconds = np.concatenate([self._seconds, seconds])
+            self._learnt.extend(answers)
+            self._seconds = np.concatenate([self._seconds, second[rows[added]]])
             # In place, because most of a month's parts learn something: a copy of all answers each time grew with them.
-            self._room = self._room.appended(count, _columns([answer for answer, _ in added.values()]))
+            self._room = self._room.appended(count, _columns(answers))
             self._columns = self._room.first(count + len(added))
             # Last, because other threads take a number that they find here to what stands above.
-            self._numbers.update(numbers)
-        for place in new:
-            known[place] = self._numbers[int(distinct[place])]
-        return known
+            self._known = self._known.with_more(cases[added], count + np.arange(len(added)))
+
+
+@dataclass(frozen=True)
+class _Known:
+    """The first halves of the cases' digests, in their order, and the answers' numbers."""
+
+    cases: Hashes
+    its_numbers: Integers
+
+    def numbers(self, cases: Hashes) -> Integers:
+        """The number of each case's answer; -1 where none is known."""
+        if not len(self.cases):
+            return np.full(len(cases), -1, dtype=np.int64)
+        places = np.minimum(np.searchsorted(self.cases, cases), len(self.cases) - 1)
+        return np.where(self.cases[places] == cases, self.its_numbers[places], -1)
+
+    def with_more(self, cases: Hashes, numbers: Integers) -> _Known:
+        """With cases that are not among them."""
+        together = np.concatenate([self.cases, cases])
+        order = np.argsort(together, kind="stable")
+        return _Known(together[order], np.concatenate([self.its_numbers, numbers])[order])
 
 
 def _columns(answers: Sequence[PriceAnswer]) -> AnswerColumns:
     rows = [answer.row for answer in answers]
-    per_term = [answer.cycle.per_term if answer.cycle else 1 for answer in answers]
-    prices = [_term_price(answer, row.unit_price if row else None) for answer, row in zip(answers, rows, strict=True)]
-    retail = [_term_price(answer, row.erp_price if row else None) for answer, row in zip(answers, rows, strict=True)]
+    per_term = np.array([answer.cycle.per_term if answer.cycle else 1 for answer in answers], dtype=np.int64)
+    fees = [answer.cycle.fee if answer.cycle else Decimal(0) for answer in answers]
+    factors = Fixed.of([1 + fee for fee in fees]) if any(fees) else Fixed.constant(1, len(answers))
+    prices = Fixed.of([row.unit_price if row else None for row in rows]) * factors
+    retail = Fixed.of([row.erp_price if row else None for row in rows]) * factors
     texts = {
         "segment": [row.segment or None if row else None for row in rows],
         "segment_source": [answer.segment_source or None for answer in answers],
@@ -147,10 +162,10 @@ def _columns(answers: Sequence[PriceAnswer]) -> AnswerColumns:
     }
     return AnswerColumns(
         np.array([OUTCOMES.index(answer.outcome) for answer in answers], dtype=np.int8),
-        Fixed.of(_shares(prices, per_term)),
-        Fixed.of(_shares(retail, per_term)),
-        Fixed.of(retail),
-        np.array(per_term, dtype=np.int64),
+        _shares(prices, per_term),
+        _shares(retail, per_term),
+        retail,
+        per_term,
         np.array([answer.place for answer in answers], dtype=np.int64),
         np.array([row.source_row if row else -1 for row in rows], dtype=np.int64),
         {name: _coded(values) for name, values in texts.items()},
@@ -175,11 +190,9 @@ def _appended_texts(
     return appended(codes, rows, its_places[its_codes].astype(codes.dtype)), together.dictionary
 
 
-def _term_price(answer: PriceAnswer, price: Decimal | None) -> Decimal | None:
-    return None if answer.cycle is None or price is None else with_fee(price, answer.cycle)
-
-
-def _shares(prices: list[Decimal | None], per_term: list[int]) -> list[Decimal | None]:
-    return [
-        None if price is None else per_cycle(price, cycles) for price, cycles in zip(prices, per_term, strict=True)
-    ]
+def _shares(prices: Fixed, per_term: Integers) -> Fixed:
+    """Each price per charge cycle, as `price_rows.per_cycle` of one."""
+    places = np.maximum(prices.decimals_needed(), CYCLE_DECIMALS)
+    shares = prices.divide(per_term, places, half_up=True)
+    units, scale = without_zeros(shares.units, shares.scale)
+    return Fixed(units if largest(units) > INT64_MAX else units.astype(np.int64), scale, shares.valid)

@@ -17,7 +17,7 @@ from transforms.metered_prices import metered_prices
 from transforms.money import Fixed
 from transforms.price_answers import OUTCOMES, AnswerColumns
 from transforms.price_match import PriceAnswer, PriceBook
-from transforms.price_rows import READ, PriceRow, price_row, published_dates
+from transforms.price_rows import READ, PriceRow, PriceRows
 from transforms.texts import Column, repeated, values_and_codes, where, with_encoded_texts, with_values
 
 #: The columns of price lists that lines are priced by.
@@ -49,7 +49,7 @@ class PriceLists:
         table = compact(table)
         self.azure: AzureLists = azure_lists_of(period, table, delivered)
         self._table = table.select(READ)
-        self._published = published_dates(table)
+        self._rows = PriceRows(self._table)
         products, of_product = _upper_codes(table.column("product_id"))
         skus, of_sku = _upper_codes(table.column("sku_id"))
         self._products, self._skus = products, skus
@@ -66,7 +66,7 @@ class PriceLists:
         key = product_id.upper(), sku_id.upper()
         book = self._licences.get(key)
         if book is None:
-            book = self._licences[key] = PriceBook(self._rows(*key))
+            book = self._licences[key] = PriceBook(self._of(*key))
         return book
 
     def metered(self, product_id: str, sku_id: str) -> AzurePriceBook:
@@ -74,7 +74,7 @@ class PriceLists:
         key = product_id.upper(), sku_id.upper()
         book = self._metered.get(key)
         if book is None:
-            book = self._metered[key] = AzurePriceBook(self._rows(*key), self.azure)
+            book = self._metered[key] = AzurePriceBook(self._of(*key), self.azure)
         return book
 
     @cached_property
@@ -84,14 +84,13 @@ class PriceLists:
         Two days between the same two of them have the same prices.
         """
         starts, ends = (days_of(self._table.column(name)) for name in ("effective_start_date", "effective_end_date"))
-        newest = pa.array([*self._published.values()], pa.timestamp("us", "UTC"))
+        newest = pa.array(self._rows.published, pa.timestamp("us", "UTC"))
         days: Integers = np.unique(np.concatenate([starts, ends + 1, days_of(newest)]))
         return days
 
     def told_answer(self, place: int) -> PriceAnswer:
         """The answer that is a row of `told`."""
-        row = self._table.slice(int(self.told.rows[place]), 1).to_pylist()[0]
-        return PriceAnswer("priced", price_row(row, self._published), WHOLE)
+        return PriceAnswer("priced", self._rows.at(self.told.rows[[place]])[0], WHOLE)
 
     def told_columns(self) -> AnswerColumns:
         """The answers that are rows of `told`, in their order."""
@@ -117,14 +116,13 @@ class PriceLists:
             },
         )  # fmt: skip
 
-    def _rows(self, product_id: str, sku_id: str) -> list[PriceRow]:
+    def _of(self, product_id: str, sku_id: str) -> list[PriceRow]:
         product, sku = self._products.get(product_id), self._skus.get(sku_id)
         if product is None or sku is None:
             return []
         key = product * len(self._skus) + sku
         first, end = np.searchsorted(self._keys, [key, key + 1])
-        own = self._table.take(pa.array(self._order[first:end]))
-        return [price_row(row, self._published) for row in own.to_pylist()]
+        return self._rows.at(self._order[first:end])
 
     def _tiered(self) -> frozenset[str]:
         tiers = [self._table.column(f"pricing_tier_range_{end}") for end in ("min", "max")]

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
@@ -62,8 +61,7 @@ class PriceQuestion(NamedTuple):
         return f"the term started on {self.on}"
 
 
-@dataclass(frozen=True)
-class PriceAnswer:
+class PriceAnswer(NamedTuple):
     """The row that applies, or why there is none.
 
     Attributes:
@@ -120,7 +118,7 @@ class PriceBook:
             rows = self._candidates(question, cycle)
             if not rows:
                 continue
-            answer = replace(_judge(rows, question, cycle, default_segment), cycle=cycle, place=place)
+            answer = _judge(rows, question, cycle, default_segment)._replace(cycle=cycle, place=place)
             # A segment that the price told was matched for that.
             if answer.segment_source == "price" or answer.matches(
                 question.unit_price, question.currency, question.tolerance
@@ -145,7 +143,7 @@ _RANKS: dict[Outcome, int] = {"not_found": 0, "not_effective": 1, "priced": 2}
 
 def with_fee(price: Decimal, cycle: Cycle) -> Decimal:
     """A list price with the fee of an Extended Service Term on it; the price itself where there is none."""
-    return EXACT.multiply(price, 1 + cycle.fee)
+    return EXACT.multiply(price, 1 + cycle.fee) if cycle.fee else price
 
 
 def precedence(row: PriceRow, on: date | None) -> tuple[Any, ...]:

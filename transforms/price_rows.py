@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import functools
 import re
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from collections.abc import Callable
+from datetime import UTC, date, datetime
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
+from transforms.integers import Integers
 from transforms.money import EXACT, currency_exponent, decimals_of, divide, tidy
 from transforms.terms import Cycle
+from transforms.texts import encoded
 
 NO_START = datetime.min.replace(tzinfo=UTC)
 NO_END = datetime.max.replace(tzinfo=UTC)
+#: At how many decimals, at least, a price per charge cycle ends.
+CYCLE_DECIMALS = 10
 #: Terms of reservations, whose lists have no billing plans either.
 LONG_TERMS = ["P1Y", "P3Y", "P5Y"]
 #: Meters are separated in one way or another.
@@ -27,8 +32,7 @@ READ = [
 ]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class PriceRow:
+class PriceRow(NamedTuple):
     """One row of a price list; both prices are for the whole term. Ids, market and currency are in upper case.
 
     Attributes:
@@ -58,8 +62,8 @@ class PriceRow:
     source_row: int
 
     def covers(self, first: date, last: date) -> bool:
-        """Whether the row is valid at some instant of these days; a line says the day only, not the hour."""
-        return self.starts <= _end(last) and self.ends >= _start(first)
+        """Whether the row is valid at some instant of these days (UTC); a line says the day only, not the hour."""
+        return self.starts.date() <= last and self.ends.date() >= first
 
     def holds(self, quantity: Decimal | None) -> bool:
         """Whether a quantity is in the row's tier."""
@@ -85,12 +89,12 @@ def per_cycle(price: Decimal, per_term: int) -> Decimal:
     In the real list it ends in exact cents for every row (measured: 1,307 P1Y/Monthly, 142 P3Y/Monthly, 164
     P3Y/Annual rows).
     """
-    return tidy(divide(price, per_term, max(10, decimals_of(price)), ROUND_HALF_UP))
+    return tidy(divide(price, per_term, max(CYCLE_DECIMALS, decimals_of(price)), ROUND_HALF_UP))
 
 
 def full_cycle(price: Decimal, cycle: Cycle) -> Decimal:
     """A prorated price scaled to its full charge cycle; where the division does not end, rounded to ten decimals."""
-    places = max(10, decimals_of(price))
+    places = max(CYCLE_DECIMALS, decimals_of(price))
     return tidy(divide(EXACT.multiply(price, cycle.full), cycle.billed, places, ROUND_HALF_UP))
 
 
@@ -104,46 +108,107 @@ def same_unit_price(
     """
     if term_price is None:
         return False
-    printed = max(currency_exponent(currency), decimals_of(billed))
-    if any(billed == divide(term_price, per_term, printed, way) for way in (ROUND_HALF_UP, ROUND_DOWN)):
-        return True
     apart = abs(EXACT.subtract(EXACT.multiply(billed, Decimal(per_term)), term_price))
+    if not apart:
+        return True
+    printed = max(currency_exponent(currency), decimals_of(billed))
+    # Rounding moves no price by a whole unit of the last decimal; to divide is dear.
+    if apart < EXACT.multiply(Decimal(1).scaleb(-printed), Decimal(per_term)) and any(
+        billed == divide(term_price, per_term, printed, way) for way in (ROUND_HALF_UP, ROUND_DOWN)
+    ):
+        return True
     return bool(tolerance) and apart <= EXACT.multiply(term_price, tolerance)
 
 
-def published_dates(price_lists: pa.Table) -> dict[tuple[str, str], datetime]:
-    """The newest effective start in each list, by its SHA-256 and name (columns of the price list table)."""
-    newest = price_lists.group_by(["file_sha256", "source_file"]).aggregate([("effective_start_date", "max")])
-    return {
-        (row["file_sha256"], row["source_file"]): row["effective_start_date_max"] or NO_START
-        for row in newest.to_pylist()
-    }
+class PriceRows:
+    """The rows of price lists as the matching needs them, each made when it is asked for."""
+
+    def __init__(self, table: pa.Table) -> None:
+        """Take rows of price lists, columns `READ`."""
+        self._table = table
+        newest = table.group_by(["file_sha256", "source_file"]).aggregate([("effective_start_date", "max")])
+        self._published = {
+            (row["file_sha256"], row["source_file"]): row["effective_start_date_max"] or NO_START
+            for row in newest.to_pylist()
+        }
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PriceRows, (self._table,)
+
+    @property
+    def published(self) -> list[datetime]:
+        """The newest effective start in each list."""
+        return list(self._published.values())
+
+    def at(self, places: Integers) -> list[PriceRow]:
+        """The rows at these places."""
+        column = {name: made.at(places) for name, made in self._made.items()}
+        tiers = zip(column["pricing_tier_range_min"], column["pricing_tier_range_max"], strict=True)
+        files = zip(column["file_sha256"], column["source_file"], strict=True)
+        return list(map(
+            PriceRow, column["product_id"], column["sku_id"], column["term_duration"], column["billing_plan"],
+            column["market"], column["currency"], column["unit_price"], column["erp_price"], column["segment"], tiers,
+            column["effective_start_date"], column["effective_end_date"], column["last_updated_date"],
+            map(self._published.__getitem__, files), column["meter_ids"], column["file_sha256"], column["source_file"],
+            self._source_rows[places].tolist(),
+        ))  # fmt: skip
+
+    @cached_property
+    def _made(self) -> dict[str, _Made]:
+        return {name: _Made(self._table.column(name), make) for name, make in _MAKE.items()}
+
+    @cached_property
+    def _source_rows(self) -> Integers:
+        return np.asarray(self._table.column("source_row"))
 
 
-def price_row(row: dict[str, Any], published: dict[tuple[str, str], datetime]) -> PriceRow:
-    """A row of a price list (columns `READ`) as the matching needs it; `published` is of `published_dates`."""
+class _Made:
+    """A column of which each distinct value is made once, when a row that has it is first asked for.
 
-    def upper(name: str) -> str:
-        return str(row[name] or "").upper()
+    Arrow takes a microsecond for a text of an encoded column and three for an instant (measured), for every row.
+    """
 
-    # A trial's plan is the text None; an Azure plan list has no plans at all.
-    plan = str(row["billing_plan"] or "")
-    return PriceRow(
-        upper("product_id"), upper("sku_id"), upper("term_duration"), plan, upper("market"), upper("currency"),
-        tidy(row["unit_price"]), None if row["erp_price"] is None else tidy(row["erp_price"]),
-        str(row["segment"] or ""), (row["pricing_tier_range_min"], row["pricing_tier_range_max"]),
-        row["effective_start_date"] or NO_START, row["effective_end_date"] or NO_END,
-        row["last_updated_date"] or NO_START, published[row["file_sha256"], row["source_file"]],
-        tuple(METER.findall((row["meter_ids"] or "").lower())),
-        row["file_sha256"], row["source_file"], row["source_row"],
-    )  # fmt: skip
+    def __init__(self, column: pa.ChunkedArray, make: Callable[[Any], Any]) -> None:
+        array = encoded(column) if _is_text(column.type) else column.combine_chunks().dictionary_encode()
+        self._values, none = array.dictionary, len(array.dictionary)
+        self._codes = np.asarray(array.indices.fill_null(none))
+        self._make = make
+        self._made: dict[int, Any] = {none: make(None)}
 
-
-@functools.lru_cache(4096)
-def _start(day: date) -> datetime:
-    return datetime.combine(day, time(), UTC)
+    def at(self, places: Integers) -> list[Any]:
+        codes, made = self._codes[places].tolist(), self._made
+        for code in codes:
+            if code not in made:
+                made[code] = self._make(self._values[code].as_py())
+        return [made[code] for code in codes]
 
 
-@functools.lru_cache(4096)
-def _end(day: date) -> datetime:
-    return datetime.combine(day, time.max, UTC)
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_dictionary(kind) or pa.types.is_string(kind))
+
+
+def _upper(text: str | None) -> str:
+    return (text or "").upper()
+
+
+def _text(text: str | None) -> str:
+    return text or ""
+
+
+def _number(number: Decimal | None) -> Decimal | None:
+    return None if number is None else tidy(number)
+
+
+def _start(instant: datetime | None) -> datetime:
+    return instant or NO_START
+
+
+#: What a column's values are made into; of `billing_plan` a trial's is the text None, an Azure plan list has none.
+_MAKE: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("product_id", "sku_id", "term_duration", "market", "currency"), _upper),
+    **dict.fromkeys(("billing_plan", "segment", "file_sha256", "source_file"), _text),
+    **dict.fromkeys(("unit_price", "erp_price", "pricing_tier_range_min", "pricing_tier_range_max"), _number),
+    **dict.fromkeys(("effective_start_date", "last_updated_date"), _start),
+    "effective_end_date": lambda instant: instant or NO_END,
+    "meter_ids": lambda meters: tuple(METER.findall((meters or "").lower())),
+}  # fmt: skip

@@ -20,11 +20,12 @@ from transforms.grouping import distinct_cases, distinct_rows
 from transforms.integers import Integers, Mask, owned
 from transforms.metered_prices import NO_DAY
 from transforms.money import EXACT, Fixed
-from transforms.policy import Policy
+from transforms.policy import CustomerRules, Policy
 from transforms.price_answers import OUTCOMES, AnswerColumns, PriceAnswers
 from transforms.price_lists import PriceLists
 from transforms.price_match import PriceAnswer, PriceQuestion
 from transforms.price_rows import PriceRow
+from transforms.python_values import rows_as_dicts
 from transforms.terms import ChargeDates, Cycle, cycles_of
 from transforms.text_words import text_words
 from transforms.texts import lowered, values_and_codes, with_values
@@ -206,12 +207,13 @@ class Pricer:
 
         def question(place: int) -> PriceQuestion:
             case = {name: lines.column(name)[place].as_py() for name in _LICENCE}
-            return self._licence_question(case, cycles[dates[place]].cycles)
+            return self._licence_question(case, cycles[dates[place]].cycles, self._policy.of(case["customer_id"]))
 
         def ask(places: Integers) -> list[PriceAnswer]:
             sold = [cycles[number].cycles for number in dates[places].tolist()]
-            cases = lines.take(pa.array(places)).to_pylist()
-            asked = [self._licence_question(case, its) for case, its in zip(cases, sold, strict=True)]
+            cases = rows_as_dicts(lines.take(pa.array(places)))
+            rules = self._policy.of_each([case["customer_id"] for case in cases])
+            asked = list(map(self._licence_question, cases, sold, rules))
             books = (self._lists.licences(one.product_id, one.sku_id) for one in asked)
             return [book.answer(one, self._policy.default_segment) for book, one in zip(books, asked, strict=True)]
 
@@ -233,7 +235,7 @@ class Pricer:
         words = mix([words_of(cases.column(name)) for name in _CYCLE])
         keys = list(zip(*(half.tolist() for half in words), strict=True))
         new = [place for place, key in enumerate(keys) if key not in self._cycles]
-        for place, case in zip(new, cases.take(pa.array(new, pa.int64())).to_pylist(), strict=True):
+        for place, case in zip(new, rows_as_dicts(cases.take(pa.array(new, pa.int64()))), strict=True):
             self._cycles[keys[place]] = _Cycles.of(_line_cycles(case))
         return numbers, [self._cycles[key] for key in keys]
 
@@ -255,8 +257,9 @@ class Pricer:
         first, second = words_of(lines.column("billable_quantity"))
         return np.where(tiered, first, np.uint64(0)), np.where(tiered, second, np.uint64(0))
 
-    def _licence_question(self, case: dict[str, Any], cycles: tuple[Cycle, ...]) -> PriceQuestion:
-        customer = self._policy.of(case["customer_id"])
+    def _licence_question(
+        self, case: dict[str, Any], cycles: tuple[Cycle, ...], customer: CustomerRules
+    ) -> PriceQuestion:
         dates = charge_dates(case, case["charge_type"])
         product = case["product_id"] or ""
         return PriceQuestion(

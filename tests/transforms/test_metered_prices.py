@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.transforms.rows import OPEN_END, price_rows, recon_rows, usage_rows
@@ -13,7 +14,7 @@ from transforms.azure_prices import AzurePriceBook, AzureQuestion
 from transforms.categories import categorise
 from transforms.policy import Policy
 from transforms.price_lists import PriceLists
-from transforms.price_rows import READ, price_row, published_dates
+from transforms.price_rows import READ, PriceRows
 from transforms.pricing import Pricer, Pricing
 
 _BEGINS = datetime(2025, 11, 1, tzinfo=UTC)
@@ -46,7 +47,7 @@ def test_every_answer_is_the_price_books(seed: int) -> None:
 
     table = price_rows(*drawn(_LISTED, random.randint(2, 14)), file="azure_2025-11.csv")
     lists = PriceLists(table, "2025-11", frozenset())
-    rows = [price_row(row, published_dates(table)) for row in table.select(READ).to_pylist()]
+    rows = PriceRows(table.select(READ)).at(np.arange(table.num_rows))
     book = AzurePriceBook(rows, lists.azure)
 
     def check(pricing: Pricing, count: int) -> None:

@@ -6,6 +6,7 @@ import functools
 import threading
 from collections.abc import Sequence
 from decimal import Decimal
+from random import Random
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ import pytest
 from transforms import price_answers
 from transforms.azure_prices import WHOLE
 from transforms.integers import Integers
+from transforms.money import tidy
 from transforms.price_answers import OUTCOMES, AnswerColumns, PriceAnswers
-from transforms.price_match import PriceAnswer
-from transforms.price_rows import NO_END, NO_START, PriceRow
+from transforms.price_match import PriceAnswer, with_fee
+from transforms.price_rows import NO_END, NO_START, PriceRow, per_cycle
 
 
 def test_a_case_is_known_to_other_threads_only_with_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,6 +51,26 @@ def make_row(price: Decimal, source_file: str) -> PriceRow:
         "DZH318Z0BPS6", "0001", "", "", "US", "USD", price, price, "", (None, None), NO_START, NO_END, NO_START,
         NO_START, (), "0" * 64, source_file, 2,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_prices_per_cycle_of_many_are_those_of_each(seed: int) -> None:
+    """Whatever decimals the prices have, beyond 64 bits too, with fees and without."""
+    random = Random(seed)
+    answers = []
+    for _ in range(random.randint(0, 30)):
+        price = Decimal(random.randint(0, 10 ** random.choice([3, 6, 12, 19]))).scaleb(-random.randint(0, 12))
+        fee = Decimal(random.choice(["0", "0", "0.03", "0.125"])) if seed % 2 else Decimal(0)
+        cycle = WHOLE._replace(per_term=random.choice([1, 3, 12, 36]), fee=fee)
+        answers.append(PriceAnswer("priced", make_row(tidy(price), "list"), cycle))
+    columns = price_answers._columns(answers)
+    for place, answer in enumerate(answers):
+        assert answer.row is not None
+        assert answer.cycle is not None
+        whole = with_fee(answer.row.unit_price, answer.cycle)
+        assert columns.erp_term_price.decimal(place) == whole
+        for found in (columns.list_price, columns.erp_price):
+            assert found.decimal(place) == per_cycle(whole, answer.cycle.per_term)
 
 
 def one_answer(row: PriceRow, places: Integers) -> list[PriceAnswer]:

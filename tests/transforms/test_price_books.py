@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.transforms.rows import price_rows as price_table
@@ -15,11 +15,11 @@ from transforms.price_match import PriceBook, PriceQuestion, with_fee
 from transforms.price_rows import (
     NO_END,
     NO_START,
+    READ,
     PriceRow,
+    PriceRows,
     full_cycle,
     per_cycle,
-    price_row,
-    published_dates,
     same_unit_price,
 )
 from transforms.terms import Cycle
@@ -44,7 +44,7 @@ QUESTION = PriceQuestion(
 def rows(*changes: dict[str, Any], base: PriceRow = ROW) -> list[PriceRow]:
     """Rows that are numbered and priced 1, 2, 3 … unless they say otherwise."""
     return [
-        replace(base, **{"source_row": place, "unit_price": Decimal(place), **change})
+        base._replace(**{"source_row": place, "unit_price": Decimal(place), **change})
         for place, change in enumerate(changes, 1)
     ]
 
@@ -165,7 +165,7 @@ def test_a_plan_whose_price_fits_counts_before_a_likelier_one() -> None:
     ):  # fmt: skip
         question = QUESTION._replace(cycles=cycles, unit_price=Decimal(price))
         assert PriceBook(listed).answer(question, "Commercial").cycle == expected
-    late = replace(listed[0], starts=at(9))
+    late = listed[0]._replace(starts=at(9))
     assert PriceBook([late, listed[1]]).answer(QUESTION._replace(cycles=(MONTHLY, ANNUAL)), "").cycle == ANNUAL
     assert PriceBook([late]).answer(QUESTION._replace(cycles=(ANNUAL, MONTHLY)), "").outcome == "not_effective"
 
@@ -212,7 +212,7 @@ def test_prices_are_compared_in_the_currencys_coins() -> None:
         {"currency": "JPY", "unit_price": Decimal("83.2"), "starts": at(2)}, {"currency": "JPY"}
     ]  # fmt: skip
     assert metered(*changes, currency="JPY", unit_price=Decimal(83)) == 1
-    current = replace(answer, row=None, current=yen[0])
+    current = answer._replace(row=None, current=yen[0])
     assert current.matches_current(Decimal(83), "JPY")
     assert not current.matches_current(Decimal(83), "USD")
     assert current.matches_current(Decimal("83.5"), "USD", Decimal("0.01"))
@@ -223,7 +223,7 @@ def test_prices_are_compared_in_the_currencys_coins() -> None:
 def test_which_quantities_a_tier_holds() -> None:
     def holds(first: int | None, last: int | None) -> list[bool]:
         tier = (None if first is None else Decimal(first), None if last is None else Decimal(last))
-        row = replace(ROW, tier=tier)
+        row = ROW._replace(tier=tier)
         return [row.holds(None if one is None else Decimal(one)) for one in (4, 5, 6, 7, None)]
 
     assert holds(5, 6) == [False, True, True, False, True]
@@ -239,7 +239,7 @@ def test_rows_as_they_are_listed() -> None:
          "effective_end_date": None, "erp_price": None},
         {"product_id": "other", "effective_start_date": at(9)},
     )  # fmt: skip
-    first, second, _ = (price_row(row, published_dates(lists)) for row in lists.to_pylist())
+    first, second, _ = PriceRows(lists.select(READ)).at(np.arange(3))
     assert (first.sku_id, first.term, first.market, first.currency) == ("00AB", "P1Y", "US", "USD")
     assert first.meters == ("m1", "m2", "m3", "m4", "m5")
     assert (first.tier, first.updated) == ((Decimal(1), None), at(3))
@@ -249,7 +249,7 @@ def test_rows_as_they_are_listed() -> None:
 
 
 def test_where_a_row_stands() -> None:
-    assert replace(ROW, starts=NO_START, ends=at(6, 30)).origin == "list.csv row 2, valid the beginning to 2025-06-30"
+    assert ROW._replace(starts=NO_START, ends=at(6, 30)).origin == "list.csv row 2, valid the beginning to 2025-06-30"
 
 
 @pytest.mark.parametrize(
@@ -290,7 +290,7 @@ def test_prices_per_cycle() -> None:
 
 # Azure plan lists.
 
-METERED = replace(ROW, billing_plan="", term="", segment="", erp_price=None, meters=("m1",), unit_price=Decimal("0.2"))
+METERED = ROW._replace(billing_plan="", term="", segment="", erp_price=None, meters=("m1",), unit_price=Decimal("0.2"))
 LISTS = AzureLists(frozenset({("sha", "list.csv")}), frozenset({("US", "USD"), ("DE", "EUR")}))
 USED = AzureQuestion("p", "0001", "us", "usd", "M1", date(2025, 6, 15), date(2025, 6, 15), Decimal(10))
 
