@@ -47,11 +47,14 @@ def sums_of_source(table: pa.Table, kind: str) -> Sums:
 
 def sums_of_lines(lines: pa.Table) -> Sums:
     """The sums of concluded lines (columns of the lines table)."""
-    return added(*(
-        _sums(lines.filter(pa.array(is_one_of(lines.column("source"), [kind]))), kind,
-              {name: name for name in amounts}, "currency")
-        for kind, amounts in _AMOUNTS.items()
-    ))  # fmt: skip
+    sums = []
+    for kind, amounts in _AMOUNTS.items():
+        own = is_one_of(lines.column("source"), [kind])
+        if own.any():
+            summed = lines.select(["invoice_number", "currency", *amounts])
+            summed = summed if own.all() else summed.filter(pa.array(own))
+            sums.append(_sums(summed, kind, {name: name for name in amounts}, "currency"))
+    return added(*sums)
 
 
 def added(*parts: Sums) -> Sums:
