@@ -42,7 +42,8 @@ from transforms.usage_checks import groups_apart
 class _CountOnly:
     """Stands where a run makes lines ready to be written: counts those without a rounding rule, and keeps no row."""
 
-    dialect: str = "duckdb"
+    #: So that workers make the lines ready, which then have no rows to be handed over.
+    dialect: str = "postgresql"
 
     def __call__(self, kind: str, _rows: pa.Table, lines: pa.Table) -> PreparedLines:
         unexplained = lines.column("rounding_rule").null_count if kind == "daily_usage" else 0
@@ -67,7 +68,7 @@ def _answer(extraction: Extraction) -> str:
     with open_processes(WORKERS) as engine:
         prepare = cast(LinePreparer, _CountOnly())
         parts = engine.parts(line_exports(extraction.delivery), extraction, judge, prepare)
-        for report, counted in in_order(parts, engine.threads):
+        for report, counted, _ in in_order(parts, engine.threads):
             total.add(report.tally)
             codes.update(report.findings.column("code").to_pylist())
             lines, unexplained = lines + counted.judged, unexplained + counted.delivered

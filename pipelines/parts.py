@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -15,11 +16,8 @@ from transforms.digests import TableDigest
 from transforms.judging import PROVENANCE, Judge
 from transforms.tally import Tally
 
-#: A part that is ready to be written.
-PreparedPart = tuple["PartReport", PreparedLines]
-
 #: Gives a part that is ready to be written; any thread may call it, once.
-GivePart = Callable[[], PreparedPart]
+GivePart = Callable[[], "PreparedPart"]
 
 #: Gives those of some rows, of a kind and a file's place, that are of the period, and how many are of which period.
 OwnLines = Callable[[pa.Table, str, int], tuple[pa.Table, Counter[str | None]]]
@@ -36,7 +34,6 @@ class PartReport:
         months: how many rows are of which period.
         findings: rows of the findings table without run_id and period.
         tally: what its lines add to the whole.
-        digest: of its judged lines.
     """
 
     place: int
@@ -45,6 +42,13 @@ class PartReport:
     months: Counter[str | None]
     findings: pa.Table
     tally: Tally
+
+
+class PreparedPart(NamedTuple):
+    """A part that is ready to be written, with the digest of its judged lines."""
+
+    report: PartReport
+    lines: PreparedLines
     digest: TableDigest
 
 
@@ -64,7 +68,9 @@ class JudgedPart:
 
     def prepared(self, prepare: LinePreparer) -> PreparedPart:
         """The part, ready to be written."""
-        return self.report, prepare(self.report.kind, self.rows, self.lines)
+        digest = TableDigest()
+        digest.add(self.lines.drop_columns(list(PROVENANCE)))
+        return PreparedPart(self.report, prepare(self.report.kind, self.rows, self.lines), digest)
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,5 @@ class PartJudge:
         own, months = own_lines(part.rows, kind, place)
         judged = self.judge.judge(own, kind, place)
         lines = self.scope.limit_lines(judged.lines)
-        digest = TableDigest()
-        digest.add(lines.drop_columns(list(PROVENANCE)))
-        report = PartReport(place, kind, part.told(), months, judged.findings, judged.tally, digest)
+        report = PartReport(place, kind, part.told(), months, judged.findings, judged.tally)
         return JudgedPart(report, judged.rows, lines)

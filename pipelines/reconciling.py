@@ -142,7 +142,7 @@ class _Run:
         tell_progress("judging lines", read, total)
         waiting = deque((place, export, export.reader()) for place, export in exports)
         parts = self._engine.parts(exports, self._extraction, self._judge, self._lines.prepare)
-        for report, lines in in_order(parts, self._engine.threads):
+        for report, lines, digest in in_order(parts, self._engine.threads):
             while waiting[0][0] != report.place:
                 self._finish(*waiting.popleft())
             _, export, reader = waiting[0]
@@ -153,7 +153,7 @@ class _Run:
             self.line_count += lines.judged
             self._findings.append(report.findings)
             self._total.add(report.tally)
-            self._digest.merge(report.digest)
+            self._digest.merge(digest)
             self._lines.write(lines)
             read += report.note.row_count
             tell_progress("judging lines", read, total)

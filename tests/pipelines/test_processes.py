@@ -20,6 +20,7 @@ from connectors.handover import take_over
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.runs import read_lines
 from examples.month import generate_month
+from pipelines.processes import ProcessEngine
 from pipelines.settings import load_settings
 from tests.pipelines.conftest import Command, Outcome
 from tests.pipelines.stored import TABLES, in_three_files, stored
@@ -56,8 +57,12 @@ def left() -> tuple[list[Any], list[Path]]:
     return multiprocessing.active_children(), list(Path(tempfile.gettempdir()).iterdir())
 
 
-def test_processes_write_what_threads_write(reconcile: Reconcile) -> None:
+@pytest.mark.parametrize("workers_are_ahead", [False, True])
+def test_processes_write_what_threads_write(
+    reconcile: Reconcile, monkeypatch: pytest.MonkeyPatch, workers_are_ahead: bool
+) -> None:
     """Ranges of a file, packed text, JSON Lines, rows in quarantine, and an invoice without a document."""
+    monkeypatch.setattr(ProcessEngine, "_workers_are_ahead", lambda _: workers_are_ahead)
     generate_month(Path("exports"), period="2025-11")
     in_three_files()
     threads, workers = reconcile("threads", 1 << 40), reconcile("workers", 0)
