@@ -111,8 +111,8 @@ class ProcessEngine(Workers[_Landed]):
         return self._under_way[-1]
 
     def _workers_are_ahead(self) -> bool:
-        """Whether most of what was handed out is done and waits to be written."""
-        return 2 * sum(future.done() for future in self._under_way) >= len(self._under_way)
+        """Whether all that was handed out is done, but for what they are at: it waits to be written."""
+        return sum(not future.done() for future in self._under_way) <= self._count
 
     def _taken(self, landed: _Landed) -> PreparedPart:
         if isinstance(landed, _Judged):
