@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from transforms.integers import Integers, Mask
+from transforms.python_values import rows_as_dicts
 from transforms.texts import values_and_codes
 
 _NO_DAY = -(2**31)
@@ -19,7 +20,7 @@ _NO_DAY = -(2**31)
 def distinct_cases(table: pa.Table, names: Sequence[str]) -> tuple[Integers, list[dict[str, Any]]]:
     """Number the distinct values of some columns (null is a value), and give each of them by column name."""
     numbers, cases = distinct_rows(table, names)
-    return numbers, cases.to_pylist()
+    return numbers, rows_as_dicts(cases)
 
 
 def distinct_rows(table: pa.Table, names: Sequence[str]) -> tuple[Integers, pa.Table]:
