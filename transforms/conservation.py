@@ -49,11 +49,9 @@ def sums_of_lines(lines: pa.Table) -> Sums:
     """The sums of concluded lines (columns of the lines table)."""
     sums = []
     for kind, amounts in _AMOUNTS.items():
-        own = is_one_of(lines.column("source"), [kind])
-        if own.any():
-            summed = lines.select(["invoice_number", "currency", *amounts])
-            summed = summed if own.all() else summed.filter(pa.array(own))
-            sums.append(_sums(summed, kind, {name: name for name in amounts}, "currency"))
+        own = pa.array(is_one_of(lines.column("source"), [kind]))
+        summed = lines.select(["invoice_number", "currency", *amounts]).filter(own)
+        sums.append(_sums(summed, kind, {name: name for name in amounts}, "currency"))
     return added(*sums)
 
 

@@ -15,7 +15,6 @@ import pyarrow as pa
 from transforms.integers import Integers
 from transforms.money import EXACT, currency_exponent, decimals_of, divide, tidy
 from transforms.terms import Cycle
-from transforms.texts import encoded
 
 NO_START = datetime.min.replace(tzinfo=UTC)
 NO_END = datetime.max.replace(tzinfo=UTC)
@@ -169,7 +168,7 @@ class _Made:
     """
 
     def __init__(self, column: pa.ChunkedArray, make: Callable[[Any], Any]) -> None:
-        array = encoded(column) if _is_text(column.type) else column.combine_chunks().dictionary_encode()
+        array = column.combine_chunks().dictionary_encode()
         self._values, none = array.dictionary, len(array.dictionary)
         self._codes = np.asarray(array.indices.fill_null(none))
         self._make = make
@@ -181,10 +180,6 @@ class _Made:
             if code not in made:
                 made[code] = self._make(self._values[code].as_py())
         return [made[code] for code in codes]
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_dictionary(kind) or pa.types.is_string(kind))
 
 
 def _upper(text: str | None) -> str:
