@@ -12,16 +12,17 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import pyarrow as pa
 
 from benchmarks.answers import answer
 from benchmarks.generate import PERIOD
 from connectors.spill import FileRecords
+from connectors.warehouse.bulk import Prepared
 from connectors.warehouse.engine import open_warehouse
 from connectors.warehouse.migrations import ensure_current
-from connectors.warehouse.period_lines import LinePreparer, PreparedLines
+from connectors.warehouse.period_lines import LinePreparer
 from pipelines.extract import Extraction, extract, line_exports
 from pipelines.parts import PartJudge
 from pipelines.processes import open_processes
@@ -38,6 +39,14 @@ from transforms.tieout import tie_out
 from transforms.usage_checks import groups_apart
 
 
+class _Counted(NamedTuple):
+    """Stands where a run has `PreparedLines`."""
+
+    judged: int
+    prepared: tuple[Prepared, ...]
+    unexplained: int
+
+
 @dataclass(frozen=True)
 class _CountOnly:
     """Stands where a run makes lines ready to be written: counts those without a rounding rule, and keeps no row."""
@@ -45,9 +54,9 @@ class _CountOnly:
     #: So that workers make the lines ready, which then have no rows to be handed over.
     dialect: str = "postgresql"
 
-    def __call__(self, kind: str, _rows: pa.Table, lines: pa.Table) -> PreparedLines:
+    def __call__(self, kind: str, _rows: pa.Table, lines: pa.Table) -> _Counted:
         unexplained = lines.column("rounding_rule").null_count if kind == "daily_usage" else 0
-        return PreparedLines(unexplained, lines.num_rows, ())
+        return _Counted(lines.num_rows, (), unexplained)
 
 
 def main(folder: Path) -> None:
@@ -71,7 +80,7 @@ def _answer(extraction: Extraction) -> str:
         for report, counted, _ in in_order(parts, engine.threads):
             total.add(report.tally)
             codes.update(report.findings.column("code").to_pylist())
-            lines, unexplained = lines + counted.judged, unexplained + counted.delivered
+            lines, unexplained = lines + counted.judged, unexplained + cast(_Counted, counted).unexplained
     codes["EXCHANGE_RATE_MISMATCH"] = sum(total.rates[case] for case in odd_rates(total.rates))
     codes["USAGE_MISMATCH"] = len(groups_apart(total.billed, total.used, total.invoices, total.meter_days))
     codes.update(finding.code for finding in tie_out(total.sums, extraction.invoices, policy)[1])

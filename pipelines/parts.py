@@ -32,6 +32,7 @@ class PartReport:
         kind: `invoice_recon` or `daily_usage`.
         note: what its file's reader counts.
         months: how many rows are of which period.
+        delivered: how many are of the run's period, in scope or not.
         findings: rows of the findings table without run_id and period.
         tally: what its lines add to the whole.
     """
@@ -40,6 +41,7 @@ class PartReport:
     kind: str
     note: PartNote
     months: Counter[str | None]
+    delivered: int
     findings: pa.Table
     tally: Tally
 
@@ -58,7 +60,7 @@ class JudgedPart:
 
     Attributes:
         report: the rest of it.
-        rows: the period's lines as delivered, with their identity.
+        rows: the period's lines as delivered, with their identity, as far as the run may need them (see `Judged`).
         lines: the judged lines that are in scope, without run_id and period.
     """
 
@@ -89,7 +91,6 @@ class PartJudge:
         """
         part = load()
         own, months = own_lines(part.rows, kind, place)
-        judged = self.judge.judge(own, kind, place)
-        lines = self.scope.limit_lines(judged.lines)
-        report = PartReport(place, kind, part.told(), months, judged.findings, judged.tally)
-        return JudgedPart(report, judged.rows, lines)
+        judged = self.judge.judge(own, kind, place, self.scope.asked(own))
+        report = PartReport(place, kind, part.told(), months, own.num_rows, judged.findings, judged.tally)
+        return JudgedPart(report, judged.rows, judged.lines)

@@ -149,7 +149,7 @@ class _Run:
             reader.count(report.note)
             self._extraction.count_rows(export.content.source_file, report.months)
             self._extraction.rejected.append(report.note.rejected)
-            self.delivered_count += lines.delivered
+            self.delivered_count += report.delivered
             self.line_count += lines.judged
             self._findings.append(report.findings)
             self._total.add(report.tally)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from transforms.errors import InputError
+from transforms.integers import Mask
 from transforms.policy import SEVERITIES
 from transforms.texts import where
 
@@ -35,14 +36,19 @@ class Scope:
         """The scope as JSON; None for a full run."""
         return None if self.is_full else json.dumps(asdict(self))
 
-    def limit_lines(self, lines: pa.Table) -> pa.Table:
-        """Lines of the customers and invoices; of codes only the findings tell the lines."""
-        return self._own(lines)
+    def asked(self, lines: pa.Table) -> Mask | None:
+        """Which lines are of the customers and invoices, None for all; of codes only the findings tell the lines."""
+        asked: Mask | None = None
+        for name, wanted in (("customer_id", self.customers), ("invoice_number", self.invoices)):
+            if wanted and name in lines.column_names:
+                own = _is_in(lines, name, wanted)
+                asked = own if asked is None else asked & own
+        return asked
 
     def limit_findings(self, findings: pa.Table) -> pa.Table:
         """Findings of the customers, invoices and codes."""
         own = self._own(findings)
-        return own.filter(_is_in(own, "code", self.codes)) if self.codes else own
+        return own.filter(pa.array(_is_in(own, "code", self.codes))) if self.codes else own
 
     def limit_tieout(self, tieout: pa.Table) -> pa.Table:
         """The tie-out of the invoices, and nobody's where only customers or codes are asked for."""
@@ -69,10 +75,8 @@ class Scope:
                 )
 
     def _own(self, table: pa.Table) -> pa.Table:
-        for name, wanted in (("customer_id", self.customers), ("invoice_number", self.invoices)):
-            if wanted and name in table.column_names:
-                table = table.filter(_is_in(table, name, wanted))
-        return table
+        asked = self.asked(table)
+        return table if asked is None else table.filter(pa.array(asked))
 
 
 def part_of(run: Mapping[str, Any]) -> str:
@@ -100,7 +104,7 @@ def finding_codes(given: Iterable[str]) -> tuple[str, ...]:
     return codes
 
 
-def _is_in(table: pa.Table, name: str, wanted: Sequence[str]) -> pa.Array:
+def _is_in(table: pa.Table, name: str, wanted: Sequence[str]) -> Mask:
     """Whether a column has one of the values, whatever their case."""
     lower = pa.array([value.lower() for value in wanted], pa.string())
-    return pa.array(where(table.column(name), lambda values: pc.is_in(pc.utf8_lower(values), lower)))
+    return where(table.column(name), lambda values: pc.is_in(pc.utf8_lower(values), lower))

@@ -21,6 +21,7 @@ from transforms.customer_rules import LineRules
 from transforms.digests import identities
 from transforms.documents import voided_invoices, without_voided
 from transforms.findings import Finding, findings_table
+from transforms.integers import Mask
 from transforms.line_checks import check_margin, check_price_found, check_sums, check_unit_price
 from transforms.line_identity import charge_keys
 from transforms.line_numbers import LineNumbers
@@ -32,6 +33,7 @@ from transforms.records import CHARGE
 from transforms.rounding import RoundingResult, explain_subtotals, explain_usage
 from transforms.standing import seat_records
 from transforms.tally import Tally
+from transforms.texts import only
 from transforms.usage_checks import (
     billed_charges,
     check_partner_earned_credit,
@@ -62,29 +64,52 @@ class Judge:
     def __post_init__(self) -> None:
         object.__setattr__(self, "voided", voided_invoices(self.invoices))
 
-    def judge(self, rows: pa.Table, kind: str, file: int) -> Judged:
+    def judge(self, rows: pa.Table, kind: str, file: int, asked: Mask | None = None) -> Judged:
         """Judge lines of one file.
 
         Args:
             rows: lines of the period as the export's table has them, without line_id and period.
             kind: `invoice_recon` or `daily_usage`.
             file: the place of their file among the period's files.
+            asked: which of them are asked for; the others only count in what all lines together conclude. Those that
+                share a charge must all be asked for or none of them (see `charge_keys`).
         """
         keys = charge_keys(rows, kind)
         rows = rows.append_column("line_id", identities(*keys))
-        tally = Tally()
+        tally = Tally(sums=sums_of_source(rows, kind), rates=count_rates(rows, kind), customers=customers_of(rows))
         tally.charges = np.zeros(rows.num_rows, dtype=CHARGE)
         for name, column in (("key", keys[0]), ("file", file), ("row", np.asarray(rows.column("source_row")))):
             tally.charges[name] = column
-        tally.sums = sums_of_source(rows, kind)
-        tally.rates = count_rates(rows, kind)
-        tally.customers = customers_of(rows)
-        lines, findings = self._recon(rows, tally, file) if kind == "invoice_recon" else self._usage(rows, tally, file)
-        check_conservation(tally.sums, lines)
-        return Judged(kind, rows, lines, findings_table(findings, self.policy), tally)
+        own, sums = rows, tally.sums
+        if asked is not None:
+            own, tally.charges = only(rows, asked), tally.charges[asked]
+            sums = sums_of_source(own, kind)
+        if kind == "invoice_recon":
+            categories = self._tally_recon(rows, tally, file)
+            lines, findings = self._recon(own, categories if own is rows else categorise(own))
+        else:
+            self._tally_usage(rows, tally, file)
+            lines, findings = self._usage(own, tally)
+        check_conservation(sums, lines)
+        kept = rows if kind == "invoice_recon" else own
+        return Judged(kind, kept, lines, findings_table(findings, self.policy), tally)
 
-    def _recon(self, recon: pa.Table, tally: Tally, file: int) -> tuple[pa.Table, list[Finding]]:
+    def _tally_recon(self, recon: pa.Table, tally: Tally, file: int) -> Categories:
+        """Tally what all lines conclude together; gives their categories."""
         categories = categorise(recon)
+        tally.charge_types.update(unknown_charge_types(recon))
+        standing = without_voided(recon, self.voided)
+        own = categories if standing is recon else categorise(standing)
+        tally.billed = billed_charges(standing, own)
+        tally.seats = self._seats(standing, own, file)
+        return categories
+
+    def _tally_usage(self, usage: pa.Table, tally: Tally, file: int) -> None:
+        tally.used, tally.meter_days = used_charges(without_voided(usage, self.voided))
+        if usage.column("partner_earned_credit_percentage").null_count < usage.num_rows:
+            tally.told_files.add(file)
+
+    def _recon(self, recon: pa.Table, categories: Categories) -> tuple[pa.Table, list[Finding]]:
         pricing, numbers = self.pricer.price_lines(recon, categories), LineNumbers.of_recon(recon)
         rules = LineRules(self.policy, recon.column("customer_id"))
         rounding, reader = _explain(categories, numbers, rules), LineReader(recon)
@@ -96,23 +121,17 @@ class Judge:
             *check_terms(reader, recon, categories),
             *check_currencies(recon, "currency", self.invoices),
         ]
-        tally.charge_types.update(unknown_charge_types(recon))
-        standing = without_voided(recon, self.voided)
-        own = categories if standing is recon else categorise(standing)
-        tally.billed = billed_charges(standing, own)
-        tally.seats = self._seats(standing, own, file)
         return recon_lines(recon, pricing, rounding, numbers), findings
 
     def _seats(self, recon: pa.Table, categories: Categories, file: int) -> Any:
         records = seat_records(recon, categories, np.full(recon.num_rows, file, dtype=np.uint32))
         return records if self.has_previous else records[records["flags"] > 0]
 
-    def _usage(self, usage: pa.Table, tally: Tally, file: int) -> tuple[pa.Table, list[Finding]]:
+    def _usage(self, usage: pa.Table, tally: Tally) -> tuple[pa.Table, list[Finding]]:
         pricing, numbers = self.pricer.price_usage(usage), LineNumbers.of_usage(usage)
         rounding, reader = explain_usage(numbers), LineReader(usage, "billing_currency")
         missing, untold = without_earned_credit(usage)
-        if usage.column("partner_earned_credit_percentage").null_count < usage.num_rows:
-            tally.told_files.add(file)
+        if tally.told_files:
             missing |= untold
         else:
             tally.untold = tally.charges[untold]
@@ -122,7 +141,6 @@ class Judge:
             *check_currencies(usage, "billing_currency", self.invoices),
             *check_partner_earned_credit(usage, missing),
         ]
-        tally.used, tally.meter_days = used_charges(without_voided(usage, self.voided))
         return usage_lines(usage, pricing, rounding), findings
 
 
@@ -136,10 +154,11 @@ class Judged:
 
     Attributes:
         kind: `invoice_recon` or `daily_usage`.
-        rows: the lines as delivered, with their identity (of equal charges all the same one for now).
-        lines: rows of the lines table without run_id and period.
-        findings: rows of the findings table without run_id and period.
-        tally: what they add to the whole.
+        rows: lines as delivered, with their identity (of equal charges all the same one for now): what is asked for,
+            and all reconciliation lines, since a subscription is charged on several invoices.
+        lines: rows of the lines table without run_id and period, of what is asked for.
+        findings: rows of the findings table without run_id and period, of what is asked for.
+        tally: what all lines add to the whole.
     """
 
     kind: str

@@ -45,6 +45,15 @@ def with_encoded_texts(table: pa.Table) -> pa.Table:
     return pa.table(columns, names=table.column_names)
 
 
+def only(table: pa.Table, rows: Mask) -> pa.Table:
+    """Some rows of a table with encoded texts, without the texts of the others."""
+    few = table.filter(pa.array(rows))
+    return with_encoded_texts(
+        few.cast(pa.schema([field.with_type(pa.string()) if pa.types.is_dictionary(field.type) else field
+                            for field in few.schema]))
+    )  # fmt: skip
+
+
 def repeated(text: str | None, rows: int) -> pa.DictionaryArray:
     """A column of one text, or of none."""
     indices = pa.nulls(rows, pa.int32()) if text is None else pa.repeat(pa.scalar(0, pa.int32()), rows)

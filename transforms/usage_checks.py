@@ -30,11 +30,13 @@ EARNED_CREDIT = Decimal("0.15")
 _EXCLUDING = r'"priority"\s*:\s*"spot"|"reservation(order)?id"\s*:\s*"[^"]'
 
 GROUP = ("invoice_number", "subscription_id", "product_id", "sku_id")
-#: Charges summed up by invoice, subscription (as it is spelt), product and SKU.
+#: Charges summed up by invoice, subscription (as it is spelt), product and SKU; `customer` is a customer's id and name.
 CHARGES = pa.schema(
     [*((name, pa.string()) for name in GROUP), ("amount", pa.decimal128(38, 18)), ("currency", pa.string()),
-     ("rate", pa.decimal128(38, 15))]
+     ("rate", pa.decimal128(38, 15)), ("customer", pa.string())]
 )  # fmt: skip
+_CUSTOMER = ("customer_id", "customer_name")
+_BETWEEN = "\x1f"
 
 #: A sum of charges; one digit more than they have, for a difference.
 _AMOUNT = pa.decimal256(40, 18)
@@ -67,9 +69,9 @@ def merged_charges(parts: Sequence[pa.Table]) -> pa.Table:
     """Charges of several parts together (CHARGES)."""
     together = pa.concat_tables([CHARGES.empty_table(), *parts])
     sums = together.group_by(list(GROUP), use_threads=False).aggregate(
-        [("amount", "sum"), ("currency", "min"), ("rate", "max")]
+        [("amount", "sum"), ("currency", "min"), ("rate", "max"), ("customer", "min")]
     )
-    return sums.rename_columns([*GROUP, "amount", "currency", "rate"]).cast(CHARGES)
+    return sums.rename_columns(CHARGES.names).cast(CHARGES)
 
 
 class Apart(NamedTuple):
@@ -111,7 +113,7 @@ def groups_apart(billed: pa.Table, used: pa.Table, invoices: Collection[str], me
 
 
 def check_usage(apart: Sequence[Apart], billed: pa.Table, used: pa.Table, fetch: Fetch) -> list[Finding]:
-    """USAGE_MISMATCH for each group that is apart; it names the line where there is only one.
+    """USAGE_MISMATCH for each group that is apart; it names the reconciliation line where there is only one.
 
     Args:
         apart: the groups (`groups_apart`).
@@ -119,11 +121,9 @@ def check_usage(apart: Sequence[Apart], billed: pa.Table, used: pa.Table, fetch:
         fetch: gives single lines.
     """
     keys = [one.key for one in apart]
-    by_kind = {kind: _lines_of(keys, charges, kind, fetch)
-               for kind, charges in (("invoice_recon", billed), ("daily_usage", used))}  # fmt: skip
-    return [
-        _mismatch(one, by_kind["invoice_recon"].get(one.key), by_kind["daily_usage"].get(one.key)) for one in apart
-    ]
+    own_billed, own_used = (_of_groups(keys, charges) for charges in (billed, used))
+    lines, contexts = _azure_lines_of(own_billed, fetch), _contexts(own_billed, own_used)
+    return [_mismatch(one, lines.get(one.key), contexts[one.key]) for one in apart]
 
 
 def without_earned_credit(usage: pa.Table) -> tuple[Mask, Mask]:
@@ -189,11 +189,20 @@ def _charges(table: pa.Table, numbers: Integers, groups: pa.Table, amount: str, 
     sums = numbered.group_by("case", use_threads=False).aggregate([("amount", "sum"), ("rate", "max")]).sort_by("case")
     columns = [*groups.columns, sums.column("amount_sum").cast(CHARGES.field("amount").type),
                _smallest(table.column(currency), numbers, groups.num_rows),
-               sums.column("rate_max").cast(CHARGES.field("rate").type)]  # fmt: skip
+               sums.column("rate_max").cast(CHARGES.field("rate").type),
+               _smallest(_customers(table), numbers, groups.num_rows)]  # fmt: skip
     return pa.Table.from_arrays(columns, schema=CHARGES)
 
 
-def _smallest(texts: pa.ChunkedArray, numbers: Integers, cases: int) -> pa.Array:
+def _customers(table: pa.Table) -> pa.DictionaryArray:
+    """Id and name of each row's customer as one text."""
+    numbers, customers = distinct_rows(table, _CUSTOMER)
+    parts = [pc.fill_null(column.cast(pa.string()), "") for column in customers.combine_chunks().columns]
+    joined = pc.binary_join_element_wise(*parts, _BETWEEN)
+    return pa.DictionaryArray.from_arrays(pa.array(numbers, pa.int32()), joined.combine_chunks())
+
+
+def _smallest(texts: pa.ChunkedArray | pa.DictionaryArray, numbers: Integers, cases: int) -> pa.Array:
     """The first of each case's texts in their order, so that it is the same one whatever the order of the rows."""
     values, codes = values_and_codes(texts)
     ordered = [*sorted(values.to_pylist()), None]
@@ -287,20 +296,34 @@ def _coin(currency: str | None) -> Decimal:
     return max(PER_DAY_AND_METER, Decimal(1).scaleb(-currency_exponent(currency)))
 
 
-def _lines_of(keys: Sequence[Key], charges: pa.Table, kind: str, fetch: Fetch) -> dict[Key, pa.Table]:
-    """The stored lines of those of some groups that have any."""
+def _of_groups(keys: Sequence[Key], charges: pa.Table) -> pa.Table:
+    """The charges of some groups."""
     names = pa.array([_group_name(key) for key in keys], pa.string())
-    own = charges.filter(pc.is_in(_group_names(_keyed(charges)), names))
-    lines = fetch(kind, own.select(list(GROUP)))
-    if kind == "invoice_recon":
-        lines = _azure_lines(lines, categorise(lines))
+    return charges.filter(pc.is_in(_group_names(_keyed(charges)), names))
+
+
+def _azure_lines_of(billed: pa.Table, fetch: Fetch) -> dict[Key, pa.Table]:
+    """The stored Azure-plan lines of each group that is billed."""
+    lines = fetch("invoice_recon", billed.select(list(GROUP)))
+    lines = _azure_lines(lines, categorise(lines))
     rows: dict[Key, list[int]] = {}
     for row, case in enumerate(lines.select(list(GROUP)).to_pylist()):
         rows.setdefault(_key(case), []).append(row)
     return {key: lines.take(pa.array(places)) for key, places in rows.items()}
 
 
-def _mismatch(apart: Apart, lines: pa.Table | None, usage: pa.Table | None) -> Finding:
+def _contexts(billed: pa.Table, used: pa.Table) -> dict[Key, dict[str, Any]]:
+    """What findings say of each group, of the first of several spellings: by its lines, else by its usage."""
+    contexts: dict[Key, dict[str, Any]] = {}
+    for charges in (billed, used):
+        for row in charges.sort_by([(name, "ascending") for name in GROUP]).to_pylist():
+            told = dict(zip(_CUSTOMER, row["customer"].partition(_BETWEEN)[::2], strict=True))
+            context = {name: text or None for name, text in {**{name: row[name] for name in GROUP}, **told}.items()}
+            contexts.setdefault(_key(row), {**context, "currency": row["currency"]})
+    return contexts
+
+
+def _mismatch(apart: Apart, lines: pa.Table | None, context: Mapping[str, Any]) -> Finding:
     message = (
         f"The daily usage adds up to {money_text(apart.used)}, the invoice's Azure-plan lines to "
         f"{money_text(apart.billed)}: more apart than the {money_text(apart.tolerance)} that cutting each day and "
@@ -309,13 +332,7 @@ def _mismatch(apart: Apart, lines: pa.Table | None, usage: pa.Table | None) -> F
     if lines is not None and lines.num_rows == 1:
         reader = LineReader(lines)
         return reader.finding(0, "USAGE_MISMATCH", message, expected=apart.used, actual=apart.billed)
-    own, currency = (lines, "currency") if lines is not None else (usage, "billing_currency")
-    assert own is not None, f"the lines of {apart.key} are not stored"
-    names = [*GROUP, "customer_id", "customer_name", currency, "line_id"]
-    # The same one whatever the order of the rows.
-    first = min(own.select(names).to_pylist(), key=lambda row: row.pop("line_id"))
-    return Finding("USAGE_MISMATCH", message, expected_amount=apart.used, actual_amount=apart.billed,
-                   currency=first.pop(currency), **first)  # fmt: skip
+    return Finding("USAGE_MISMATCH", message, expected_amount=apart.used, actual_amount=apart.billed, **context)
 
 
 def _matches(table: pa.Table, pattern: str, *names: str) -> Mask:

@@ -30,9 +30,8 @@ LINE_KINDS = ("invoice_recon", "daily_usage")
 
 
 class PreparedLines(NamedTuple):
-    """Lines ready to be written: how many are delivered, and in scope of them, and the rows of the tables."""
+    """Lines ready to be written: how many are judged, and the rows of the tables."""
 
-    delivered: int
     judged: int
     prepared: tuple[Prepared, ...]
 
@@ -52,13 +51,13 @@ class LinePreparer:
         Args:
             kind: `invoice_recon` or `daily_usage`.
             rows: the lines as delivered, without period.
-            lines: as they are judged, columns of LINES without run_id and period; may be fewer.
+            lines: as they are judged, columns of LINES without run_id and period; may be fewer or more.
         """
         own = rows.append_column("period", repeated(self.period, rows.num_rows))
         judged = lines.append_column("run_id", repeated(self.run_id, lines.num_rows))
         judged = judged.append_column("period", repeated(self.period, lines.num_rows))
         prepared = prepare(self.dialect, self.tables[kind], own), prepare(self.dialect, LINES, judged)
-        return PreparedLines(rows.num_rows, lines.num_rows, prepared)
+        return PreparedLines(lines.num_rows, prepared)
 
 
 class PeriodLines:

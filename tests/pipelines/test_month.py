@@ -247,6 +247,31 @@ def test_an_ad_hoc_scope_leaves_the_full_run_as_it_is(command: Command) -> None:
     assert nobody.code == 2
 
 
+def test_an_ad_hoc_run_concludes_of_its_part_what_the_full_run_does(command: Command) -> None:
+    generate_month(Path("exports"), period="2025-11")
+    full = command("reconcile", "--period", "2025-11", "--json").document["run_id"]
+
+    def concluded(run: object, column: str, value: object) -> list[list[dict[str, object]]]:
+        of_run = f"where run_id = '{run}' and lower({column}) = lower('{value}') order by"
+        return [
+            query(f"select code, message, line_id, source_row, actual_amount from findings {of_run} all"),
+            query(f"select line_id, source_row, difference_amount, rounding_rule from lines {of_run} all"),
+        ]
+
+    parts = [
+        (option, column, row["value"])
+        for option, column, count in (("--customer", "customer_id", 4), ("--invoice", "invoice_number", 2))
+        for row in query(
+            f"select {column} as value from findings where {column} is not null "
+            f"group by {column} order by count(distinct code) desc, {column} limit {count}"
+        )
+    ]
+    assert len(parts) == 6
+    for option, column, value in parts:
+        part = command("reconcile", "--period", "2025-11", option, str(value), "--json").document["run_id"]
+        assert concluded(part, column, value) == concluded(full, column, value)
+
+
 def test_a_scope_of_findings_and_an_unknown_code(command: Command) -> None:
     generate_month(Path("exports"), period="2025-11")
     full = command("reconcile", "--period", "2025-11", "--json").document

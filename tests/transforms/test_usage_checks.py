@@ -44,6 +44,22 @@ def test_usage_of_an_invoice_without_lines_of_it_and_lines_without_delivered_usa
     assert codes(month(recon_rows({}, AZURE))) == []
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
+@pytest.mark.parametrize("rows_a_part", [1, 10])
+def test_usage_without_a_line_names_the_first_customer_and_spelling(order: tuple[int, ...], rows_a_part: int) -> None:
+    lines: list[Line] = [
+        {**EARNED, "customer_id": "c2", "customer_name": "Fabrikam"},
+        {**EARNED, "customer_id": "c1", "customer_name": None, "usage_date": date(2025, 11, 6)},
+        {**EARNED, "customer_id": "c0", "subscription_id": "azure", "usage_date": date(2025, 11, 7)},
+    ]
+    usage = usage_rows(*({"subscription_id": "AZURE", **lines[at]} for at in order))
+    found = month(usage=usage, rows_a_part=rows_a_part).findings.to_pylist()
+    assert [row["code"] for row in found] == ["USAGE_MISMATCH"]
+    named = ("subscription_id", "customer_id", "customer_name", "line_id", "currency")
+    assert [found[0][name] for name in named] == ["AZURE", "c1", None, None, "USD"]
+    assert found[0]["expected_amount"] == sum(usage["billing_pre_tax_total"].to_pylist())
+
+
 def test_a_credit_for_another_reason_than_an_azure_credit_is_not_in_the_usage() -> None:
     credit = {**AZURE, "charge_type": "customerCredit", "subtotal": "-1.19", "total": "-1.19"}
     usage = usage_rows(EARNED, {**EARNED, "usage_date": date(2025, 11, 6)})
