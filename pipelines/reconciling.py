@@ -190,7 +190,8 @@ class _Run:
         )
         own = pa.concat_tables([conclusion.findings, *self._findings])
         if self._scope.customers:
-            self._scope.check_customers(self._lines.customers())
+            known = ((tenant, name) for tenant, (_, name) in self._total.customers.items() if tenant)
+            self._scope.check_customers(sorted(known, key=lambda one: (one[1].casefold(), one[0])))
         findings = self._scope.limit_findings(_renamed(own, [part for parts in given.values() for part in parts]))
         tieout = self._scope.limit_tieout(conclusion.tieout)
         if self._scope.codes:

@@ -112,16 +112,6 @@ class PeriodLines:
         statement = sa.select(lines).join(asked, sa.and_(*same)).where(lines.c.period == period)
         return read_arrow(self._connection, statement, own.schema)
 
-    def customers(self) -> list[tuple[str, str]]:
-        """Tenant and name of every customer of the period's lines, in or out of scope, by name."""
-        found: set[tuple[str, str]] = set()
-        for table in self._tables.values():
-            lines = sql_table(table)
-            statement = sa.select(sa.func.lower(lines.c.customer_id), lines.c.customer_name).distinct()
-            named = (lines.c.period == self._period, lines.c.customer_id != "")
-            found |= {(row[0], row[1] or "") for row in self._connection.execute(statement.where(*named))}
-        return sorted(found, key=lambda one: (one[1].casefold(), one[0]))
-
     def invoices(self) -> set[str]:
         """Numbers of the invoices that the run's lines name."""
         lines = sql_table(LINES)

@@ -64,6 +64,21 @@ def test_a_scope_with_nothing_in_it_is_told_so_where_no_invoice_is_delivered(com
     assert (refused.code, "check --customer" in refused.err) == (2, True)
 
 
+def test_a_customer_that_is_given_by_name_is_told_by_tenant_also_where_only_usage_is_delivered(
+    command: Command,
+) -> None:
+    generate_month(Path("exports"), period="2025-11", plant=False)
+    for file in [*Path("exports").glob("invoices*"), *Path("exports").glob("*Reconciliation*")]:
+        file.unlink()
+    command("reconcile", "--period", "2025-11")
+    with open_warehouse(load_settings().warehouse).read() as connection:
+        asked = sa.text("select customer_id, customer_name from out_lines where source = 'daily_usage' limit 1")
+        tenant, name = connection.execute(asked).one()
+    refused = command("reconcile", "--period", "2025-11", "--customer", name[:-1].upper())
+    told = f"it takes the customer's tenant id; so named are {tenant} ({name})"
+    assert (refused.code, told in refused.err) == (2, True)
+
+
 def test_a_file_that_changes_after_it_was_copied_is_refused_as_a_whole(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
