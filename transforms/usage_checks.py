@@ -205,9 +205,10 @@ def _customers(table: pa.Table) -> pa.DictionaryArray:
 def _smallest(texts: pa.ChunkedArray | pa.DictionaryArray, numbers: Integers, cases: int) -> pa.Array:
     """The first of each case's texts in their order, so that it is the same one whatever the order of the rows."""
     values, codes = values_and_codes(texts)
-    ordered = [*sorted(values.to_pylist()), None]
-    ranks = np.array([ordered.index(value) for value in [*values.to_pylist(), None]], dtype=np.int64)
-    found = np.full(cases, len(values), dtype=np.int64)
+    ordered = [*sorted(set(values.to_pylist())), None]
+    rank = {value: number for number, value in enumerate(ordered)}
+    ranks = np.array([rank[value] for value in [*values.to_pylist(), None]], dtype=np.int64)
+    found = np.full(cases, len(ordered) - 1, dtype=np.int64)
     np.minimum.at(found, numbers, ranks[codes])
     return pa.array(ordered, pa.string()).take(pa.array(found))
 
