@@ -70,7 +70,7 @@ VIEW_VERSIONS = Table(
     "The views as they stand in this database, so that older ones are noticed.",
     (
         Column("name", Kind.TEXT, "View.", nullable=False),
-        Column("sql_sha256", Kind.TEXT, "SHA-256 of its SQL file.", nullable=False),
+        Column("sql_sha256", Kind.TEXT, "SHA-256 of its SQL file and those of the functions.", nullable=False),
     ),
     key=("name",),
 )

@@ -10,8 +10,9 @@ create or replace macro percentage(part, whole) as cast(
     end as decimal(34, 0)) * cast(0.0001 as decimal(4, 4));
 
 -- product(price, factor): DECIMAL(38,18), rounded half away from zero; null where it has more than 20 digits before the
--- point. What has at most 10 decimals is multiplied as it is. What has more would need 76 digits: it is cut into halves
--- of 19 digits, as whole numbers of 1e-22 and 1e-15, which `whole_product` multiplies and brings to 1e-18.
+-- point. What makes less than 100,000 is multiplied as whole numbers of 1e-18 and 1e-15. Anything else may need 76
+-- digits: it is cut into halves of 19 digits, as whole numbers of 1e-22 and 1e-15, which `whole_product` multiplies and
+-- brings to 1e-18. (DuckDB takes up to a microsecond to round a decimal, and a quarter of that to write its digits.)
 create or replace macro units(amount) as cast(replace(cast(abs(amount) as varchar), '.', '') as hugeint);
 
 create or replace macro whole_product(a, b) as
@@ -21,8 +22,18 @@ create or replace macro whole_product(a, b) as
     + ((a % 10000000000000000000) * (b % 10000000000000000000) + 5000000000000000000) // 10000000000000000000;
 
 create or replace macro product(price, factor) as case
-    when price = round(price, 10) and factor = round(factor, 10) and abs(price) < 100000000 and abs(factor) < 100000000
-    then cast(cast(price as decimal(18, 10)) * cast(factor as decimal(18, 10)) as decimal(38, 18))
+    when
+        price = cast(price as decimal(38, 18)) and (
+            abs(price) < 0.1 and abs(factor) < 1000000 or abs(price) < 10 and abs(factor) < 10000
+            or abs(price) < 100 and abs(factor) < 1000 or abs(price) < 1000 and abs(factor) < 100
+            or abs(price) < 10000 and abs(factor) < 10
+        )
+    then cast(case when (price < 0) = (factor < 0) then 1 else -1 end as decimal(1, 0)) * cast(
+        cast(
+            (units(cast(price as decimal(38, 18))) * units(cast(factor as decimal(38, 15))) + 500000000000000)
+            // 1000000000000000 as decimal(38, 0)
+        ) * cast(0.000000000000000001 as decimal(18, 18)) as decimal(38, 18)
+    )
     else try(
         cast(sign(price) * sign(factor) as decimal(1, 0)) * cast(
             cast(

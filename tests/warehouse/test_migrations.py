@@ -14,6 +14,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 import sql
+from connectors.warehouse import views
 from connectors.warehouse.engine import Warehouse, open_warehouse
 from connectors.warehouse.migrations import (
     comparison_options,
@@ -129,6 +130,22 @@ def test_older_views_are_noticed_and_replaced(empty_warehouse: Warehouse) -> Non
     with pytest.raises(WarehouseError, match=r"older version.*csp-billing warehouse upgrade"):
         ensure_current(empty_warehouse)
     assert upgrade(empty_warehouse).is_current
+
+
+def test_changed_functions_are_noticed_and_replaced(
+    empty_warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upgrade(empty_warehouse)
+    own = views._functions_file
+    new = {
+        "duckdb.sql": "create macro answer() as 42",
+        "postgresql.sql": "create function answer() returns integer language sql as 'select 42'",
+    }
+    monkeypatch.setattr(views, "_functions_file", lambda name: f"{own(name)}\n\n{new[name]}")
+    assert set(status(empty_warehouse).stale_views) == set(VIEW_NAMES)
+    assert upgrade(empty_warehouse).is_current
+    with empty_warehouse.read() as connection:
+        assert connection.exec_driver_sql("select answer()").scalar() == 42
 
 
 def test_a_view_of_somebody_else_in_the_way_is_named(postgresql_url: str) -> None:
