@@ -36,6 +36,7 @@ CHARGES = pa.schema(
      ("rate", pa.decimal128(38, 15)), ("customer", pa.string())]
 )  # fmt: skip
 _CUSTOMER = ("customer_id", "customer_name")
+#: Between the parts of a name that is made of several columns.
 _BETWEEN = "\x1f"
 
 #: A sum of charges; one digit more than they have, for a difference.
@@ -220,7 +221,7 @@ def _key(case: Mapping[str, Any]) -> Key:
 
 
 def _group_name(key: Key) -> str:
-    return "\x1f".join(key)
+    return _BETWEEN.join(key)
 
 
 def _keyed(charges: pa.Table) -> pa.Table:
@@ -233,7 +234,7 @@ def _keyed(charges: pa.Table) -> pa.Table:
 def _group_names(keyed: pa.Table) -> pa.Array:
     """The name of each row's group (`_group_name`)."""
     columns = [keyed.column(name).combine_chunks() for name in GROUP]
-    return pc.binary_join_element_wise(*columns, "\x1f")
+    return pc.binary_join_element_wise(*columns, _BETWEEN)
 
 
 def _side_by_side(billed: pa.Table, used: pa.Table) -> pa.Table:

@@ -105,14 +105,14 @@ _GRANTS = sa.text("""
 
 def functions(dialect: str) -> list[str]:
     """The statements that make the functions views use on an engine: those of its file, parted by an empty line."""
-    return _functions_file(f"{dialect}.sql").split("\n\n")
+    return _functions_text(dialect).split("\n\n")
 
 
 def view_digests() -> dict[str, str]:
     """SHA-256 of each view's SQL file with those of the functions, which it may call, by the view's name."""
-    called = "".join(_functions_file(f"{dialect}.sql") for dialect in ("duckdb", "postgresql"))
+    called = "".join(_functions_text(dialect) for dialect in ("duckdb", "postgresql"))
     return {name: hashlib.sha256((view_sql(name) + called).encode()).hexdigest() for name in VIEW_NAMES}
 
 
-def _functions_file(name: str) -> str:
-    return resources.files("sql").joinpath("functions", name).read_text(encoding="utf-8")
+def _functions_text(dialect: str) -> str:
+    return resources.files("sql").joinpath("functions", f"{dialect}.sql").read_text(encoding="utf-8")

@@ -136,12 +136,12 @@ def test_changed_functions_are_noticed_and_replaced(
     empty_warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upgrade(empty_warehouse)
-    own = views._functions_file
+    own = views._functions_text
     new = {
-        "duckdb.sql": "create macro answer() as 42",
-        "postgresql.sql": "create function answer() returns integer language sql as 'select 42'",
+        "duckdb": "create macro answer() as 42",
+        "postgresql": "create function answer() returns integer language sql as 'select 42'",
     }
-    monkeypatch.setattr(views, "_functions_file", lambda name: f"{own(name)}\n\n{new[name]}")
+    monkeypatch.setattr(views, "_functions_text", lambda dialect: f"{own(dialect)}\n\n{new[dialect]}")
     assert set(status(empty_warehouse).stale_views) == set(VIEW_NAMES)
     assert upgrade(empty_warehouse).is_current
     with empty_warehouse.read() as connection:
