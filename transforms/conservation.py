@@ -21,6 +21,8 @@ _AMOUNTS: dict[str, dict[str, str]] = {
     "invoice_recon": {"subtotal_amount": "subtotal", "tax_amount": "tax_total", "total_amount": "total"},
     "daily_usage": {"subtotal_amount": "billing_pre_tax_total", "total_amount": "billing_pre_tax_total"},
 }
+#: What a line's subtotal is explained by.
+_PARTS = ("expected_subtotal_amount", "difference_amount")
 
 
 class Account(NamedTuple):
@@ -45,16 +47,6 @@ def sums_of_source(table: pa.Table, kind: str) -> Sums:
     return _sums(table, kind, _AMOUNTS[kind], BILLING_CURRENCY[kind])
 
 
-def sums_of_lines(lines: pa.Table) -> Sums:
-    """The sums of concluded lines (columns of the lines table)."""
-    sums = []
-    for kind, amounts in _AMOUNTS.items():
-        own = pa.array(is_one_of(lines.column("source"), [kind]))
-        summed = lines.select(["invoice_number", "currency", *amounts]).filter(own)
-        sums.append(_sums(summed, kind, {name: name for name in amounts}, "currency"))
-    return added(*sums)
-
-
 def added(*parts: Sums) -> Sums:
     """Sums of several tables together."""
     total: dict[Account, Decimal] = {}
@@ -74,14 +66,24 @@ def check_conservation(delivered: Sums, lines: pa.Table) -> None:
     Raises:
         ConservationError: names invoice, currency and both sums.
     """
-    _same("delivered", delivered, sums_of_lines(lines))
-    names = ("expected_subtotal_amount", "difference_amount", "subtotal_amount")
-    sums = _sums(lines, "all", {name: name for name in names}, "currency")
-    expected, differences, billed = (
+    sums = _sums_of_lines(lines)
+    _same("delivered", delivered, {account: total for account, total in sums.items() if account.amount not in _PARTS})
+    expected, difference, billed = (
         {account._replace(amount="subtotal_amount"): total for account, total in sums.items() if account.amount == name}
-        for name in names
+        for name in (*_PARTS, "subtotal_amount")
     )
-    _same("expected and differences", added(expected, differences), billed)
+    _same("expected and differences", added(expected, difference), billed)
+
+
+def _sums_of_lines(lines: pa.Table) -> Sums:
+    """The sums of concluded lines: the amounts that their kind of export has, and the parts of the subtotal."""
+    sums = []
+    for kind, amounts in _AMOUNTS.items():
+        own = is_one_of(lines.column("source"), [kind])
+        if own.any():
+            summed = lines if own.all() else lines.filter(pa.array(own))
+            sums.append(_sums(summed, kind, {name: name for name in (*amounts, *_PARTS)}, "currency"))
+    return added(*sums)
 
 
 def _sums(table: pa.Table, kind: str, amounts: Mapping[str, str], currency: str) -> Sums:

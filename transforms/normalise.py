@@ -187,9 +187,10 @@ def _typed(
     as_fraction = is_fraction(column, name)
     if column.kind.is_decimal and texts.schema.field(name).type == column.kind.arrow_type and not as_fraction:
         return texts.column(name).combine_chunks(), DayOrder()
-    delivered = _flat(texts, name)
     if column.kind is Kind.TEXT:
-        return with_values(delivered, lambda values: _text(values, column)), DayOrder()
+        # Encoded first and joined then, so that it is the codes that are copied.
+        return with_values(texts.column(name), lambda values: _text(values, column)), DayOrder()
+    delivered = _flat(texts, name)
     if column.kind.is_decimal:
         numbers = _as_percent(delivered) if as_fraction else delivered
         array, bad = parse_decimals(numbers, column.kind, decimal_comma=decimal_comma)

@@ -29,7 +29,7 @@ def encoded(column: Column) -> pa.DictionaryArray:
         elif pa.types.is_dictionary(column.type):
             column = column.unify_dictionaries().combine_chunks()
         else:
-            column = column.combine_chunks()
+            return column.cast(pa.string()).dictionary_encode().combine_chunks()
     if pa.types.is_dictionary(column.type):
         return column
     return column.cast(pa.string()).dictionary_encode()

@@ -317,7 +317,7 @@ def _arrow(
         table = _parsed(data, max(ARROW_BLOCK_BYTES, longest + 2), header, wanted, put_aside)
     except pa.ArrowInvalid as error:
         raise InputError(f"{name}: its rows cannot be told apart ({error}): export it again as CSV UTF-8") from error
-    return table.combine_chunks(), ragged
+    return table, ragged
 
 
 def _parsed(

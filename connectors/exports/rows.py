@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -67,15 +66,13 @@ def index_rows(block: bytes | memoryview, delimiter: int, *, is_last: bool) -> R
         ShortLinesError: the block has more lines than rows of an export could be.
     """
     array = np.frombuffer(block, dtype=np.uint8)
-    _check_lines(array, _LF)
-    feeds = _places(array, _LF)
-    alone = _lone_returns(array, feeds, is_last=is_last)
-    quotes = _places(array, _QUOTE)
-    if len(quotes) and not _well_formed(array, quotes, delimiter, is_last=is_last):
+    marks = _marks(array, delimiter)
+    if not marks.fit or (is_last and marks.quotes % 2):
         return _walk(block, delimiter, is_last=is_last)
-    breaks = np.sort(np.concatenate((feeds, alone))) if len(alone) else feeds
-    if len(quotes):
-        breaks = breaks[np.searchsorted(quotes, breaks) % 2 == 0]
+    breaks = marks.feeds[~marks.quoted] if marks.quotes else marks.feeds
+    alone = _lone_returns(array, marks, is_last=is_last)
+    if len(alone):
+        breaks = np.sort(np.concatenate((breaks, alone)))
     consumed = int(breaks[-1]) + 1 if len(breaks) else 0
     if not is_last and len(block) - consumed > MAX_ROW_BYTES:
         return _walk(block, delimiter, is_last=False)
@@ -89,47 +86,72 @@ def index_rows(block: bytes | memoryview, delimiter: int, *, is_last: bool) -> R
     return RowIndex(starts, ends - after_cr, np.zeros(len(starts), dtype=np.bool_), consumed)
 
 
-def _places(array: Bytes, byte: int) -> Offsets:
-    """Offsets of a byte."""
-    found = [np.flatnonzero(marks) + at for at, marks in _marks(array, byte)]
-    return np.concatenate([np.empty(0, dtype=np.int64), *found])
+class _Marks(NamedTuple):
+    """What delimits the rows of a block.
+
+    Attributes:
+        feeds: offsets of line feeds.
+        quoted: which of them stand within quotation marks.
+        returns: how many carriage returns there are.
+        quotes: how many quotation marks.
+        fit: whether opening ones stand at the start of a field and closing ones at its end.
+    """
+
+    feeds: Offsets
+    quoted: Mask
+    returns: int
+    quotes: int
+    fit: bool
 
 
-def _marks(array: Bytes, byte: int) -> Iterator[tuple[int, Mask]]:
-    """Where a byte stands, piece by piece with its offset: a whole block's would not stay in the processor's cache."""
+def _marks(array: Bytes, delimiter: int) -> _Marks:
+    """Look through a block, piece by piece: a whole one would not stay in the processor's cache.
+
+    Raises:
+        ShortLinesError: it has too many lines.
+    """
+    edges = _edges(delimiter)
+    feeds, quoted = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.bool_)]
+    lines = returns = quotes = 0
+    fit = True
     for at in range(0, len(array), _PIECE_BYTES):
-        yield at, array[at : at + _PIECE_BYTES] == byte
+        piece = array[at : at + _PIECE_BYTES]
+        ends, marks = np.flatnonzero(piece == _LF) + at, np.flatnonzero(piece == _QUOTE) + at
+        lines += len(ends)
+        returns += int(np.count_nonzero(piece == _CR))
+        if are_short(max(lines, returns), len(array)):
+            raise ShortLinesError(int(np.count_nonzero(array == (_LF if lines >= returns else _CR))))
+        feeds.append(ends)
+        quoted.append((np.searchsorted(marks, ends) + quotes) % 2 == 1)
+        opening = quotes % 2
+        # At the beginning and the end of the block there is nothing beside a mark: taken for it is the mark itself.
+        for beside in (marks[opening::2] - 1, marks[1 - opening :: 2] + 1):
+            fit = fit and bool(edges[array.take(beside, mode="clip")].all())
+        quotes += len(marks)
+    return _Marks(np.concatenate(feeds), np.concatenate(quoted), returns, quotes, fit)
 
 
-def _lone_returns(array: Bytes, feeds: Offsets, *, is_last: bool) -> Offsets:
-    """Offsets of carriage returns that stand alone; raises ShortLinesError.
+def _lone_returns(array: Bytes, marks: _Marks, *, is_last: bool) -> Offsets:
+    """Offsets of carriage returns that stand alone, outside of quotation marks.
 
     At the end of a block that is not the last one none does: its line feed may open the next block.
     """
-    if _check_lines(array, _CR) == np.count_nonzero(array[feeds[feeds > 0] - 1] == _CR):
+    if marks.returns == np.count_nonzero(array[marks.feeds[marks.feeds > 0] - 1] == _CR):
         return np.empty(0, dtype=np.int64)
-    returns = _places(array, _CR)
+    returns = np.flatnonzero(array == _CR)
     alone = array[np.minimum(returns + 1, len(array) - 1)] != _LF
-    return returns[np.where(returns == len(array) - 1, is_last, alone)]
+    alone = np.where(returns == len(array) - 1, is_last, alone)
+    alone &= np.searchsorted(np.flatnonzero(array == _QUOTE), returns) % 2 == 0
+    found: Offsets = returns[alone]
+    return found
 
 
-def _check_lines(array: Bytes, end: int) -> int:
-    """How many lines end with that byte; raises ShortLinesError where they are too many."""
-    lines = sum(int(np.count_nonzero(marks)) for _, marks in _marks(array, end))
-    if are_short(lines, len(array)):
-        raise ShortLinesError(lines)
-    return lines
-
-
-def _well_formed(array: Bytes, quotes: Offsets, delimiter: int, *, is_last: bool) -> bool:
-    """Whether opening marks stand at the start of a field and closing ones at its end."""
-    if len(quotes) % 2 and is_last:
-        return False
-    before, after = quotes[::2] - 1, quotes[1::2] + 1
-    # At the beginning and the end of the block there is nothing beside a mark.
-    neighbours = array[np.concatenate((before[before >= 0], after[after < len(array)]))]
-    edges = (neighbours == delimiter) | (neighbours == _QUOTE) | (neighbours == _LF) | (neighbours == _CR)
-    return bool(edges.all())
+@functools.cache
+def _edges(delimiter: int) -> Mask:
+    """Which bytes may stand beside a field's quotation marks."""
+    edges = np.zeros(256, dtype=np.bool_)
+    edges[[delimiter, _QUOTE, _LF, _CR]] = True
+    return edges
 
 
 @functools.cache
