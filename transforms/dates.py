@@ -7,6 +7,7 @@ Measured and documented forms: `11/30/2025` (month first, with or without leadin
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from datetime import date
@@ -85,29 +86,29 @@ def parse_dates(texts: pa.Array, kind: Kind) -> tuple[pa.Array, Mask, DayOrder]:
         The dates, null where there is none; a mask of the rows whose text is no date; evidence of the day order.
     """
     encoded = texts.dictionary_encode()
-    distinct = encoded.dictionary.to_pylist()
-    parse = _day if kind is Kind.DATE else _instant
-    values: list[int | None] = []
-    unreadable = np.zeros(len(distinct), dtype=np.bool_)
-    order = DayOrder()
-    for position, text in enumerate(distinct):
-        cleaned = text.strip().lstrip("'")
-        if cleaned in ("", "\\N"):
-            values.append(None)
-            continue
-        if "/" in cleaned[:3]:
-            order += _day_order(cleaned)
-        try:
-            values.append(parse(cleaned))
-        except ValueError:
-            values.append(None)
-            unreadable[position] = True
+    read = [_read(text, kind) for text in encoded.dictionary.to_pylist()]
+    values = [value for value, _, _ in read]
+    unreadable = np.array([is_unreadable for _, is_unreadable, _ in read], dtype=np.bool_)
+    order = sum((evidence for _, _, evidence in read if evidence), DayOrder())
     storage = pa.int32() if kind is Kind.DATE else pa.int64()
     dates = pa.array(values, storage).cast(kind.arrow_type).take(encoded.indices)
     if not unreadable.any():
         return dates, np.zeros(len(texts), dtype=np.bool_), order
     bad = pa.array(unreadable).take(encoded.indices).fill_null(False)
     return dates, np.asarray(bad), order
+
+
+@functools.lru_cache(maxsize=1 << 15)
+def _read(text: str, kind: Kind) -> tuple[int | None, bool, DayOrder | None]:
+    """What a text says, whether it is no date, and what it tells of the day order; a file repeats its dates."""
+    cleaned = text.strip().lstrip("'")
+    if cleaned in ("", "\\N"):
+        return None, False, None
+    evidence = _day_order(cleaned) if "/" in cleaned[:3] else None
+    try:
+        return (_day if kind is Kind.DATE else _instant)(cleaned), False, evidence
+    except ValueError:
+        return None, True, evidence
 
 
 def _match(text: str) -> re.Match[str]:
@@ -168,13 +169,13 @@ def _zone_offset(zone: str | None) -> int:
     return -offset if zone[0] == "-" else offset
 
 
-def _day_order(text: str) -> DayOrder:
+def _day_order(text: str) -> DayOrder | None:
     parts = _MONTH_FIRST.fullmatch(text)
     if not parts:
-        return DayOrder()
+        return None
     first, second = int(parts["month"]), int(parts["day"])
     if 12 < first <= 31 and 1 <= second <= 12:
         return DayOrder(day_first=1, example=text)
     if second > 12:
         return DayOrder(month_first=1)
-    return DayOrder(either=1) if first != second else DayOrder()
+    return DayOrder(either=1) if first != second else None
