@@ -1,4 +1,5 @@
-"""The whole month into a DuckDB file, for `benchmarks.duckdb_only load`: csp-billing's tables, as it has them.
+"""The whole month into a DuckDB file, for `benchmarks.duckdb_only load`: csp-billing's tables, as it has them. For
+`check` the same typed rows, which are not kept.
 
 The exports are read in parallel in their order, so that a row's place in the table tells its place in the file, and
 `source_row` is filled in afterwards, which is far cheaper than numbering rows while reading. A line's id is a digest
@@ -9,7 +10,8 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -126,6 +128,29 @@ def load(connection: duckdb.DuckDBPyConnection, folder: Path, rules: Rules) -> N
     connection.execute("checkpoint")
 
 
+def check(connection: duckdb.DuckDBPyConnection, folder: Path, rules: Rules) -> None:
+    """Apply the rules to a folder of exports without keeping these, after checking them as csp-billing does.
+
+    Every column is typed and rows that cannot be are put aside, each line gets its id, all count in a digest, and so do
+    the files' bytes.
+    """
+    with ThreadPoolExecutor(1) as beside:
+        digests = []
+        for kind, table in EXPORT_TABLES.items():
+            queries = [f"select {', '.join(f'null::{_sql_type(one.kind)} as {one.name}' for one in table.columns)} "
+                       "where false"]  # fmt: skip
+            for path in _files(folder, kind):
+                digests.append(beside.submit(_sha256, path))
+                queries.append(_typed(path, kind, table, "''", "store_rejects = true"))
+            connection.execute(f"create temp view {table.name} as {' union all '.join(queries)}")
+        _views(connection, is_checked=True)
+        rules(connection, "", "")
+        everything = "(from used select ref union all from billed select ref)"
+        connection.execute(f"select bit_xor(ref) from {everything}").fetchall()
+        for digest in digests:
+            digest.result()
+
+
 def _files(folder: Path, kind: str) -> list[Path]:
     if kind == "price_list":
         others = ("daily_usage.csv", "invoice_recon.csv")
@@ -148,19 +173,10 @@ def _definition(table: Table) -> str:
 
 def _read(connection: duckdb.DuckDBPyConnection, path: Path, kind: str, table: Table) -> None:
     """Read one file into its table."""
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    names, source = _source(path, kind, table)
-    given = {
-        "period": f"'{PERIOD}'", "file_sha256": f"'{sha256}'", "source_file": f"'{path.name}'",
-        "line_id": f"left(md5(concat_ws('|', {_KEYS[kind]})), 24)" if kind in _KEYS else "null",
-    }  # fmt: skip
-    columns = {column.name: _expression(column, names) for column in table.columns if column.name not in given}
-    inner = ", ".join(f"{expression} as {name}" for name, expression in columns.items())
-    outer = ", ".join(f"{given.get(name, name)}" for name in table.names)
+    sha256 = _sha256(path)
     before = "select count(*) from " + table.name
     already = connection.execute(before).fetchall()[0][0]
-    connection.execute(f"insert into {table.name} select {outer} from (select {inner} from {source})")
+    connection.execute(f"insert into {table.name} {_typed(path, kind, table, sha256)}")
     header = 1 if kind == "invoices" else 2
     connection.execute(
         f"update {table.name} set source_row = rowid - {already} + {header} where file_sha256 = '{sha256}'"
@@ -174,7 +190,25 @@ def _read(connection: duckdb.DuckDBPyConnection, path: Path, kind: str, table: T
         )
 
 
-def _source(path: Path, kind: str, table: Table) -> tuple[dict[str, str], str]:
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _typed(path: Path, kind: str, table: Table, sha256: str, *options: str) -> str:
+    """The query of a file's rows in the columns of its table, without their numbers."""
+    names, source = _source(path, kind, table, options)
+    given = {
+        "period": f"'{PERIOD}'", "file_sha256": f"'{sha256}'", "source_file": f"'{path.name}'",
+        "line_id": f"left(md5(concat_ws('|', {_KEYS[kind]})), 24)" if kind in _KEYS else "null",
+    }  # fmt: skip
+    columns = {column.name: _expression(column, names) for column in table.columns if column.name not in given}
+    inner = ", ".join(f"{expression} as {name}" for name, expression in columns.items())
+    outer = ", ".join(f"{given.get(name, name)} as {name}" for name in table.names)
+    return f"select {outer} from (select {inner} from {source})"
+
+
+def _source(path: Path, kind: str, table: Table, options: Sequence[str]) -> tuple[dict[str, str], str]:
     """Delivered names by folded name, and the call that reads the file with its columns' own types."""
     if kind == "invoices":
         names = {name.split()[0].lower(): name.split()[0] for name in _INVOICE[7:-3].split(", ")}
@@ -190,7 +224,7 @@ def _source(path: Path, kind: str, table: Table) -> tuple[dict[str, str], str]:
     )
     return names, (
         f"read_csv('{path}', auto_detect = false, header = true, delim = ',', quote = '\"', escape = '\"', "
-        f"dateformat = '%m/%d/%Y', columns = {{{columns}}})"
+        f"dateformat = '%m/%d/%Y', columns = {{{columns}}}{''.join(f', {option}' for option in options)})"
     )
 
 
@@ -206,8 +240,11 @@ def _expression(column: Column, names: dict[str, str]) -> str:
     return f'"{found}"::{_sql_type(column.kind)}'
 
 
-def _views(connection: duckdb.DuckDBPyConnection) -> None:
-    """The views that the rules read, on the loaded tables, with numbers as wide as the measured months need."""
+def _views(connection: duckdb.DuckDBPyConnection, *, is_checked: bool = False) -> None:
+    """The views that the rules read, on the tables, with numbers as wide as the measured months need.
+
+    What tells a row is its place or, where it `is_checked`, a digest of all its values and its id.
+    """
     narrow = {Kind.PRICE: "decimal(18, 10)", Kind.QUANTITY: "decimal(18, 10)", Kind.RATE: "decimal(12, 9)",
               Kind.AMOUNT: "decimal(18, 6)", Kind.USAGE_AMOUNT: "decimal(18, 10)"}  # fmt: skip
     for view, table in (("usage_in", DAILY_USAGE), ("recon_in", INVOICE_RECON)):
@@ -216,7 +253,8 @@ def _views(connection: duckdb.DuckDBPyConnection) -> None:
             f"as {column.sources[0]}" if column.kind in narrow else f"{column.name} as {column.sources[0]}"
             for column in table.columns if column.sources
         )  # fmt: skip
-        connection.execute(f"create temp view {view} as select source_row as ref, {columns} from {table.name}")
+        ref = f"hash({', '.join(table.names)})" if is_checked else "source_row"
+        connection.execute(f"create temp view {view} as select {ref} as ref, {columns} from {table.name}")
     connection.execute(
         "create temp view price_in as select source_row as ref, product_id as ProductId, sku_id as SkuId, "
         "term_duration as TermDuration, billing_plan as BillingPlan, market as Market, currency as Currency, "

@@ -1,7 +1,8 @@
-"""What a good engineer would write with DuckDB alone: `python -m benchmarks.duckdb_only reconcile|load FOLDER [FILE]`.
+"""What a good engineer would write with DuckDB alone: `python -m benchmarks.duckdb_only MODE FOLDER [FILE]`.
 
-`reconcile` reads the columns that the rules need and prints findings by code and sums by invoice. `load` puts the whole
-exports and the priced lines into the tables that csp-billing has, in a new DuckDB file, and prints the same.
+`reconcile` reads the columns that the rules need and prints findings by code and sums by invoice. `check` prints the
+same after checking whole rows: every column is typed, each line gets an id, and all count in a digest. `load` puts the
+whole exports and the priced lines into the tables that csp-billing has, in a new DuckDB file, and prints the same.
 """
 
 from __future__ import annotations
@@ -109,6 +110,8 @@ def main(mode: str, folder: Path, file: Path | None = None) -> None:
     connection.execute("set preserve_insertion_order = false")
     if mode == "load":
         duckdb_load.load(connection, folder, apply_rules)
+    elif mode == "check":
+        duckdb_load.check(connection, folder, apply_rules)
     else:
         prepare(connection, folder)
         apply_rules(connection)
