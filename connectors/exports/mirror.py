@@ -13,6 +13,7 @@ import hashlib
 import os
 import tempfile
 import time
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -37,14 +38,14 @@ _PART, _LOCK = ".part-", ".lock"
 class Hold:
     """Keeps copies from being removed by another process, until it is released or collected."""
 
-    def __init__(self, lock: BinaryIO) -> None:
-        self._lock = lock
+    def __init__(self, lock: int) -> None:
+        """Keep them by a locked file, of which this is the descriptor."""
+        # A descriptor, since an open file that is collected together with this one warns that nobody closed it.
+        self._let_go = weakref.finalize(self, os.close, lock)
 
     def release(self) -> None:
         """Let the copies go."""
-        self._lock.close()
-
-    __del__ = release
+        self._let_go()
 
 
 @dataclass(frozen=True)
@@ -166,16 +167,17 @@ def _copy(store: Store, one: StoredObject, path: Path) -> None:
 
 def _held(folder: Path, wanted: set[str]) -> Hold:
     """Lock the mirror together with other readers; what is not wanted is removed first where there are none."""
-    lock = (folder / _LOCK).open("ab")
+    lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    hold = Hold(lock)
     if _locked_alone(lock):
         for path in folder.iterdir():
             if path.name not in wanted and path.name != _LOCK:
                 path.unlink(missing_ok=True)
     fcntl.flock(lock, fcntl.LOCK_SH)
-    return Hold(lock)
+    return hold
 
 
-def _locked_alone(lock: BinaryIO) -> bool:
+def _locked_alone(lock: int | BinaryIO) -> bool:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
