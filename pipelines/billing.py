@@ -14,7 +14,7 @@ from typing import ParamSpec, Protocol, TypeVar
 
 from connectors.reports.amounts import counted, verb
 from connectors.warehouse.changes import read_changes
-from connectors.warehouse.engine import open_warehouse
+from connectors.warehouse.engine import Warehouse, open_warehouse
 from connectors.warehouse.migrations import ensure_current
 from connectors.warehouse.runs import get_run, previous_run, read_findings, set_status
 from connectors.warehouse.waivers import count_blocking
@@ -68,10 +68,12 @@ def reconcile_month(settings: Settings, period: str, scope: Scope | None = None,
     """
     began = time.monotonic()
     scope = scope or Scope()
+    parse_period(period)
     if not scope.is_full:
         with telemetry.about("reconcile", period=period):
+            ensure_current(open_warehouse(settings.warehouse))
             return _finished(_reconcile(settings, period, scope, step), began)
-    with holding_month(settings, parse_period(period)):
+    with holding_month(settings, period):
         summary = _reconcile(settings, period, scope, step)
         return _finished(_published(settings, summary, step), began)
 
@@ -184,6 +186,10 @@ def stored_summary(settings: Settings, run_id: str) -> RunSummary:
     """The summary of a run that is in the warehouse."""
     warehouse = open_warehouse(settings.warehouse)
     ensure_current(warehouse)
+    return _stored(warehouse, run_id)
+
+
+def _stored(warehouse: Warehouse, run_id: str) -> RunSummary:
     with warehouse.read() as connection:
         run = get_run(connection, run_id)
         findings = read_findings(connection, run_id)
@@ -198,8 +204,6 @@ def _reconcile(
     settings: Settings, period: str, scope: Scope, step: Step, *, is_to_bill: bool = False
 ) -> RunSummary:
     policy = settings.read_policy()
-    parse_period(period)
-    ensure_current(open_warehouse(settings.warehouse))
     settings, notices = _with_exports(settings, period, step, is_to_bill)
     started_at = datetime.now(UTC)
     extraction = step(extract, settings, period)
@@ -289,7 +293,7 @@ def _published(settings: Settings, summary: RunSummary, step: Step) -> RunSummar
 
 def _refreshed(settings: Settings, summary: RunSummary) -> RunSummary:
     """The summary with what loading added to the findings, and what of them is waived."""
-    stored = stored_summary(settings, summary.run_id)
+    stored = _stored(open_warehouse(settings.warehouse), summary.run_id)
     return replace(
         summary, status=stored.status, findings=stored.findings, blocking=stored.blocking, waived=stored.waived
     )
