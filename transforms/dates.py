@@ -31,6 +31,8 @@ _MONTH_FIRST = re.compile(
     re.IGNORECASE,
 )
 
+#: How long a text may be to be remembered; the longest way to write an instant takes half of it.
+_KEPT_CHARACTERS = 80
 _EPOCH = date(1970, 1, 1).toordinal()
 _DAY_US = 86_400_000_000
 #: The instants that Python's datetime can hold, so that no reader of the table stumbles over a later one.
@@ -86,7 +88,11 @@ def parse_dates(texts: pa.Array, kind: Kind) -> tuple[pa.Array, Mask, DayOrder]:
         The dates, null where there is none; a mask of the rows whose text is no date; evidence of the day order.
     """
     encoded = texts.dictionary_encode()
-    read = [_read(text, kind) for text in encoded.dictionary.to_pylist()]
+    read = [
+        # What is longer is kept by nobody: it is no date, and may be as long as a row.
+        _read(text, kind) if len(text) <= _KEPT_CHARACTERS else _read.__wrapped__(text, kind)
+        for text in encoded.dictionary.to_pylist()
+    ]
     values = [value for value, _, _ in read]
     unreadable = np.array([is_unreadable for _, is_unreadable, _ in read], dtype=np.bool_)
     order = sum((evidence for _, _, evidence in read if evidence), DayOrder())
