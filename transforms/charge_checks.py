@@ -113,7 +113,7 @@ class _Subscriptions:
         }
         for row, line in lines:
             subscription = line["subscription_id"].lower()
-            key = (subscription, line["product_id"] or "", line["sku_id"] or "")
+            key = (subscription, (line["product_id"] or "").upper(), line["sku_id"] or "")
             if line["subtotal"] < 0:
                 # The refund of a change of seats is made good by the charge for the new seats of the same event.
                 if line["charge_type"] not in _SEAT_CHANGES or (subscription, *_event(line)) not in charged_anew:

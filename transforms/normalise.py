@@ -39,6 +39,10 @@ _IDENTIFYING = frozenset(
     {"invoice_number", "amends_of", "currency", "billing_currency", "pricing_currency", "currency_code", "market",
      "customer_country", "term_duration", "billing_plan", "segment"}
 )  # fmt: skip
+#: Text columns that name a currency.
+CURRENCIES = frozenset({"currency", "billing_currency", "pricing_currency", "currency_code"})
+#: What the API's first version puts before some tenants' ids.
+_TENANT_PREFIX = "(?i)^org:"
 _NEVER_EMPTY = frozenset({"customer_id", "currency", "billing_currency"})
 #: No tax is no value, as Microsoft leaves taxes out of the lines of some invoices (documented).
 _MAY_BE_EMPTY = frozenset({"tax_total"})
@@ -92,8 +96,9 @@ def normalise(
 
     Returns:
         Typed rows and refused rows. Text stays as delivered, except that ids, currencies and the like lose spaces
-        around them and an apostrophe guard, and that SkuId gets its canonical form; percentages that the API gives
-        as a fraction become percent.
+        around them and an apostrophe guard, that currencies are in upper case, that a CustomerId is the tenant's id
+        without `org:`, and that SkuId gets its canonical form; percentages that the API gives as a fraction become
+        percent.
     """
     match = match_headers(texts.column_names, table)
     faults = _Faults()
@@ -222,6 +227,10 @@ def _is_empty(texts: pa.Array, kind: Kind) -> pa.Array:
 def _text(texts: pa.Array, column: Column) -> pa.Array:
     if is_identifying(column):
         texts = pc.utf8_ltrim(pc.utf8_trim_whitespace(texts), characters="'")
+    if column.name in CURRENCIES:
+        texts = pc.utf8_upper(texts)
+    if column.name == "customer_id":
+        texts = pc.replace_substring_regex(texts, _TENANT_PREFIX, "")
     if column.name == "sku_id":
         upper = pc.utf8_upper(texts)
         texts = pc.if_else(pc.is_in(upper, value_set=_NULLS), _NO_TEXT, pc.utf8_lpad(upper, 4, "0"))

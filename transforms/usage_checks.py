@@ -39,6 +39,11 @@ _CUSTOMER = ("customer_id", "customer_name")
 #: Between the parts of a name that is made of several columns.
 _BETWEEN = "\x1f"
 
+#: How ids that vary in case are compared.
+_FOLDED: Mapping[str, Callable[[str], str]] = {
+    "subscription_id": lambda text: text.strip().lower(), "product_id": lambda text: text.strip().upper(),
+}  # fmt: skip
+
 #: A sum of charges; one digit more than they have, for a difference.
 _AMOUNT = pa.decimal256(40, 18)
 
@@ -215,9 +220,9 @@ def _smallest(texts: pa.ChunkedArray | pa.DictionaryArray, numbers: Integers, ca
 
 
 def _key(case: Mapping[str, Any]) -> Key:
-    """A group's key; a subscription's id varies in case."""
+    """A group's key; the ids of subscription and product vary in case."""
     invoice, subscription, product, sku = (case[name] or "" for name in GROUP)
-    return invoice, subscription.strip().lower(), product, sku
+    return invoice, _FOLDED["subscription_id"](subscription), _FOLDED["product_id"](product), sku
 
 
 def _group_name(key: Key) -> str:
@@ -226,9 +231,11 @@ def _group_name(key: Key) -> str:
 
 def _keyed(charges: pa.Table) -> pa.Table:
     """Charges with their groups' keys (`_key`) instead of how these are spelt."""
-    spelt = charges.column("subscription_id").combine_chunks().dictionary_encode()
-    keys = pa.array([text.strip().lower() for text in spelt.dictionary.to_pylist()], pa.string())
-    return charges.set_column(GROUP.index("subscription_id"), "subscription_id", keys.take(spelt.indices))
+    for name, folded in _FOLDED.items():
+        spelt = charges.column(name).combine_chunks().dictionary_encode()
+        keys = pa.array([folded(text) for text in spelt.dictionary.to_pylist()], pa.string())
+        charges = charges.set_column(charges.column_names.index(name), name, keys.take(spelt.indices))
+    return charges
 
 
 def _group_names(keyed: pa.Table) -> pa.Array:

@@ -21,7 +21,7 @@ from connectors.exports.identify import identify
 from tests.exports.written import RECON_LINE, csv_text, gzipped, json_lines, read_delivery, zipped
 from transforms.columns import Column, Kind, Table
 from transforms.errors import InputError
-from transforms.normalise import is_identifying
+from transforms.normalise import CURRENCIES, is_identifying
 from transforms.tables import EXPORT_TABLES
 
 _TEXT = st.text(
@@ -52,7 +52,7 @@ def _value(column: Column) -> st.SearchStrategy[Any]:
         value = st.dates(date(1753, 1, 1), date(9999, 11, 30))
     elif kind is Kind.TIMESTAMP:
         value = st.datetimes(datetime(1753, 1, 1), datetime(9999, 11, 30), timezones=st.just(UTC))
-    elif column.name == "sku_id":
+    elif column.name == "sku_id" or column.name in CURRENCIES:
         value = _ID.map(str.upper)
     else:
         value = _ID if is_identifying(column) or column.required else _TEXT

@@ -97,6 +97,7 @@ def test_charges_inside_their_term(line: Line, expected: list[str]) -> None:
     [
         pytest.param([{}, {}], [], ["OVERLAPPING_CHARGE"], id="charged twice"),
         pytest.param([{}, {"charge_type": "Renew"}], [], ["OVERLAPPING_CHARGE"], id="charged and renewed"),
+        pytest.param([{}, {"product_id": "cfq7ttc0lh16"}], [], ["OVERLAPPING_CHARGE"], id="a product spelt otherwise"),
         pytest.param([{}, {"sku_id": "0002", "product_id": "x", "publisher_name": "X"}], [], [], id="of two SKUs"),
         pytest.param([{}, OTHER], [], [], id="of two subscriptions"),
         pytest.param([{}], [LAST_MONTH], [], id="adjacent to last month's"),

@@ -34,8 +34,9 @@ def test_usage_and_its_lines_may_differ_by_a_cent_for_each_day_and_meter(subtota
     assert [code for code in codes(result) if code != "SUBTOTAL_MISMATCH"] == expected
 
 
-def test_the_id_of_a_subscription_varies_in_case() -> None:
-    usage = usage_rows(EARNED, {**EARNED, "subscription_id": "AZURE", "usage_date": date(2025, 11, 6)})
+@pytest.mark.parametrize("spelt", [{"subscription_id": "AZURE"}, {"product_id": "dzh318z0bqjm"}])
+def test_the_ids_of_subscriptions_and_products_vary_in_case(spelt: Line) -> None:
+    usage = usage_rows(EARNED, {**EARNED, **spelt, "usage_date": date(2025, 11, 6)})
     assert codes(month(recon_rows({}, AZURE), usage=usage)) == []
 
 
