@@ -141,7 +141,7 @@ def check(connection: duckdb.DuckDBPyConnection, folder: Path, rules: Rules) -> 
                        "where false"]  # fmt: skip
             for path in _files(folder, kind):
                 digests.append(beside.submit(_sha256, path))
-                queries.append(_typed(path, kind, table, "''", "store_rejects = true"))
+                queries.append(_typed(path, kind, table, "", "store_rejects = true"))
             connection.execute(f"create temp view {table.name} as {' union all '.join(queries)}")
         _views(connection, is_checked=True)
         rules(connection, "", "")

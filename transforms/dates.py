@@ -32,7 +32,7 @@ _MONTH_FIRST = re.compile(
 )
 
 #: How long a text may be to be remembered; the longest way to write an instant takes half of it.
-_KEPT_CHARACTERS = 80
+_REMEMBERED_CHARACTERS = 80
 _EPOCH = date(1970, 1, 1).toordinal()
 _DAY_US = 86_400_000_000
 #: The instants that Python's datetime can hold, so that no reader of the table stumbles over a later one.
@@ -89,8 +89,8 @@ def parse_dates(texts: pa.Array, kind: Kind) -> tuple[pa.Array, Mask, DayOrder]:
     """
     encoded = texts.dictionary_encode()
     read = [
-        # What is longer is kept by nobody: it is no date, and may be as long as a row.
-        _read(text, kind) if len(text) <= _KEPT_CHARACTERS else _read.__wrapped__(text, kind)
+        # What is longer is hardly a date, may be as long as a row, and is not to stay in memory.
+        _remembered(text, kind) if len(text) <= _REMEMBERED_CHARACTERS else _read(text, kind)
         for text in encoded.dictionary.to_pylist()
     ]
     values = [value for value, _, _ in read]
@@ -104,9 +104,8 @@ def parse_dates(texts: pa.Array, kind: Kind) -> tuple[pa.Array, Mask, DayOrder]:
     return dates, np.asarray(bad), order
 
 
-@functools.lru_cache(maxsize=1 << 15)
 def _read(text: str, kind: Kind) -> tuple[int | None, bool, DayOrder | None]:
-    """What a text says, whether it is no date, and what it tells of the day order; a file repeats its dates."""
+    """What a text says, whether it is no date, and what it tells of the day order."""
     cleaned = text.strip().lstrip("'")
     if cleaned in ("", "\\N"):
         return None, False, None
@@ -115,6 +114,10 @@ def _read(text: str, kind: Kind) -> tuple[int | None, bool, DayOrder | None]:
         return (_day if kind is Kind.DATE else _instant)(cleaned), False, evidence
     except ValueError:
         return None, True, evidence
+
+
+#: A file repeats its dates, in one part after the other.
+_remembered = functools.lru_cache(maxsize=1 << 15)(_read)
 
 
 def _match(text: str) -> re.Match[str]:

@@ -34,15 +34,14 @@ _SHOWN = 60
 _NULLS = pa.array(["", "\\N"])
 _NO_TEXT = pa.scalar(None, pa.string())
 
-#: Text columns that identify something besides those named `…_id`: spaces around them and an apostrophe guard go.
-_IDENTIFYING = frozenset(
-    {"invoice_number", "amends_of", "currency", "billing_currency", "pricing_currency", "currency_code", "market",
-     "customer_country", "term_duration", "billing_plan", "segment"}
-)  # fmt: skip
 #: Text columns that name a currency.
 CURRENCIES = frozenset({"currency", "billing_currency", "pricing_currency", "currency_code"})
-#: What the API's first version puts before some tenants' ids.
-_TENANT_PREFIX = "(?i)^org:"
+#: Text columns that identify something besides those named `…_id`: spaces around them and an apostrophe guard go.
+_IDENTIFYING = CURRENCIES | {
+    "invoice_number", "amends_of", "market", "customer_country", "term_duration", "billing_plan", "segment",
+}  # fmt: skip
+#: A tenant's id as the API's first version writes some; where nothing follows there is no id to be had.
+_PREFIXED_TENANT, _TENANT = "(?i)^org:(.)", r"\1"
 _NEVER_EMPTY = frozenset({"customer_id", "currency", "billing_currency"})
 #: No tax is no value, as Microsoft leaves taxes out of the lines of some invoices (documented).
 _MAY_BE_EMPTY = frozenset({"tax_total"})
@@ -194,7 +193,7 @@ def _typed(
         return texts.column(name).combine_chunks(), DayOrder()
     if column.kind is Kind.TEXT:
         # Encoded first and joined then, so that it is the codes that are copied.
-        return with_values(texts.column(name), lambda values: _text(values, column)), DayOrder()
+        return with_values(texts.column(name), lambda values: cleaned(values, column)), DayOrder()
     delivered = _flat(texts, name)
     if column.kind.is_decimal:
         numbers = _as_percent(delivered) if as_fraction else delivered
@@ -217,20 +216,21 @@ def needs_value(column: Column) -> bool:
 
 def _is_empty(texts: pa.Array, kind: Kind) -> pa.Array:
     """Where a delivered text says that there is no value; for dates also the year 1."""
-    cleaned = pc.utf8_ltrim(pc.utf8_trim_whitespace(texts), characters="'")
-    empty = pc.is_in(cleaned, value_set=_NULLS)
+    trimmed = pc.utf8_ltrim(pc.utf8_trim_whitespace(texts), characters="'")
+    empty = pc.is_in(trimmed, value_set=_NULLS)
     if kind in (Kind.DATE, Kind.TIMESTAMP):
-        empty = pc.or_(empty, pc.match_substring_regex(cleaned, r"^0001-|^0?1/0?1/0001").fill_null(False))
+        empty = pc.or_(empty, pc.match_substring_regex(trimmed, r"^0001-|^0?1/0?1/0001").fill_null(False))
     return pc.or_(empty, pc.is_null(texts))
 
 
-def _text(texts: pa.Array, column: Column) -> pa.Array:
+def cleaned(texts: pa.Array, column: Column) -> pa.Array:
+    """Delivered texts of a text column as they are stored, null where they say that there is none; see `normalise`."""
     if is_identifying(column):
         texts = pc.utf8_ltrim(pc.utf8_trim_whitespace(texts), characters="'")
     if column.name in CURRENCIES:
         texts = pc.utf8_upper(texts)
     if column.name == "customer_id":
-        texts = pc.replace_substring_regex(texts, _TENANT_PREFIX, "")
+        texts = pc.replace_substring_regex(texts, _PREFIXED_TENANT, _TENANT)
     if column.name == "sku_id":
         upper = pc.utf8_upper(texts)
         texts = pc.if_else(pc.is_in(upper, value_set=_NULLS), _NO_TEXT, pc.utf8_lpad(upper, 4, "0"))

@@ -221,8 +221,7 @@ def _smallest(texts: pa.ChunkedArray | pa.DictionaryArray, numbers: Integers, ca
 
 def _key(case: Mapping[str, Any]) -> Key:
     """A group's key; the ids of subscription and product vary in case."""
-    invoice, subscription, product, sku = (case[name] or "" for name in GROUP)
-    return invoice, _FOLDED["subscription_id"](subscription), _FOLDED["product_id"](product), sku
+    return tuple(_FOLDED.get(name, str)(case[name] or "") for name in GROUP)
 
 
 def _group_name(key: Key) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from transforms.columns import Kind
 from transforms.dates import parse_dates
 from transforms.errors import InputError
 from transforms.headers import match_headers
+from transforms.normalise import cleaned
 from transforms.periods import month_before
 from transforms.shown import printable
 from transforms.tables import EXPORT_TABLES
@@ -131,8 +131,9 @@ def _describe(content: Content, source: Source, kind: str) -> Identity:
         rows += batch.texts.num_rows + len(batch.unreadable)
         seen.update(dict.fromkeys(batch.texts.column_names))
         found = match_headers(batch.texts.column_names, table).found
-        invoices.update(_distinct(batch.texts, found.get("invoice_number", ())))
-        currencies.update(_distinct(batch.texts, found.get(_CURRENCY[kind], ())))
+        for name, values in (("invoice_number", invoices), (_CURRENCY[kind], currencies)):
+            for delivered in found.get(name, ()):
+                values.update(cleaned(pc.unique(batch.texts.column(delivered)), table[name]).drop_null().to_pylist())
         months.update(_months(batch.texts, found, kind))
     names = tuple(seen) if source.names_may_grow else source.names
     if missing := missing_columns(names, table, source):
@@ -153,13 +154,6 @@ def _wanted(source: Source, kind: str) -> list[str]:
     found = match_headers(source.names, EXPORT_TABLES[kind]).found
     names = ("invoice_number", _CURRENCY[kind], *_PERIOD_DATES[kind])
     return [delivered for name in names for delivered in found.get(name, ())]
-
-
-def _distinct(texts: pa.Table, names: Iterable[str]) -> set[str]:
-    values: set[str] = set()
-    for name in names:
-        values.update(value.strip().lstrip("'") for value in pc.unique(texts.column(name)).to_pylist() if value)
-    return values - {"", "\\N"}
 
 
 def _months(texts: pa.Table, found: dict[str, tuple[str, ...]], kind: str) -> Counter[str]:

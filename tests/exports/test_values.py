@@ -154,9 +154,11 @@ def test_texts_stay_and_ids_are_cleaned(tmp_path: Path) -> None:
     assert (row["customer_name"], row["customer_id"], row["product_id"]) == (" 't Hooft ", "0042", "cfq7")
     assert (row["sku_id"], row["mpn_id"], row["reference_id"]) == ("000B", None, '{"osId":1}')
     spelt = line(CustomerId="'org:AB-1", CustomerName="org:Contoso", Currency="usd", PricingCurrency=" Eur")
-    (row,) = recon_rows(read(tmp_path, csv_text([spelt])))
-    assert (row["customer_id"], row["customer_name"]) == ("AB-1", "org:Contoso")
+    nobody = line(CustomerId="org:", Currency="USD")
+    row, other = recon_rows(read(tmp_path, csv_text([spelt, nobody]), "spelt.csv"))
+    assert (row["customer_id"], row["customer_name"], other["customer_id"]) == ("AB-1", "org:Contoso", "org:")
     assert (row["currency"], row["pricing_currency"]) == ("USD", "EUR")
+    assert [found.currency for found in identify(tmp_path / "spelt.csv")] == ["USD"]
 
 
 def test_old_new_and_camel_case_names(tmp_path: Path) -> None:
